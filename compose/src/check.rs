@@ -1,0 +1,314 @@
+//! Definition x contracts to plans, or every problem found.
+//!
+//! Both sides of every call are typed: what is sent as hard as what is read. What is read decides what is decoded.
+
+mod assign;
+mod batch;
+mod call;
+mod expression;
+mod function;
+mod input;
+mod parameters;
+mod request;
+mod route;
+mod shape;
+
+use std::time::Duration;
+
+use crate::definition::{Text, View};
+use crate::expr::{Code, Expr, Kind as Ast};
+use crate::plan::{CallSet, MAX_CALLS, Plan, Projection, ProjectionId, body_layout};
+use crate::problem::{Place, Problem};
+use crate::schema::{Contracts, Kind, RecordId, Type};
+
+/// What holds for every view though no file of it says so.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// The deadline of a view that names none.
+    pub deadline: Duration,
+    /// The timeout of a call whose view and source name none.
+    pub timeout: Duration,
+    /// Paths, and all below them, that the server itself answers.
+    pub reserved: &'static [&'static str],
+}
+
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules { deadline: Duration::from_secs(2), timeout: Duration::from_secs(1), reserved: &[] }
+    }
+}
+
+const ROLES: [&str; 6] = ["public", "user", "operator", "auditor", "admin", "partner"];
+
+/// Plans for all views; a view with problems has none.
+pub fn check(views: &[View], contracts: &Contracts, rules: Rules) -> (Vec<Plan>, Vec<Problem>) {
+    let mut problems = route::problems(views, rules.reserved);
+    let mut plans = Vec::new();
+    for view in views {
+        let mut checker = Checker::new(view, contracts);
+        match checker.plan(rules) {
+            Some(plan) if checker.problems.is_empty() => plans.push(plan),
+            None if checker.problems.is_empty() => {
+                problems.push(Problem::new(&view.name.place, "this view cannot be checked"));
+            }
+            _ => problems.append(&mut checker.problems),
+        }
+    }
+    (plans, problems)
+}
+
+/// A typed expression.
+#[derive(Debug, Clone)]
+struct Typed {
+    ty: Type,
+    /// Of a record, or of the records of a list: which of its fields are used here.
+    projection: Option<ProjectionId>,
+    code: Code,
+    /// Every call it reads.
+    reads: CallSet,
+    from_client: bool,
+}
+
+impl Typed {
+    fn new(ty: Type, code: Code) -> Typed {
+        Typed { ty, projection: None, code, reads: CallSet::default(), from_client: false }
+    }
+}
+
+/// What reading a call gives.
+struct Reply {
+    value: Typed,
+    /// Of a batch: the type of its keys.
+    key: Option<Type>,
+}
+
+struct Checker<'a> {
+    view: &'a View,
+    contracts: &'a Contracts,
+    problems: Vec<Problem>,
+    projections: Vec<Projection>,
+    params: Vec<Type>,
+    body: Option<Typed>,
+    /// Fields of the body's record that the view leaves out.
+    hidden: Vec<String>,
+    /// By index of the call; none where it is not checked, or has problems.
+    replies: Vec<Option<Reply>>,
+    /// What of every call's whole reply is used.
+    reply_projections: Vec<Option<ProjectionId>>,
+    optional: CallSet,
+    used: CallSet,
+    scope: Vec<(String, Typed)>,
+    locals: usize,
+    /// Where in the answer the shape is being checked, and what every call's failure makes missing.
+    pointer: Vec<String>,
+    missing: Vec<Vec<String>>,
+}
+
+impl<'a> Checker<'a> {
+    fn new(view: &'a View, contracts: &'a Contracts) -> Checker<'a> {
+        Checker {
+            view,
+            contracts,
+            problems: Vec::new(),
+            projections: Vec::new(),
+            params: Vec::new(),
+            body: None,
+            hidden: Vec::new(),
+            replies: view.calls.iter().map(|_| None).collect(),
+            reply_projections: view.calls.iter().map(|_| None).collect(),
+            optional: CallSet::default(),
+            used: CallSet::default(),
+            scope: Vec::new(),
+            locals: 0,
+            pointer: Vec::new(),
+            missing: view.calls.iter().map(|_| Vec::new()).collect(),
+        }
+    }
+
+    fn plan(&mut self, rules: Rules) -> Option<Plan> {
+        let view = self.view;
+        self.access();
+        let params = self.params();
+        let body = self.body();
+        if view.calls.len() > MAX_CALLS {
+            self.problem(&view.name.place, format!("a view makes at most {MAX_CALLS} calls"), "split it");
+            return None;
+        }
+        let order = self.order()?;
+        let mut calls: Vec<_> = view.calls.iter().map(|_| None).collect();
+        for i in order {
+            calls[i] = self.call(i, rules);
+        }
+        let shape = view.shape.as_ref().and_then(|shape| self.shape(shape));
+        let calls = calls.into_iter().collect::<Option<Vec<_>>>()?;
+        let calls = self.finish(calls);
+        let deadline = view.deadline.unwrap_or(rules.deadline);
+        self.effects(&calls);
+        self.critical_path(&calls, deadline);
+        let status = self.status();
+        let body = body.map(|projection| {
+            let required: Vec<String> =
+                view.body.iter().flat_map(|b| &b.required).map(|r| crate::plan::camel_case(&r.value)).collect();
+            body_layout(projection, &required, &self.projections, self.contracts)
+        });
+        Some(Plan {
+            name: view.name.value.clone(),
+            method: view.route.method.clone(),
+            path: view.route.path.clone(),
+            access: view.access.iter().map(|a| a.value.clone()).collect(),
+            deadline,
+            idempotency: view.idempotency,
+            status,
+            params,
+            body,
+            calls,
+            shape,
+            locals: self.locals,
+        })
+    }
+
+    fn problem(&mut self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
+        self.problems.push(Problem::new(place, message).help(help));
+    }
+
+    fn access(&mut self) {
+        for role in &self.view.access {
+            if !ROLES.contains(&role.value.as_str()) {
+                let problem =
+                    Problem::new(&role.place, format!("`{}` is not a role", role.value)).suggest(&role.value, ROLES);
+                self.problems.push(problem);
+            }
+        }
+        if self.view.access.len() > 1
+            && let Some(public) = self.view.access.iter().find(|a| a.value == "public")
+        {
+            self.problem(
+                &public.place,
+                "`public` admits everybody, so that no other role counts",
+                "keep `public` or the roles",
+            );
+        }
+    }
+
+    fn status(&mut self) -> u16 {
+        let view = self.view;
+        let default = if view.shape.is_some() { 200 } else { 204 };
+        let Some(status) = &view.status else { return default };
+        if (status.value == 204) == view.shape.is_some() {
+            self.problem(
+                &status.place,
+                "an answer with a shape is not 204, one without is",
+                "remove `status`, or add or remove `shape`",
+            );
+        }
+        status.value
+    }
+
+    /// The longest chain of calls that must succeed fits into the deadline.
+    fn critical_path(&mut self, calls: &[crate::plan::Call], deadline: Duration) {
+        let mut ends: Vec<Option<Duration>> = vec![None; calls.len()];
+        while let Some(i) =
+            (0..calls.len()).find(|i| ends[*i].is_none() && calls[*i].after.iter().all(|d| ends[d].is_some()))
+        {
+            let begin = calls[i].after.iter().filter_map(|d| ends[d]).max().unwrap_or_default();
+            ends[i] = Some(begin + calls[i].timeout);
+        }
+        let longest = (0..calls.len()).filter(|i| !calls[*i].optional).filter_map(|i| Some((ends[i]?, i))).max();
+        if let Some((longest, last)) = longest.filter(|(longest, _)| *longest > deadline) {
+            let message = format!(
+                "the calls up to `{}` may take {} ms, longer than the view's deadline of {} ms",
+                calls[last].name,
+                longest.as_millis(),
+                deadline.as_millis()
+            );
+            let place = self.view.calls[last].name.place.clone();
+            self.problem(&place, message, "shorten timeouts, make a call optional, or raise `deadline`");
+        }
+    }
+
+    /// A new projection of the record, with nothing used.
+    fn project(&mut self, record: RecordId) -> ProjectionId {
+        self.projections.push(Projection { record, fields: Vec::new() });
+        ProjectionId(self.projections.len() - 1)
+    }
+
+    /// A new projection for the records within this type, if there are any.
+    fn project_type(&mut self, ty: &Type) -> Option<ProjectionId> {
+        match &ty.kind {
+            Kind::Record(id) => Some(self.project(*id)),
+            Kind::List(item) => self.project_type(item),
+            _ => None,
+        }
+    }
+
+    /// The slot of a field, from now on used, and the projection within it.
+    fn use_field(&mut self, projection: ProjectionId, field: usize) -> (u16, Option<ProjectionId>) {
+        let fields = &self.projections[projection.0].fields;
+        if let Some(slot) = fields.iter().position(|(f, _)| *f == field) {
+            return (slot as u16, fields[slot].1);
+        }
+        let record = self.contracts.record(self.projections[projection.0].record);
+        let inner = self.project_type(&record.fields[field].ty);
+        let fields = &mut self.projections[projection.0].fields;
+        fields.push((field, inner));
+        ((fields.len() - 1) as u16, inner)
+    }
+
+    /// Binds a name while `then` runs, and gives the local's number.
+    fn bind<T>(
+        &mut self,
+        name: Option<&str>,
+        mut value: Typed,
+        then: impl FnOnce(&mut Self, &Typed) -> T,
+    ) -> (usize, T) {
+        let local = self.scope.len();
+        value.code = Code::Local(local);
+        self.scope.push((name.unwrap_or_default().to_owned(), value.clone()));
+        self.locals = self.locals.max(self.scope.len());
+        let result = then(self, &value);
+        self.scope.pop();
+        (local, result)
+    }
+
+    /// Notes that here in the answer something is missing where one of the calls has no reply.
+    fn note(&mut self, reads: CallSet) {
+        let here: String = self.pointer.iter().map(|step| format!("/{step}")).collect();
+        for call in reads.only(self.optional).iter() {
+            let covered = |path: &String| here == *path || here.starts_with(&format!("{path}/"));
+            if !self.missing[call].iter().any(covered) {
+                self.missing[call].push(here.clone());
+            }
+        }
+    }
+
+    /// The calls that an expression names.
+    fn names(&self, text: &Text) -> CallSet {
+        let mut found = CallSet::default();
+        visit(&text.expr, &mut |expr| {
+            if let Ast::Name(name) = &expr.kind
+                && let Some(i) = self.view.calls.iter().position(|c| c.name.value == *name)
+                && i < MAX_CALLS
+            {
+                found = found.with(CallSet::one(i));
+            }
+        });
+        found
+    }
+}
+
+fn visit(expr: &Expr, see: &mut dyn FnMut(&Expr)) {
+    see(expr);
+    match &expr.kind {
+        Ast::Member { of, .. } | Ast::Each(of) | Ast::Not(of) => visit(of, see),
+        Ast::Index { of: a, index: b }
+        | Ast::And(a, b)
+        | Ast::Or(a, b)
+        | Ast::Compare(_, a, b)
+        | Ast::Coalesce(a, b) => {
+            visit(a, see);
+            visit(b, see);
+        }
+        Ast::Call { arguments, .. } => arguments.iter().for_each(|a| visit(a, see)),
+        Ast::Null | Ast::Bool(_) | Ast::Int(_) | Ast::Float(_) | Ast::Text(_) | Ast::Name(_) | Ast::Variable(_) => {}
+    }
+}

@@ -1,0 +1,218 @@
+//! Calls: the order in which they can be checked, what each sends, and what reading it gives.
+
+use super::{Checker, Reply, Rules, Typed};
+use crate::definition::{self, Argument, OnFail, Protocol, Spanned, Text};
+use crate::expr::Code;
+use crate::plan::{Call, CallSet, json_layout, proto_layout};
+use crate::problem::Problem;
+use crate::schema::{self, Operation, Source};
+
+impl<'a> Checker<'a> {
+    /// Every call behind those that it names. A cycle is a problem.
+    pub(super) fn order(&mut self) -> Option<Vec<usize>> {
+        let view = self.view;
+        for (i, call) in view.calls.iter().enumerate() {
+            if view.calls[..i].iter().any(|c| c.name.value == call.name.value) {
+                self.problem(
+                    &call.name.place,
+                    format!("another call is named `{}`", call.name.value),
+                    "rename one of them",
+                );
+                return None;
+            }
+        }
+        let needs: Vec<CallSet> = view.calls.iter().map(|call| self.needs(call)).collect();
+        let mut order = Vec::new();
+        let mut placed = CallSet::default();
+        while order.len() < needs.len() {
+            let ready = (0..needs.len()).find(|i| !CallSet::one(*i).within(placed) && needs[*i].within(placed));
+            let Some(i) = ready else {
+                let stuck: Vec<&Spanned<String>> = (0..needs.len())
+                    .filter(|i| !CallSet::one(*i).within(placed))
+                    .map(|i| &view.calls[i].name)
+                    .collect();
+                let names = stuck.iter().map(|n| format!("`{}`", n.value)).collect::<Vec<_>>().join(", ");
+                let place = stuck[0].place.clone();
+                self.problem(&place, format!("the calls {names} wait for each other"), "remove one of the references");
+                return None;
+            };
+            placed = placed.with(CallSet::one(i));
+            order.push(i);
+        }
+        Some(order)
+    }
+
+    fn needs(&self, call: &definition::Call) -> CallSet {
+        let mut texts: Vec<&Text> = call.when.iter().chain(&call.each).collect();
+        call.request.iter().for_each(|(_, argument)| texts_of(argument, &mut texts));
+        texts.into_iter().fold(CallSet::default(), |all, text| all.with(self.names(text)))
+    }
+
+    /// The source that `source/name` names, and the name.
+    pub(super) fn source<'n>(&mut self, written: &'n Spanned<String>) -> Option<(&'a Source, &'n str)> {
+        let Some((source, name)) = written.value.split_once('/') else {
+            self.problem(
+                &written.place,
+                format!("`{}` names no source", written.value),
+                "write `source/name`, for example `orders/orders.v1.Order`",
+            );
+            return None;
+        };
+        let contracts = self.contracts;
+        let Some(found) = contracts.sources.get(source) else {
+            let problem = Problem::new(
+                &written.place.within(0, source.chars().count()),
+                format!("no source is named `{source}`"),
+            );
+            self.problems.push(problem.suggest(source, contracts.sources.keys().map(String::as_str)));
+            return None;
+        };
+        Some((found, name))
+    }
+
+    fn operation(&mut self, call: &definition::Call) -> Option<(&'a Source, &'a Operation)> {
+        let (source, name) = self.source(&call.operation)?;
+        let place = call
+            .operation
+            .place
+            .within(call.operation.value.chars().count() - name.chars().count(), name.chars().count());
+        let Some(operation) = source.operations.get(name) else {
+            if source.streaming.iter().any(|s| s == name) {
+                self.problem(&place, format!("`{name}` is a stream, which `calls` cannot call"), "call a unary method");
+            } else {
+                let problem = Problem::new(&place, format!("the contract has no operation `{name}`"));
+                self.problems.push(problem.suggest(name, source.operations.keys().map(String::as_str)));
+            }
+            return None;
+        };
+        let fits = matches!(
+            (&operation.protocol, call.protocol),
+            (schema::Protocol::Grpc { .. }, Protocol::Grpc) | (schema::Protocol::Http { .. }, Protocol::Http)
+        );
+        if !fits {
+            let other = if call.protocol == Protocol::Grpc { "http" } else { "grpc" };
+            self.problem(
+                &call.operation.place,
+                "the source speaks another protocol",
+                format!("write `{other}:` instead"),
+            );
+            return None;
+        }
+        Some((source, operation))
+    }
+
+    pub(super) fn call(&mut self, i: usize, rules: Rules) -> Option<Call> {
+        let view = self.view;
+        let call = &view.calls[i];
+        let (source, operation) = self.operation(call)?;
+        // Each part is checked before a problem in one of them ends it.
+        let when = call.when.as_ref().map(|when| self.condition(&when.expr, &when.place));
+        let keys = call.each.as_ref().map(|each| self.keys(each));
+        let request = self.request(call, operation, keys.as_ref().and_then(|k| k.as_ref().map(|(_, key)| key)));
+        let (when, keys, (request, sent)) = (transposed(when)?, transposed(keys)?, request?);
+        let condition = when.as_ref().map(|when| when.reads).unwrap_or_default();
+        let skip_with = if sent.ty.nullable { sent.reads.only(self.optional) } else { CallSet::default() };
+        let optional = call.on_fail == OnFail::Null || !skip_with.is_empty();
+        if optional {
+            self.optional = self.optional.with(CallSet::one(i));
+        }
+        let (mut reply, batch) = match call.batch.as_ref().zip(keys) {
+            Some((batch, keys)) => {
+                let (reply, batch) = self.batch(i, batch, operation, keys)?;
+                (reply, Some(batch))
+            }
+            None => (self.plain_reply(i, operation), None),
+        };
+        reply.value.ty.nullable |= optional || when.is_some();
+        self.replies[i] = Some(reply);
+        Some(Call {
+            index: i,
+            name: call.name.value.clone(),
+            source: call.operation.value.split('/').next().unwrap_or_default().to_owned(),
+            operation: operation.name.clone(),
+            after: sent.reads.with(condition),
+            when: when.map(|when| when.code),
+            request,
+            batch,
+            timeout: call.timeout.as_ref().map(|t| t.value).or(source.timeout).unwrap_or(rules.timeout),
+            optional,
+            skip_with,
+            layout: None,
+            safe: operation.safe,
+            idempotent: operation.idempotent,
+            from_client: sent.from_client,
+            paths: Vec::new(),
+        })
+    }
+
+    pub(super) fn plain_reply(&mut self, call: usize, operation: &Operation) -> Reply {
+        let projection = self.project_type(&operation.response);
+        let value = Typed {
+            projection,
+            reads: CallSet::one(call),
+            ..Typed::new(operation.response.clone(), Code::Reply(call))
+        };
+        self.reply_projections[call] = projection;
+        Reply { value, key: None }
+    }
+
+    /// Fills in what only the whole view tells: what is decoded, and what a failure makes missing.
+    pub(super) fn finish(&mut self, calls: Vec<Call>) -> Vec<Call> {
+        let view = self.view;
+        let finished = calls.into_iter().enumerate().map(|(i, call)| {
+            let operation = self.contracts.sources.get(&call.source).and_then(|s| s.operations.get(&call.operation));
+            let projection = self.reply_projections[i];
+            let unread = projection.is_some_and(|p| self.projections[p.0].fields.is_empty());
+            let layout = operation.filter(|_| !unread).and_then(|o| match (&o.protocol, projection) {
+                (schema::Protocol::Grpc { .. }, Some(p)) => Some(proto_layout(p, &self.projections, self.contracts)),
+                (schema::Protocol::Grpc { .. }, None) => None,
+                (schema::Protocol::Http { .. }, p) => {
+                    Some(json_layout(&o.response, p, &self.projections, self.contracts))
+                }
+            });
+            Call { layout, paths: self.missing[i].clone(), ..call }
+        });
+        let finished: Vec<Call> = finished.collect();
+        if !self.problems.is_empty() {
+            return finished;
+        }
+        let read = finished.iter().fold(self.used, |all, call| all.with(call.after));
+        for (i, call) in finished.iter().enumerate() {
+            if call.safe && !CallSet::one(i).within(read) {
+                let place = view.calls[i].name.place.clone();
+                self.problem(
+                    &place,
+                    format!("nothing reads `{}`, and it changes nothing", call.name),
+                    "remove it, or use it in `shape`",
+                );
+            }
+        }
+        finished
+    }
+
+    /// Two calls that change something would need an order and an answer to half a success.
+    pub(super) fn effects(&mut self, calls: &[Call]) {
+        let changing: Vec<usize> = (0..calls.len()).filter(|i| !calls[*i].safe).collect();
+        if let [first, second, ..] = changing[..] {
+            let message = format!("`{}` and `{}` both change something", calls[first].name, calls[second].name);
+            let place = self.view.calls[second].name.place.clone();
+            self.problem(&place, message, "this version runs one such call in a view: make two views");
+        }
+    }
+}
+
+fn transposed<T>(value: Option<Option<T>>) -> Option<Option<T>> {
+    match value {
+        Some(None) => None,
+        Some(Some(value)) => Some(Some(value)),
+        None => Some(None),
+    }
+}
+
+fn texts_of<'t>(argument: &'t Argument, texts: &mut Vec<&'t Text>) {
+    match argument {
+        Argument::Expr(text) => texts.push(text),
+        Argument::Object(fields, _) => fields.iter().for_each(|(_, a)| texts_of(a, texts)),
+        Argument::List(items, _) => items.iter().for_each(|a| texts_of(a, texts)),
+    }
+}

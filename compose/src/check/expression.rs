@@ -1,0 +1,317 @@
+//! Types of expressions.
+
+use std::sync::Arc;
+
+use super::{Checker, Typed};
+use crate::definition::Text;
+use crate::expr::{AuthField, Code, Comparison, Expr, Kind as Ast, MoneyPart};
+use crate::problem::{Place, Problem};
+use crate::schema::{Field, Kind, Type};
+
+impl Checker<'_> {
+    /// The type of an expression; None where a problem was found.
+    pub(super) fn typed(&mut self, text: &Text) -> Option<Typed> {
+        self.expr(&text.expr, &text.place)
+    }
+
+    pub(super) fn at(&self, expr: &Expr, place: &Place) -> Place {
+        place.within(expr.at, expr.width)
+    }
+
+    pub(super) fn expr(&mut self, expr: &Expr, place: &Place) -> Option<Typed> {
+        let here = self.at(expr, place);
+        match &expr.kind {
+            Ast::Null => Some(Typed::new(Type::optional(Kind::Json), Code::Null)),
+            Ast::Bool(b) => Some(Typed::new(Type::required(Kind::Bool), Code::Bool(*b))),
+            Ast::Int(i) => {
+                let kind = if i32::try_from(*i).is_ok() { Kind::Int32 } else { Kind::Int64 };
+                Some(Typed::new(Type::required(kind), Code::Int(*i)))
+            }
+            Ast::Float(f) => Some(Typed::new(Type::required(Kind::Double), Code::Float(*f))),
+            Ast::Text(t) => Some(Typed::new(Type::required(Kind::String), Code::Text(t.as_str().into()))),
+            Ast::Name(name) => self.name(name, &here),
+            Ast::Variable(name) => self.variable(name, &here),
+            Ast::Member { of, name, safe } => self.member(of, name, *safe, place, &here),
+            Ast::Index { of, index } => self.index(of, index, place, &here),
+            Ast::Each(_) => {
+                self.problem(
+                    &here,
+                    "`[]` stands for every item, which only `each` can take",
+                    "make a list with `from: ...`",
+                );
+                None
+            }
+            Ast::Call { function, arguments } => self.function(function, arguments, place, &here),
+            Ast::Not(of) => {
+                let of = self.condition(of, place)?;
+                Some(Typed { code: Code::Not(Box::new(of.code.clone())), ..of })
+            }
+            Ast::And(a, b) => self.both(a, b, place, Code::And),
+            Ast::Or(a, b) => self.both(a, b, place, Code::Or),
+            Ast::Compare(how, a, b) => self.comparison(*how, a, b, place, &here),
+            Ast::Coalesce(a, b) => self.coalesce(a, b, place, &here),
+        }
+    }
+
+    fn name(&mut self, name: &str, here: &Place) -> Option<Typed> {
+        if let Some((_, value)) = self.scope.iter().rev().find(|(n, _)| n == name && !n.is_empty()) {
+            return Some(value.clone());
+        }
+        let Some(i) = self.view.calls.iter().position(|c| c.name.value == name) else {
+            let calls = self.view.calls.iter().map(|c| c.name.value.as_str());
+            let known: Vec<&str> =
+                calls.chain(self.scope.iter().map(|(n, _)| n.as_str())).filter(|n| !n.is_empty()).collect();
+            let problem = Problem::new(here, format!("nothing is named `{name}`")).suggest(name, known);
+            self.problems.push(problem);
+            return None;
+        };
+        self.used = self.used.with(crate::plan::CallSet::one(i));
+        let reply = self.replies[i].as_ref()?;
+        if reply.key.is_some() {
+            self.problem(here, format!("`{name}` is a batch"), format!("look a key up in it: `{name}[key]`"));
+            return None;
+        }
+        Some(reply.value.clone())
+    }
+
+    fn variable(&mut self, name: &str, here: &Place) -> Option<Typed> {
+        let help = match name {
+            "auth" => "say which: `$auth.sub`, `$auth.role`, `$auth.email`, `$auth.kind`, `$auth.authenticated`",
+            "params" => "say which: `$params.name`",
+            "now" => return Some(Typed::new(Type::required(Kind::Timestamp), Code::Now)),
+            "body" => {
+                if self.body.is_none() {
+                    self.problem(here, "this view declares no body", "add `body: { like: source/package.Message }`");
+                }
+                return self.body.clone();
+            }
+            _ => {
+                let problem = Problem::new(here, format!("there is no `${name}`"));
+                self.problems.push(problem.suggest(name, ["auth", "params", "body", "now"]));
+                return None;
+            }
+        };
+        self.problem(here, format!("`${name}` is no value by itself"), help);
+        None
+    }
+
+    fn member(&mut self, of: &Expr, name: &str, safe: bool, place: &Place, here: &Place) -> Option<Typed> {
+        match &of.kind {
+            Ast::Variable(v) if v == "auth" => return self.auth(name, here),
+            Ast::Variable(v) if v == "params" => return self.param_value(name, here),
+            _ => {}
+        }
+        let value = self.expr(of, place)?;
+        self.field(value, name, safe, here)
+    }
+
+    /// A field of a record, or a part of an amount of money.
+    pub(super) fn field(&mut self, of: Typed, name: &str, safe: bool, here: &Place) -> Option<Typed> {
+        if of.ty.nullable && !safe {
+            let help = format!("write `?.{name}`, and `??` behind it where a value is needed");
+            self.problem(here, "this may be null here, so that `.` cannot be taken of it", help);
+            return None;
+        }
+        let nullable = of.ty.nullable;
+        if of.ty.kind == Kind::Money && (name == "amount" || name == "currency") {
+            let part = if name == "amount" { MoneyPart::Amount } else { MoneyPart::Currency };
+            let code = Code::MoneyPart { of: Box::new(of.code.clone()), part };
+            return Some(Typed { ty: Type { kind: Kind::String, nullable }, projection: None, code, ..of });
+        }
+        let (Kind::Record(id), Some(projection)) = (&of.ty.kind, of.projection) else {
+            let what = self.contracts.describe(&of.ty);
+            let help = match of.ty.kind {
+                Kind::List(_) => "make a list with `from: ... as x` and `item:`",
+                Kind::Money => "known here: `amount`, `currency`",
+                _ => "only records have fields",
+            };
+            self.problem(here, format!("`{name}` cannot be read from a {what}"), help);
+            return None;
+        };
+        let record = self.contracts.record(*id);
+        let is_body = self.body.as_ref().is_some_and(|b| b.projection == Some(projection));
+        let visible = |f: &&Field| !(is_body && self.hidden.contains(&f.name));
+        let Some(i) = record.fields.iter().position(|f| f.name == name && visible(&f)) else {
+            let known = record.fields.iter().filter(visible).map(|f| f.name.as_str());
+            let problem = Problem::new(here, format!("`{}` has no field `{name}`", record.name)).suggest(name, known);
+            self.problems.push(problem);
+            return None;
+        };
+        let field = &record.fields[i];
+        if let Kind::Opaque(reason) = field.ty.kind {
+            self.problem(here, format!("`{name}` cannot be read: {reason}"), "leave it out");
+            return None;
+        }
+        let (slot, inner) = self.use_field(projection, i);
+        let code = Code::Slot { of: Box::new(of.code.clone()), slot };
+        let ty = Type { kind: field.ty.kind.clone(), nullable: nullable || field.ty.nullable };
+        Some(Typed { ty, projection: inner, code, ..of })
+    }
+
+    fn auth(&mut self, name: &str, here: &Place) -> Option<Typed> {
+        let public = self.view.access.iter().any(|a| a.value == "public");
+        let (field, kind, nullable) = match name {
+            "authenticated" => (AuthField::Authenticated, Kind::Bool, false),
+            "sub" => (AuthField::Sub, Kind::String, public),
+            "role" => (AuthField::Role, Kind::String, public),
+            "kind" => (AuthField::Kind, Kind::String, public),
+            "email" => (AuthField::Email, Kind::String, true),
+            _ => {
+                let problem = Problem::new(here, format!("`$auth` has no `{name}`"));
+                self.problems.push(problem.suggest(name, ["sub", "role", "email", "kind", "authenticated"]));
+                return None;
+            }
+        };
+        Some(Typed::new(Type { kind, nullable }, Code::Auth(field)))
+    }
+
+    fn param_value(&mut self, name: &str, here: &Place) -> Option<Typed> {
+        let Some(i) = self.view.params.iter().position(|p| p.name.value == name) else {
+            let known: Vec<&str> = self.view.params.iter().map(|p| p.name.value.as_str()).collect();
+            let problem = Problem::new(here, format!("this view declares no parameter `{name}`")).suggest(name, known);
+            self.problems.push(problem);
+            return None;
+        };
+        let ty = self.params.get(i)?.clone();
+        Some(Typed { from_client: true, ..Typed::new(ty, Code::Param(i)) })
+    }
+
+    /// `batch[key]`.
+    fn index(&mut self, of: &Expr, index: &Expr, place: &Place, here: &Place) -> Option<Typed> {
+        let batch = match &of.kind {
+            Ast::Name(name) => self.view.calls.iter().position(|c| c.name.value == *name),
+            _ => None,
+        };
+        let Some(call) = batch.filter(|i| self.view.calls[*i].batch.is_some()) else {
+            self.problem(
+                here,
+                "only a batch is looked up by a key",
+                "an item of a list is reached with `from: ... as x`",
+            );
+            return None;
+        };
+        self.used = self.used.with(crate::plan::CallSet::one(call));
+        let key = self.expr(index, place)?;
+        let reply = self.replies[call].as_ref()?;
+        let (value, wanted) = (reply.value.clone(), reply.key.clone()?);
+        if key.ty.kind != wanted.kind {
+            let (has, wants) = (self.contracts.describe(&key.ty), self.contracts.describe(&wanted));
+            self.problem(here, format!("the batch's keys are {wants}, not {has}"), "look up what `each` collects");
+            return None;
+        }
+        let nullable = value.ty.nullable || key.ty.nullable;
+        Some(Typed {
+            ty: Type { kind: value.ty.kind, nullable },
+            projection: value.projection,
+            code: Code::Found { call, key: Box::new(key.code) },
+            reads: value.reads.with(key.reads),
+            from_client: value.from_client || key.from_client,
+        })
+    }
+
+    pub(super) fn condition(&mut self, expr: &Expr, place: &Place) -> Option<Typed> {
+        let value = self.expr(expr, place)?;
+        if value.ty != Type::required(Kind::Bool) {
+            let has = self.contracts.describe(&value.ty);
+            let help = if value.ty.kind == Kind::Bool { "write `?? false` behind it" } else { "compare it: `a == b`" };
+            self.problem(&self.at(expr, place), format!("a condition is true or false, not {has}"), help);
+            return None;
+        }
+        Some(value)
+    }
+
+    fn both(&mut self, a: &Expr, b: &Expr, place: &Place, code: fn(Box<Code>, Box<Code>) -> Code) -> Option<Typed> {
+        let (a, b) = (self.condition(a, place), self.condition(b, place));
+        let (a, b) = (a?, b?);
+        Some(merged(&a, &b, Type::required(Kind::Bool), code(Box::new(a.code.clone()), Box::new(b.code.clone()))))
+    }
+
+    fn comparison(&mut self, how: Comparison, a: &Expr, b: &Expr, place: &Place, here: &Place) -> Option<Typed> {
+        let (left, right) = (self.expr(a, place), self.expr(b, place));
+        let (mut left, mut right) = (left?, right?);
+        if let Kind::Enum(names) = left.ty.kind.clone() {
+            self.literal_of(&names, &mut right, &self.at(b, place))?;
+        } else if let Kind::Enum(names) = right.ty.kind.clone() {
+            self.literal_of(&names, &mut left, &self.at(a, place))?;
+        }
+        let is_null = left.code == Code::Null || right.code == Code::Null;
+        let ordered = !matches!(how, Comparison::Equal | Comparison::NotEqual);
+        let classes = (class(&left.ty.kind), class(&right.ty.kind));
+        let comparable = if is_null { !ordered } else { classes.0.is_some() && classes.0 == classes.1 };
+        if !comparable {
+            let (l, r) = (self.contracts.describe(&left.ty), self.contracts.describe(&right.ty));
+            self.problem(here, format!("{l} and {r} cannot be compared"), "compare values of one kind");
+            return None;
+        }
+        let code = Code::Compare(how, Box::new(left.code.clone()), Box::new(right.code.clone()));
+        Some(merged(&left, &right, Type::required(Kind::Bool), code))
+    }
+
+    /// A text beside an enum is one of its names.
+    pub(super) fn literal_of(
+        &mut self,
+        names: &Arc<crate::schema::Enum>,
+        value: &mut Typed,
+        here: &Place,
+    ) -> Option<()> {
+        let Code::Text(text) = &value.code else { return Some(()) };
+        let Some(number) = names.number_of(text) else {
+            let problem = Problem::new(here, format!("`{}` has no value `{text}`", names.name));
+            self.problems.push(problem.suggest(text, names.values.iter().map(|(_, n)| n.as_str())));
+            return None;
+        };
+        value.code = Code::Int(number.into());
+        value.ty.kind = Kind::Enum(names.clone());
+        Some(())
+    }
+
+    fn coalesce(&mut self, a: &Expr, b: &Expr, place: &Place, here: &Place) -> Option<Typed> {
+        let (left, right) = (self.expr(a, place), self.expr(b, place));
+        let (left, mut right) = (left?, right?);
+        if !left.ty.nullable {
+            self.problem(
+                &self.at(a, place),
+                "this is never null, so that `??` has nothing to do",
+                "remove `??` and what follows",
+            );
+            return None;
+        }
+        if let Kind::Enum(names) = left.ty.kind.clone() {
+            self.literal_of(&names, &mut right, &self.at(b, place))?;
+        }
+        if right.code == Code::Null {
+            return Some(left);
+        }
+        let same = left.ty.kind == right.ty.kind && left.projection.is_none();
+        if !same {
+            let (l, r) = (self.contracts.describe(&left.ty), self.contracts.describe(&right.ty));
+            let help = if left.projection.is_some() { "take `??` of its fields" } else { "both sides are of one type" };
+            self.problem(here, format!("`??` cannot choose between {l} and {r}"), help);
+            return None;
+        }
+        let ty = Type { kind: left.ty.kind.clone(), nullable: right.ty.nullable };
+        let code = Code::Coalesce(Box::new(left.code.clone()), Box::new(right.code.clone()));
+        Some(merged(&left, &right, ty, code))
+    }
+}
+
+/// What is made of two values reads what both read.
+pub(super) fn merged(a: &Typed, b: &Typed, ty: Type, code: Code) -> Typed {
+    Typed { ty, projection: None, code, reads: a.reads.with(b.reads), from_client: a.from_client || b.from_client }
+}
+
+/// What can be compared with each other; None of what cannot be compared at all.
+fn class(kind: &Kind) -> Option<u8> {
+    Some(match kind {
+        Kind::Bool => 0,
+        Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 | Kind::Float | Kind::Double => 1,
+        Kind::String => 2,
+        Kind::Enum(_) => 3,
+        Kind::Timestamp => 4,
+        Kind::Date => 5,
+        Kind::Duration => 6,
+        Kind::Bytes | Kind::Decimal | Kind::Money | Kind::List(_) | Kind::Record(_) | Kind::Json | Kind::Opaque(_) => {
+            return None;
+        }
+    })
+}

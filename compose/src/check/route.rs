@@ -1,0 +1,77 @@
+//! Routes and names across all views.
+
+use crate::definition::{Route, View};
+use crate::problem::Problem;
+
+pub(super) fn problems(views: &[View], reserved: &[&str]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (i, view) in views.iter().enumerate() {
+        let route = &view.route;
+        problems.extend(path(route));
+        if let Some(taken) = reserved.iter().find(|r| is_below(&route.path, r)) {
+            problems.push(
+                Problem::new(&route.place, format!("the server itself answers `{taken}`")).help("choose another path"),
+            );
+        }
+        for other in &views[..i] {
+            problems.extend(conflict(view, other));
+        }
+    }
+    problems
+}
+
+fn is_below(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// What one segment of a path is.
+fn parameter(segment: &str) -> Option<&str> {
+    segment.strip_prefix('{')?.strip_suffix('}')
+}
+
+fn path(route: &Route) -> Option<Problem> {
+    let segments: Vec<&str> = route.path.split('/').skip(1).collect();
+    let plain = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._~".contains(c));
+    let named = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let wrong = segments.iter().find(|segment| !parameter(segment).map_or_else(|| plain(segment), named));
+    if let Some(segment) = wrong {
+        let message = format!("`{segment}` cannot be a part of a path");
+        return Some(
+            Problem::new(&route.place, message).help("parts are letters, digits and `-._~`, or a parameter `{name}`"),
+        );
+    }
+    let names: Vec<&str> = segments.iter().filter_map(|s| parameter(s)).collect();
+    let twice = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name))?;
+    Some(
+        Problem::new(&route.place, format!("the path has the parameter `{}` twice", twice.1))
+            .help("give each its own name"),
+    )
+}
+
+/// Two views of one name, of one route, or of routes that cannot stand beside each other.
+fn conflict(view: &View, other: &View) -> Option<Problem> {
+    let at = |place: &crate::problem::Place| format!("see {}:{}", place.file.name, place.line);
+    if view.name.value == other.name.value {
+        let message = format!("another view is named `{}`", view.name.value);
+        return Some(Problem::new(&view.name.place, message).help(at(&other.name.place)));
+    }
+    let (mine, theirs): (Vec<&str>, Vec<&str>) =
+        (view.route.path.split('/').collect(), other.route.path.split('/').collect());
+    for (a, b) in mine.iter().zip(&theirs) {
+        match (parameter(a), parameter(b)) {
+            (Some(a), Some(b)) if a != b => {
+                let message = format!("the view `{}` names this part of the path `{b}`, not `{a}`", other.name.value);
+                return Some(
+                    Problem::new(&view.route.place, message).help(format!("use one name; {}", at(&other.route.place))),
+                );
+            }
+            _ if a != b => return None,
+            _ => {}
+        }
+    }
+    let same = mine.len() == theirs.len() && view.route.method == other.route.method;
+    same.then(|| {
+        let message = format!("the view `{}` has this route already", other.name.value);
+        Problem::new(&view.route.place, message).help(at(&other.route.place))
+    })
+}

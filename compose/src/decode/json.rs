@@ -1,0 +1,383 @@
+//! JSON into cells.
+//!
+//! A reply may carry members that nobody asked for, and the last of two with one name wins; a request body may do
+//! neither, and is read to its end even after a violation, so that a client learns of all of them.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use super::scan::{Flaw, Inside, Scan};
+use super::{MAX_CELLS, MAX_VIOLATIONS, Path, Violation, literal};
+use crate::problem::nearest;
+use crate::tape::{Cell, JsonRead, Member, Object, Value};
+use crate::write::unescape;
+
+pub fn reply(value: &Value, text: &[u8]) -> Result<Vec<Cell>, Violation> {
+    let (cells, violations) = decode(value, text, false);
+    violations.into_iter().next().map_or(Ok(cells), Err)
+}
+
+pub fn body(value: &Value, text: &[u8]) -> Result<Vec<Cell>, Vec<Violation>> {
+    let (cells, violations) = decode(value, text, true);
+    if violations.is_empty() { Ok(cells) } else { Err(violations) }
+}
+
+fn decode(value: &Value, text: &[u8], strict: bool) -> (Vec<Cell>, Vec<Violation>) {
+    let cells = Vec::with_capacity((text.len() / 16).clamp(16, 1 << 14));
+    let mut decoder = Decoder { scan: Scan::new(text), cells, strict, violations: Vec::new() };
+    if let Err(Stop::Flaw(flaw)) = decoder.whole(value) {
+        let violation = not_json(flaw, &decoder.scan);
+        decoder.violations.truncate(MAX_VIOLATIONS - 1);
+        decoder.violations.push(violation);
+    }
+    (decoder.cells, decoder.violations)
+}
+
+struct Decoder<'a> {
+    scan: Scan<'a>,
+    cells: Vec<Cell>,
+    strict: bool,
+    violations: Vec<Violation>,
+}
+
+/// Why decoding ends before the text does.
+enum Stop {
+    Flaw(Flaw),
+    /// There are violations enough.
+    Enough,
+}
+
+impl From<Flaw> for Stop {
+    fn from(flaw: Flaw) -> Stop {
+        Stop::Flaw(flaw)
+    }
+}
+
+impl Decoder<'_> {
+    fn whole(&mut self, value: &Value) -> Result<(), Stop> {
+        self.cells.push(Cell::Null);
+        self.cells[0] = self.value(value, &Path::Root)?;
+        self.scan.end()?;
+        Ok(())
+    }
+
+    fn value(&mut self, value: &Value, path: &Path<'_>) -> Result<Cell, Stop> {
+        let start = self.scan.at;
+        match (&value.read, self.scan.peek()?) {
+            (_, b'n') => {
+                self.scan.word("null")?;
+                if !value.nullable {
+                    self.report(path, "null", "must not be null")?;
+                }
+                Ok(Cell::Null)
+            }
+            (JsonRead::Any, _) => {
+                self.scan.value()?;
+                Ok(Cell::Json(self.scan.span_since(start)))
+            }
+            (JsonRead::Object(layout), b'{') => self.object(layout, path).map(Cell::Record),
+            (JsonRead::Money, b'{') => self.money(path),
+            (JsonRead::List(item), b'[') => self.list(item, path),
+            (JsonRead::Bool, b't') => {
+                self.scan.word("true")?;
+                Ok(Cell::Bool(true))
+            }
+            (JsonRead::Bool, b'f') => {
+                self.scan.word("false")?;
+                Ok(Cell::Bool(false))
+            }
+            (JsonRead::Number, b'-' | b'0'..=b'9') => {
+                self.scan.number()?;
+                Ok(Cell::Number(self.scan.span_since(start)))
+            }
+            (JsonRead::Integer { min, max }, b'-' | b'0'..=b'9') => {
+                self.scan.number()?;
+                let cell = integer(&self.scan.text[start..self.scan.at], *min, *max);
+                self.accept(cell, &value.read, path)
+            }
+            (JsonRead::Bool | JsonRead::Number | JsonRead::Object(_) | JsonRead::Money | JsonRead::List(_), _)
+            | (_, b'{' | b'[' | b't' | b'f' | b'-' | b'0'..=b'9') => {
+                self.scan.value()?;
+                self.report(path, "type", expectation(&value.read))?;
+                Ok(Cell::Null)
+            }
+            (read, b'"') => {
+                let inside = self.scan.string()?;
+                let cell = self.text_value(read, inside);
+                self.accept(cell, read, path)
+            }
+            _ => Err(Flaw::Value.into()),
+        }
+    }
+
+    fn object(&mut self, layout: &Object, path: &Path<'_>) -> Result<u32, Stop> {
+        let record = self.open(&layout.blank, path)?;
+        let mut seen = Seen::default();
+        let mut expected = 0;
+        let mut more = self.scan.open(b'}')?;
+        while more {
+            let name = self.scan.name()?;
+            if let Some(index) = self.find(&layout.members, expected, name) {
+                let member = &layout.members[index];
+                let path = Path::Member(path, &member.name);
+                if !seen.insert(index) && self.strict {
+                    self.report(&path, "duplicate", "must be given only once")?;
+                }
+                let cell = self.value(&member.value, &path)?;
+                self.cells[record as usize + usize::from(member.slot)] = cell;
+                expected = index + 1;
+            } else if self.strict {
+                self.unknown(&layout.members, name, path)?;
+                self.scan.value()?;
+            } else {
+                self.scan.skip()?;
+            }
+            more = self.scan.more(b'}')?;
+        }
+        for (index, member) in layout.members.iter().enumerate() {
+            if member.required && !seen.contains(index) {
+                self.report(&Path::Member(path, &member.name), "missing", "is required")?;
+            }
+        }
+        Ok(record)
+    }
+
+    fn list(&mut self, item: &Value, path: &Path<'_>) -> Result<Cell, Stop> {
+        let (mut head, mut tail, mut len) = (0, 0, 0);
+        let mut more = self.scan.open(b']')?;
+        while more {
+            let node = self.open(&[Cell::Link(0), Cell::Null], path)?;
+            if len == 0 {
+                head = node;
+            } else {
+                self.cells[tail as usize] = Cell::Link(node);
+            }
+            self.cells[node as usize + 1] = self.value(item, &Path::Item(path, len))?;
+            tail = node;
+            len += 1;
+            more = self.scan.more(b']')?;
+        }
+        Ok(Cell::List { head, tail, len })
+    }
+
+    /// Currency, units and nanos: read as an object of a currency and an amount, which then is split.
+    fn money(&mut self, path: &Path<'_>) -> Result<Cell, Stop> {
+        let record = self.object(&MONEY, path)?;
+        let units = record as usize + 1;
+        if let Cell::Text(span) | Cell::Escaped(span) = self.cells[units] {
+            let text = &self.scan.text[span.start as usize..][..span.len as usize];
+            match literal::amount(&plain(text)) {
+                Some((whole, nanos)) => {
+                    self.cells[units] = Cell::Int(whole);
+                    self.cells[units + 1] = Cell::Int(nanos.into());
+                }
+                None => {
+                    let message = "must be an amount with at most 9 decimals that fits 64 bits before the point";
+                    self.report(&Path::Member(path, "amount"), "range", message)?;
+                }
+            }
+        }
+        Ok(Cell::Record(record))
+    }
+
+    fn open(&mut self, blank: &[Cell], path: &Path<'_>) -> Result<u32, Stop> {
+        let at = self.cells.len();
+        if at + blank.len() > MAX_CELLS {
+            self.violations.push(Violation::new(path, "size", "has too many values to be decoded"));
+            return Err(Stop::Enough);
+        }
+        self.cells.extend_from_slice(blank);
+        Ok(at as u32)
+    }
+
+    /// The member of this name. Members mostly come in one order, so the search goes on from the last one found.
+    #[inline]
+    fn find(&self, members: &[Member], from: usize, name: Inside) -> Option<usize> {
+        let raw = self.inside(name);
+        let unescaped = if name.escaped { Some(plain(raw)) } else { None };
+        let wanted = unescaped.as_deref().unwrap_or(raw);
+        let is_it = |member: &Member| member.name.as_bytes() == wanted;
+        let (before, after) = members.split_at(from);
+        match after.iter().position(is_it) {
+            Some(index) => Some(from + index),
+            None => before.iter().position(is_it),
+        }
+    }
+
+    fn inside(&self, inside: Inside) -> &[u8] {
+        &self.scan.text[inside.span.start as usize..][..inside.span.len as usize]
+    }
+
+    /// The cell of a string, or the code of what is wrong with it.
+    fn text_value(&self, read: &JsonRead, inside: Inside) -> Result<Cell, &'static str> {
+        let text = if inside.escaped { Cell::Escaped(inside.span) } else { Cell::Text(inside.span) };
+        let raw = self.inside(inside);
+        if let JsonRead::String = read {
+            return Ok(text);
+        }
+        let plain = if inside.escaped { plain(raw) } else { Cow::Borrowed(raw) };
+        match read {
+            JsonRead::Integer { min, max } if literal::is_number(&plain) => integer(&plain, *min, *max),
+            JsonRead::Integer { .. } => Err("type"),
+            JsonRead::Enum(names) => {
+                let number = std::str::from_utf8(&plain).ok().and_then(|name| names.number_of(name));
+                match number {
+                    Some(number) => Ok(Cell::Int(number.into())),
+                    None if self.strict => Err("range"),
+                    None => Ok(UNRECOGNIZED),
+                }
+            }
+            JsonRead::Timestamp => literal::timestamp(&plain).ok_or("format"),
+            JsonRead::Duration => literal::duration(&plain).ok_or("format"),
+            JsonRead::Date => literal::date(&plain).ok_or("format"),
+            JsonRead::Decimal => literal::is_number(&plain).then_some(text).ok_or("format"),
+            JsonRead::Bytes => literal::is_base64(&plain).then_some(text).ok_or("format"),
+            _ => Err("type"),
+        }
+    }
+
+    fn accept(&mut self, cell: Result<Cell, &'static str>, read: &JsonRead, path: &Path<'_>) -> Result<Cell, Stop> {
+        match cell {
+            Ok(cell) => Ok(cell),
+            Err(code) => {
+                self.report(path, code, expectation(read))?;
+                Ok(Cell::Null)
+            }
+        }
+    }
+
+    #[cold]
+    fn unknown(&mut self, members: &[Member], name: Inside, path: &Path<'_>) -> Result<(), Stop> {
+        let name: String = String::from_utf8_lossy(&plain(self.inside(name))).chars().take(64).collect();
+        let known: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
+        let message = match nearest(&name, &known) {
+            Some(near) => format!("is not known here; did you mean `{near}`?"),
+            None if known.is_empty() => "is not known here; no members are".into(),
+            None => format!("is not known here; known are {}", listed(known.into_iter())),
+        };
+        self.report(&Path::Member(path, &name), "unknown", message)
+    }
+
+    #[cold]
+    fn report(&mut self, path: &Path<'_>, code: &'static str, message: impl Into<String>) -> Result<(), Stop> {
+        self.violations.push(Violation::new(path, code, message));
+        let limit = if self.strict { MAX_VIOLATIONS } else { 1 };
+        if self.violations.len() < limit { Ok(()) } else { Err(Stop::Enough) }
+    }
+}
+
+/// What an enum's unknown name becomes; no enum in JSON has this number.
+const UNRECOGNIZED: Cell = Cell::Int(-1);
+
+static MONEY: LazyLock<Object> = LazyLock::new(|| {
+    let member = |name: &str, slot, read| {
+        let value = Value { nullable: false, read };
+        Member { name: name.into(), slot, required: true, value }
+    };
+    let members = vec![member("amount", 1, JsonRead::Decimal), member("currency", 0, JsonRead::String)];
+    Object { blank: vec![Cell::Null; 3], members }
+});
+
+/// Which members were given.
+#[derive(Default)]
+struct Seen {
+    first: u64,
+    /// Members from the 64th on; few objects have so many.
+    rest: Vec<u64>,
+}
+
+impl Seen {
+    /// Whether it is new.
+    #[inline]
+    fn insert(&mut self, index: usize) -> bool {
+        let bit = 1 << (index % 64);
+        let word = if index < 64 {
+            &mut self.first
+        } else {
+            let at = index / 64 - 1;
+            self.rest.resize(self.rest.len().max(at + 1), 0);
+            &mut self.rest[at]
+        };
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+
+    #[inline]
+    fn contains(&self, index: usize) -> bool {
+        let word = if index < 64 { self.first } else { self.rest.get(index / 64 - 1).copied().unwrap_or(0) };
+        word >> (index % 64) & 1 == 1
+    }
+}
+
+/// The text of a JSON string's inside.
+fn plain(inside: &[u8]) -> Cow<'_, [u8]> {
+    match unescape(std::str::from_utf8(inside).unwrap_or_default()) {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
+/// A JSON number that is whole, even if written as `1e3` or `1.0`.
+fn integer(number: &[u8], min: i64, max: u64) -> Result<Cell, &'static str> {
+    let value = match small(number) {
+        Some(value) => value.into(),
+        None => literal::exact(number, 0).ok_or("type")?,
+    };
+    if value < min.into() || value > max.into() {
+        return Err("range");
+    }
+    match i64::try_from(value) {
+        Ok(value) => Ok(Cell::Int(value)),
+        Err(_) => Ok(Cell::Uint(value as u64)),
+    }
+}
+
+/// The common case: a few digits and nothing else.
+#[inline]
+fn small(number: &[u8]) -> Option<i64> {
+    if number.len() > 18 {
+        return None;
+    }
+    number.iter().try_fold(0, |value, digit| digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0')))
+}
+
+#[cold]
+fn expectation(read: &JsonRead) -> String {
+    match read {
+        JsonRead::Bool => "must be true or false".into(),
+        JsonRead::Integer { min, max } => format!("must be an integer between {min} and {max}"),
+        JsonRead::Number => "must be a number".into(),
+        JsonRead::String => "must be a string".into(),
+        JsonRead::Bytes => "must be a string of base64".into(),
+        JsonRead::Timestamp => "must be an RFC 3339 timestamp such as \"2026-11-21T09:30:00Z\"".into(),
+        JsonRead::Duration => "must be a duration in seconds such as \"1.5s\"".into(),
+        JsonRead::Date => "must be a date such as \"2026-11-21\"".into(),
+        JsonRead::Decimal => "must be a decimal number in a string, such as \"12.50\"".into(),
+        JsonRead::Enum(names) => {
+            format!("must be one of {}", listed(names.values.iter().map(|(_, name)| name.as_str())))
+        }
+        JsonRead::Money => "must be an object such as {\"amount\": \"12.50\", \"currency\": \"EUR\"}".into(),
+        JsonRead::Object(_) => "must be an object".into(),
+        JsonRead::List(_) => "must be a list".into(),
+        JsonRead::Any => "must be a JSON value".into(),
+    }
+}
+
+fn listed<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
+    const SHOWN: usize = 12;
+    let more = if names.len() > SHOWN { ", ..." } else { "" };
+    names.take(SHOWN).collect::<Vec<_>>().join(", ") + more
+}
+
+#[cold]
+fn not_json(flaw: Flaw, scan: &Scan<'_>) -> Violation {
+    if scan.text.is_empty() {
+        return Violation::new(&Path::Root, "syntax", "must be JSON, but is empty");
+    }
+    let read = &scan.text[..scan.at.min(scan.text.len())];
+    let line = 1 + read.iter().filter(|&&byte| byte == b'\n').count();
+    let column = 1 + read.iter().rev().take_while(|&&byte| byte != b'\n').count();
+    let message = format!("is not valid JSON: {} (line {line}, column {column})", flaw.message());
+    Violation::new(&Path::Root, flaw.code(), message)
+}

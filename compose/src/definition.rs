@@ -1,0 +1,160 @@
+//! What an author writes: a view file as data, every part with its place.
+
+mod read;
+
+use std::time::Duration;
+
+pub use read::views;
+
+use crate::expr::Expr;
+use crate::problem::Place;
+
+#[derive(Debug, Clone)]
+pub struct Spanned<T> {
+    pub value: T,
+    pub place: Place,
+}
+
+#[derive(Debug)]
+pub struct View {
+    pub name: Spanned<String>,
+    pub route: Route,
+    /// Roles, or `public`.
+    pub access: Vec<Spanned<String>>,
+    pub deadline: Option<Duration>,
+    pub params: Vec<Param>,
+    pub body: Option<Body>,
+    /// The `Idempotency-Key` header is required and travels on.
+    pub idempotency: bool,
+    pub calls: Vec<Call>,
+    /// Default: 200, or 204 without a shape.
+    pub status: Option<Spanned<u16>>,
+    pub shape: Option<Shape>,
+}
+
+#[derive(Debug)]
+pub struct Route {
+    pub method: String,
+    pub path: String,
+    pub place: Place,
+}
+
+#[derive(Debug)]
+pub struct Param {
+    pub name: Spanned<String>,
+    pub location: ParamLocation,
+    /// A scalar's name, or `source/package.Enum`.
+    pub ty: Spanned<String>,
+    pub default: Option<Spanned<String>>,
+    pub optional: bool,
+    pub min: Option<i64>,
+    pub max: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParamLocation {
+    Path,
+    Query,
+    Header,
+}
+
+/// A JSON body like a message of a contract.
+#[derive(Debug)]
+pub struct Body {
+    /// `source/package.Message`.
+    pub like: Spanned<String>,
+    pub omit: Vec<Spanned<String>>,
+    pub pick: Option<Vec<Spanned<String>>>,
+    /// Fields that must be given beyond what the contract requires.
+    pub required: Vec<Spanned<String>>,
+}
+
+#[derive(Debug)]
+pub struct Call {
+    pub name: Spanned<String>,
+    pub protocol: Protocol,
+    /// `source/operation`.
+    pub operation: Spanned<String>,
+    pub request: Vec<(Spanned<String>, Argument)>,
+    pub each: Option<Text>,
+    pub batch: Option<Batch>,
+    pub when: Option<Text>,
+    pub timeout: Option<Spanned<Duration>>,
+    pub on_fail: OnFail,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Grpc,
+    Http,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFail {
+    Fail,
+    Null,
+}
+
+#[derive(Debug)]
+pub struct Batch {
+    /// The field that takes the keys: `query.ids`, or a repeated message field.
+    pub into: Spanned<String>,
+    pub max: Spanned<u32>,
+    /// The field of the reply that lists the results; none where the reply is the list.
+    pub items: Option<Spanned<String>>,
+    pub key: Spanned<String>,
+    pub bound: Option<Spanned<u32>>,
+    pub missing: Missing,
+}
+
+/// What a key is that the batch did not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    Null,
+    Fail,
+}
+
+/// A value of a request.
+#[derive(Debug)]
+pub enum Argument {
+    Expr(Text),
+    Object(Vec<(Spanned<String>, Argument)>, Place),
+    List(Vec<Argument>, Place),
+}
+
+/// A parsed expression and where it stands.
+#[derive(Debug)]
+pub struct Text {
+    pub expr: Expr,
+    pub place: Place,
+}
+
+#[derive(Debug)]
+pub enum Shape {
+    Expr(Text),
+    Object(Vec<(Spanned<String>, Shape)>),
+    /// `from: list as name`, with `where`, `take` and `item` or `pick`.
+    List {
+        from: Binding,
+        keep: Option<Text>,
+        take: Option<Text>,
+        item: Option<Item>,
+    },
+    /// `of: value as name`, with `item` or `pick`.
+    Of {
+        of: Binding,
+        item: Item,
+    },
+}
+
+#[derive(Debug)]
+pub enum Item {
+    Shape(Box<Shape>),
+    Pick(Vec<Spanned<String>>),
+}
+
+#[derive(Debug)]
+pub struct Binding {
+    pub text: Text,
+    pub name: Option<Spanned<String>>,
+}

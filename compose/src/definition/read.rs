@@ -1,0 +1,244 @@
+//! A YAML tree to definitions. Unknown keys are problems; every problem of a file is found in one go.
+
+mod call;
+mod shape;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Body, Param, ParamLocation, Route, Spanned, Text, View};
+use crate::problem::{File, Place, Problem};
+use crate::yaml::{self, Node};
+
+/// The views of one file; those with problems are left out.
+pub fn views(file: &Arc<File>, problems: &mut Vec<Problem>) -> Vec<View> {
+    match yaml::parse(file) {
+        Ok(documents) => documents.iter().filter(|d| !d.is_null()).filter_map(|d| view(d, problems)).collect(),
+        Err(problem) => {
+            problems.push(problem);
+            Vec::new()
+        }
+    }
+}
+
+/// The named values of a map, checked against what may stand there.
+struct Fields<'a> {
+    node: &'a Node,
+    problems: &'a mut Vec<Problem>,
+}
+
+/// Parts of the language that this version does not run.
+const LATER: [&str; 9] = ["cache", "hedge", "variants", "stream", "proxy", "invalidates", "sort", "after", "fragment"];
+
+impl<'a> Fields<'a> {
+    fn of(node: &'a Node, what: &str, known: &[&str], problems: &'a mut Vec<Problem>) -> Option<Fields<'a>> {
+        let Some(entries) = node.entries() else {
+            problems.push(Problem::new(&node.place, format!("{what} must be a map, not {}", node.noun())));
+            return None;
+        };
+        for entry in entries.iter().filter(|e| !known.contains(&e.key.as_str())) {
+            let problem = if LATER.contains(&entry.key.as_str()) {
+                Problem::new(
+                    &entry.place,
+                    format!("`{}` is part of the language, but this version cannot run it yet", entry.key),
+                )
+                .help("remove it")
+            } else {
+                Problem::new(&entry.place, format!("{what} has no key `{}`", entry.key))
+                    .suggest(&entry.key, known.iter().copied())
+            };
+            problems.push(problem);
+        }
+        Some(Fields { node, problems })
+    }
+
+    fn get(&self, key: &str) -> Option<&'a Node> {
+        self.node.get(key)
+    }
+
+    fn required(&mut self, key: &str, example: &str) -> Option<&'a Node> {
+        let found = self.node.get(key).filter(|n| !n.is_null());
+        if found.is_none() {
+            self.problems.push(
+                Problem::new(&self.node.place, format!("`{key}` is missing"))
+                    .help(format!("for example `{key}: {example}`")),
+            );
+        }
+        found
+    }
+
+    fn problem(&mut self, place: &Place, message: impl Into<String>, help: &str) {
+        self.problems.push(Problem::new(place, message).help(help));
+    }
+
+    fn text(&mut self, node: &Node) -> Option<Spanned<String>> {
+        let text = node.text().filter(|t| !t.is_empty());
+        if text.is_none() {
+            self.problems.push(Problem::new(&node.place, format!("a text is expected here, not {}", node.noun())));
+        }
+        Some(Spanned { value: text?.to_owned(), place: node.place.clone() })
+    }
+
+    /// A text, or a list of them.
+    fn texts(&mut self, node: &Node) -> Vec<Spanned<String>> {
+        match node.list() {
+            Some(items) => items.iter().filter_map(|item| self.text(item)).collect(),
+            None => self.text(node).into_iter().collect(),
+        }
+    }
+
+    fn expr(&mut self, node: &Node) -> Option<Text> {
+        let text = self.text(node)?;
+        let plain = matches!(node.kind, yaml::Kind::Scalar { plain: true, .. });
+        let place = if plain { text.place } else { text.place.within(1, 1) };
+        match crate::expr::parse(&text.value, &place) {
+            Ok(expr) => Some(Text { expr, place }),
+            Err(problem) => {
+                self.problems.push(problem);
+                None
+            }
+        }
+    }
+
+    fn number<T: std::str::FromStr>(&mut self, node: &Node, what: &str) -> Option<Spanned<T>> {
+        let number = node.text().and_then(|t| t.parse().ok());
+        if number.is_none() {
+            self.problem(&node.place, format!("{what} must be a whole number"), "for example `50`");
+        }
+        Some(Spanned { value: number?, place: node.place.clone() })
+    }
+
+    fn bool(&mut self, key: &str) -> bool {
+        let Some(node) = self.get(key) else { return false };
+        node.as_bool().unwrap_or_else(|| {
+            self.problem(&node.place, format!("`{key}` is true or false"), "remove it for false");
+            false
+        })
+    }
+
+    fn duration(&mut self, node: &Node) -> Option<Spanned<Duration>> {
+        let duration = node.text().and_then(duration);
+        if duration.is_none() {
+            self.problem(&node.place, "a time span is expected here", "write 250ms, 2s, 10m or 1h");
+        }
+        Some(Spanned { value: duration?, place: node.place.clone() })
+    }
+}
+
+/// `250ms`, `2s`, `10m`, `1h`; more than zero.
+fn duration(text: &str) -> Option<Duration> {
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let count: u64 = text[..text.len() - unit.len()].parse().ok()?;
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    count.checked_mul(millis).filter(|ms| *ms > 0).map(Duration::from_millis)
+}
+
+const VIEW_KEYS: [&str; 10] =
+    ["view", "route", "access", "deadline", "params", "body", "idempotency", "calls", "status", "shape"];
+
+fn view(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
+    let before = problems.len();
+    let mut fields = Fields::of(node, "a view", &VIEW_KEYS, problems)?;
+    let name = fields.required("view", "home").and_then(|n| fields.text(n));
+    let route = fields.required("route", "GET /v1/home").and_then(|n| route(n, &mut fields));
+    let access = fields.required("access", "user").map(|n| fields.texts(n));
+    let deadline = fields.get("deadline").and_then(|n| fields.duration(n)).map(|d| d.value);
+    let idempotency = fields.get("idempotency").is_some_and(|n| {
+        if n.text() != Some("required") {
+            fields.problem(&n.place, "`idempotency` can only be `required`", "remove it where no key is wanted");
+        }
+        true
+    });
+    let status = fields.get("status").and_then(|n| fields.number::<u16>(n, "`status`"));
+    if let Some(status) = status.as_ref().filter(|s| !(200..300).contains(&s.value)) {
+        fields.problem(&status.place, "`status` is what a success answers: 200 to 299", "for example `status: 201`");
+    }
+    let params = named(node.get("params"), "`params`", problems, param);
+    let body = node.get("body").and_then(|n| body(n, problems));
+    let calls = named(node.get("calls"), "`calls`", problems, call::call);
+    let shape = node.get("shape").and_then(|n| shape::shape(n, problems));
+    if problems.len() > before {
+        return None;
+    }
+    Some(View {
+        name: name?,
+        route: route?,
+        access: access?,
+        deadline,
+        params,
+        body,
+        idempotency,
+        calls,
+        status,
+        shape,
+    })
+}
+
+/// Reads each entry of a map of named parts.
+fn named<T>(
+    node: Option<&Node>,
+    what: &str,
+    problems: &mut Vec<Problem>,
+    read: fn(Spanned<String>, &Node, &mut Vec<Problem>) -> Option<T>,
+) -> Vec<T> {
+    let Some(node) = node else { return Vec::new() };
+    let Some(entries) = node.entries() else {
+        problems.push(Problem::new(&node.place, format!("{what} must be a map of names, not {}", node.noun())));
+        return Vec::new();
+    };
+    let name = |key: &str, place: &Place| Spanned { value: key.to_owned(), place: place.clone() };
+    entries.iter().filter_map(|e| read(name(&e.key, &e.place), &e.value, problems)).collect()
+}
+
+fn route(node: &Node, fields: &mut Fields<'_>) -> Option<Route> {
+    const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+    let text = fields.text(node)?;
+    let parts: Vec<&str> = text.value.split_whitespace().collect();
+    match parts[..] {
+        [method, path] if METHODS.contains(&method) && path.starts_with('/') => {
+            Some(Route { method: method.into(), path: path.into(), place: text.place })
+        }
+        _ => {
+            fields.problem(
+                &text.place,
+                "a route is a method and a path",
+                "for example `GET /v1/orders/{id}`; methods: GET POST PUT PATCH DELETE",
+            );
+            None
+        }
+    }
+}
+
+fn param(name: Spanned<String>, node: &Node, problems: &mut Vec<Problem>) -> Option<Param> {
+    let mut fields = Fields::of(node, "a parameter", &["in", "type", "default", "optional", "min", "max"], problems)?;
+    let location = fields.required("in", "query").and_then(|n| match n.text() {
+        Some("path") => Some(ParamLocation::Path),
+        Some("query") => Some(ParamLocation::Query),
+        Some("header") => Some(ParamLocation::Header),
+        _ => {
+            fields.problem(&n.place, "`in` is path, query or header", "for example `in: query`");
+            None
+        }
+    });
+    let ty = fields.required("type", "string").and_then(|n| fields.text(n));
+    let default = fields.get("default").and_then(|n| fields.text(n));
+    let optional = fields.bool("optional");
+    let min = fields.get("min").and_then(|n| fields.number(n, "`min`")).map(|n| n.value);
+    let max = fields.get("max").and_then(|n| fields.number(n, "`max`")).map(|n| n.value);
+    Some(Param { name, location: location?, ty: ty?, default, optional, min, max })
+}
+
+fn body(node: &Node, problems: &mut Vec<Problem>) -> Option<Body> {
+    let mut fields = Fields::of(node, "`body`", &["like", "omit", "pick", "required"], problems)?;
+    let like = fields.required("like", "orders/orders.v1.CreateOrderRequest").and_then(|n| fields.text(n));
+    let omit = fields.get("omit").map(|n| fields.texts(n)).unwrap_or_default();
+    let pick = fields.get("pick").map(|n| fields.texts(n));
+    let required = fields.get("required").map(|n| fields.texts(n)).unwrap_or_default();
+    Some(Body { like: like?, omit, pick, required })
+}

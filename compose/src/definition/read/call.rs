@@ -1,0 +1,123 @@
+//! The `calls` of a view.
+
+use super::Fields;
+use crate::definition::{Argument, Batch, Call, Missing, OnFail, Protocol, Spanned};
+use crate::problem::Problem;
+use crate::yaml::{Kind, Node};
+
+const CALL_KEYS: [&str; 10] =
+    ["grpc", "http", "request", "each", "batch", "bound", "missing", "when", "timeout", "on_fail"];
+
+pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Problem>) -> Option<Call> {
+    let mut fields = Fields::of(node, "a call", &CALL_KEYS, problems)?;
+    let (protocol, operation) = match (fields.get("grpc"), fields.get("http")) {
+        (Some(node), None) => (Protocol::Grpc, fields.text(node)?),
+        (None, Some(node)) => (Protocol::Http, fields.text(node)?),
+        _ => {
+            let help = "for example `grpc: orders/orders.v1.OrderService.GetOrder` or `http: catalog/getProduct`";
+            fields.problem(&name.place, format!("the call `{}` needs either `grpc` or `http`", name.value), help);
+            return None;
+        }
+    };
+    let each = fields.get("each").and_then(|n| fields.expr(n));
+    let when = fields.get("when").and_then(|n| fields.expr(n));
+    let timeout = fields.get("timeout").and_then(|n| fields.duration(n));
+    let on_fail = fields.get("on_fail").map_or(Some(OnFail::Fail), |n| on_fail(n, &mut fields));
+    let request = fields.get("request").map(|n| arguments(n, &mut fields)).unwrap_or_default();
+    let batch = match fields.get("batch") {
+        Some(node) => Some(batch(node, &mut fields)?),
+        None => {
+            for key in ["bound", "missing"] {
+                if let Some(n) = fields.get(key) {
+                    fields.problem(&n.place, format!("`{key}` belongs to a `batch`"), "remove it");
+                }
+            }
+            None
+        }
+    };
+    match (&each, &batch) {
+        (Some(each), None) => {
+            let place = each.place.clone();
+            fields.problem(
+                &place,
+                "`each` needs a `batch`: one call per key is not run by this version",
+                "for example `batch: { into: query.ids, max: 50, items: items, key: id }`",
+            );
+        }
+        (None, Some(batch)) => {
+            let place = batch.into.place.clone();
+            fields.problem(
+                &place,
+                "`batch` needs `each`: where its keys come from",
+                "for example `each: orders.lines[].product_id`",
+            );
+        }
+        _ => {}
+    }
+    Some(Call { name, protocol, operation, request, each, batch, when, timeout, on_fail: on_fail? })
+}
+
+fn on_fail(node: &Node, fields: &mut Fields<'_>) -> Option<OnFail> {
+    match node.text() {
+        Some("fail") => Some(OnFail::Fail),
+        Some("null") => Some(OnFail::Null),
+        _ => {
+            fields.problem(
+                &node.place,
+                "`on_fail` is `fail` or `null` in this version",
+                "fail: the view fails; null: the call's value is null and the answer says so",
+            );
+            None
+        }
+    }
+}
+
+fn batch(node: &Node, outer: &mut Fields<'_>) -> Option<Batch> {
+    let bound = outer.get("bound").and_then(|n| outer.number(n, "`bound`"));
+    let missing = outer.get("missing").map_or(Some(Missing::Fail), |n| match n.text() {
+        Some("null") => Some(Missing::Null),
+        Some("fail") => Some(Missing::Fail),
+        _ => {
+            outer.problem(
+                &n.place,
+                "`missing` is `fail` or `null` in this version",
+                "what a key is that the batch does not answer",
+            );
+            None
+        }
+    });
+    let mut fields = Fields::of(node, "`batch`", &["into", "max", "items", "key"], outer.problems)?;
+    let into = fields.required("into", "query.ids").and_then(|n| fields.text(n));
+    let max = fields.required("max", "50").and_then(|n| fields.number::<u32>(n, "`max`"));
+    if let Some(zero) = max.as_ref().filter(|m| m.value == 0) {
+        fields.problem(&zero.place, "`max` must be at least 1", "how many keys one request takes");
+        return None;
+    }
+    let items = fields.get("items").and_then(|n| fields.text(n));
+    let key = fields.required("key", "id").and_then(|n| fields.text(n));
+    Some(Batch { into: into?, max: max?, items, key: key?, bound, missing: missing? })
+}
+
+fn arguments(node: &Node, fields: &mut Fields<'_>) -> Vec<(Spanned<String>, Argument)> {
+    let Some(entries) = node.entries() else {
+        fields.problem(
+            &node.place,
+            format!("a request is a map of its fields, not {}", node.noun()),
+            "for example `request: { id: $params.id }`",
+        );
+        return Vec::new();
+    };
+    let name = |entry: &crate::yaml::Entry| Spanned { value: entry.key.clone(), place: entry.place.clone() };
+    entries.iter().filter_map(|e| Some((name(e), argument(&e.value, fields)?))).collect()
+}
+
+fn argument(node: &Node, fields: &mut Fields<'_>) -> Option<Argument> {
+    match &node.kind {
+        Kind::Scalar { .. } => fields.expr(node).map(Argument::Expr),
+        Kind::Map(_) => Some(Argument::Object(arguments(node, fields), node.place.clone())),
+        Kind::List(items) => {
+            let items = items.iter().filter_map(|i| argument(i, fields)).collect();
+            Some(Argument::List(items, node.place.clone()))
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Requests from values: protobuf wire, or a path, a query, headers and a JSON body.
+
+mod proto;
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::expr::{Env, Fault, Value};
+use crate::plan::{Format, Piece, Query, QueryValue, Request};
+use crate::render::render;
+use crate::upstream::Target;
+
+/// Everything but RFC 3986's unreserved characters.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The request, and for a batch these keys.
+pub(crate) fn encode<'a>(
+    request: &'a Request,
+    env: &mut Env<'a>,
+    keys: &[Value<'a>],
+) -> Result<(Target, Bytes), Fault> {
+    match request {
+        Request::Grpc { message, .. } => {
+            let mut out = Vec::with_capacity(64);
+            proto::message(message, env, keys, &mut out)?;
+            Ok((Target::Grpc, out.into()))
+        }
+        Request::Http { path, query, headers, body, .. } => {
+            let mut path_and_query = String::with_capacity(64);
+            for piece in path {
+                match piece {
+                    Piece::Text(text) => path_and_query.push_str(text),
+                    Piece::Code(code) => path_and_query.extend(segment(&text_of(&env.eval(code)?)?)?),
+                }
+            }
+            let mut separator = '?';
+            for part in query {
+                append(&mut path_and_query, &mut separator, part, env, keys)?;
+            }
+            let headers = headers.iter().filter_map(|(name, code)| header(name, code, env).transpose());
+            let headers = headers.collect::<Result<Vec<_>, Fault>>()?;
+            let body = match body {
+                Some(shape) => {
+                    let mut out = Vec::with_capacity(256);
+                    render(shape, env, &mut out)?;
+                    out.into()
+                }
+                None => Bytes::new(),
+            };
+            Ok((Target::Http { path_and_query, headers }, body))
+        }
+    }
+}
+
+fn text_of<'v>(value: &'v Value<'_>) -> Result<Cow<'v, str>, Fault> {
+    value.text().ok_or_else(|| Fault::new("a value that is no text stands in a path, a query or a header"))
+}
+
+/// One path segment, which can be neither empty nor a step up.
+fn segment(text: &str) -> Result<impl Iterator<Item = &str>, Fault> {
+    if matches!(text, "" | "." | "..") {
+        return Err(Fault::bad_request("a path segment is empty or made of dots"));
+    }
+    Ok(utf8_percent_encode(text, ESCAPED))
+}
+
+fn append<'a>(
+    out: &mut String,
+    separator: &mut char,
+    part: &'a Query,
+    env: &Env<'a>,
+    keys: &[Value<'a>],
+) -> Result<(), Fault> {
+    let evaluated;
+    let (values, format) = match &part.value {
+        QueryValue::Keys => (keys, &Format::Plain),
+        QueryValue::Code(code, format) => {
+            evaluated = match env.eval(code)? {
+                Value::Null => return Ok(()),
+                Value::List(list) => list.iter().collect(),
+                value => vec![value],
+            };
+            (&evaluated[..], format)
+        }
+    };
+    let mut first = true;
+    for value in values {
+        if first || part.explode {
+            out.push(*separator);
+            out.extend(utf8_percent_encode(&part.name, ESCAPED));
+            out.push('=');
+            *separator = '&';
+        } else {
+            out.push(',');
+        }
+        first = false;
+        out.extend(utf8_percent_encode(&formatted(value, format)?, ESCAPED));
+    }
+    Ok(())
+}
+
+fn formatted<'v>(value: &'v Value<'_>, format: &'v Format) -> Result<Cow<'v, str>, Fault> {
+    match (value, format) {
+        (Value::Int(i), Format::Enum(names)) => Ok(Cow::Borrowed(names.name_of(*i as i32))),
+        (value, Format::List(item)) => formatted(value, item),
+        (value, _) => text_of(value),
+    }
+}
+
+fn header<'a>(name: &str, code: &'a crate::expr::Code, env: &Env<'a>) -> Result<Option<(String, String)>, Fault> {
+    let value = env.eval(code)?;
+    if value.is_null() {
+        return Ok(None);
+    }
+    let text = text_of(&value)?;
+    if text.bytes().any(|b| b < 0x20 || b == 0x7f) {
+        return Err(Fault::bad_request(format!("the value of the header `{name}` has control characters")));
+    }
+    Ok(Some((name.to_owned(), text.into_owned())))
+}

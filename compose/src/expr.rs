@@ -1,0 +1,137 @@
+//! The expression language: what an author writes (`Expr`), what runs (`Code`), and the value in between.
+//!
+//! `parse` keeps positions for problems; the checker types an `Expr` and compiles it to `Code`, whose fields are slots.
+
+mod eval;
+mod parse;
+
+use std::sync::Arc;
+
+pub(crate) use eval::{Env, Fault, Value, money};
+pub use parse::parse;
+
+/// An expression as written. `at` counts characters from the start of its text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expr {
+    pub at: usize,
+    pub width: usize,
+    pub kind: Kind,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    /// A call or a local name.
+    Name(String),
+    /// `$auth`, `$params`, ... without the dollar.
+    Variable(String),
+    /// `of.name`, or `of?.name` where `safe`.
+    Member {
+        of: Box<Expr>,
+        name: String,
+        safe: bool,
+    },
+    Index {
+        of: Box<Expr>,
+        index: Box<Expr>,
+    },
+    /// `list[]`: every item of it.
+    Each(Box<Expr>),
+    Call {
+        function: String,
+        arguments: Vec<Expr>,
+    },
+    Not(Box<Expr>),
+    And(Box<Expr>, Box<Expr>),
+    Or(Box<Expr>, Box<Expr>),
+    Compare(Comparison, Box<Expr>, Box<Expr>),
+    Coalesce(Box<Expr>, Box<Expr>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// A typed expression, ready to run: names are resolved, fields are slots.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Code {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(Arc<str>),
+    Auth(AuthField),
+    Now,
+    /// The n-th declared parameter.
+    Param(usize),
+    /// The request's body.
+    Body,
+    /// The reply of the n-th call; null where it has none.
+    Reply(usize),
+    /// What the n-th call of a batch found for a key; null where there is nothing.
+    Found {
+        call: usize,
+        key: Box<Code>,
+    },
+    /// The n-th enclosing `as`.
+    Local(usize),
+    /// A slot of a record; null of null.
+    Slot {
+        of: Box<Code>,
+        slot: u16,
+    },
+    MoneyPart {
+        of: Box<Code>,
+        part: MoneyPart,
+    },
+    Coalesce(Box<Code>, Box<Code>),
+    If(Box<Code>, Box<Code>, Box<Code>),
+    Not(Box<Code>),
+    And(Box<Code>, Box<Code>),
+    Or(Box<Code>, Box<Code>),
+    Compare(Comparison, Box<Code>, Box<Code>),
+    /// An enum's number as its name.
+    EnumName {
+        of: Box<Code>,
+        names: Arc<crate::schema::Enum>,
+    },
+    Function {
+        function: Function,
+        arguments: Vec<Code>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthField {
+    Authenticated,
+    Sub,
+    Role,
+    Email,
+    Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MoneyPart {
+    Amount,
+    Currency,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Function {
+    Concat,
+    Lower,
+    Upper,
+    Trim,
+    Len,
+    Text,
+}

@@ -1,0 +1,243 @@
+//! A checked view as plain data: which calls wait for which, how each is encoded and decoded, and how the answer is written.
+
+mod layout;
+mod print;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use layout::{Projection, ProjectionId, body_layout, camel_case, json_layout, proto_layout};
+
+use crate::definition::{Missing, ParamLocation};
+use crate::expr::Code;
+use crate::schema::{Enum, Kind, Scalar};
+use crate::tape::{Layout, Value};
+
+/// Everything needed to serve a view.
+#[derive(Debug)]
+pub struct Plan {
+    pub name: String,
+    pub method: String,
+    /// With its parameters in braces: `/v1/orders/{id}`.
+    pub path: String,
+    /// Roles, or `public`.
+    pub access: Vec<String>,
+    pub deadline: Duration,
+    /// The `Idempotency-Key` header is required.
+    pub idempotency: bool,
+    pub status: u16,
+    pub params: Vec<Param>,
+    pub body: Option<Value>,
+    pub calls: Vec<Call>,
+    pub shape: Option<Shape>,
+    /// How many names are bound at once at the most.
+    pub locals: usize,
+}
+
+#[derive(Debug)]
+pub struct Param {
+    pub name: String,
+    pub location: ParamLocation,
+    pub kind: Kind,
+    /// Absent and without a default: a mistake of the client.
+    pub required: bool,
+    pub default: Code,
+    pub min: Option<i64>,
+    pub max: Option<i64>,
+}
+
+#[derive(Debug)]
+pub struct Call {
+    /// Its place in the plan.
+    pub index: usize,
+    pub name: String,
+    pub source: String,
+    pub operation: String,
+    /// The calls whose outcome it waits for.
+    pub after: CallSet,
+    pub when: Option<Code>,
+    pub request: Request,
+    pub batch: Option<Batch>,
+    pub timeout: Duration,
+    /// Its failure makes its value null instead of failing the view.
+    pub optional: bool,
+    /// It is skipped where one of these has failed.
+    pub skip_with: CallSet,
+    /// None where nothing of the reply is read.
+    pub layout: Option<Layout>,
+    /// It changes nothing.
+    pub safe: bool,
+    pub idempotent: bool,
+    /// Its request derives from what the client sent.
+    pub from_client: bool,
+    /// JSON pointers of what is missing where it has no reply; `*` stands for any item.
+    pub paths: Vec<String>,
+}
+
+/// At most 64 calls, by index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CallSet(u64);
+
+pub const MAX_CALLS: usize = 64;
+
+impl CallSet {
+    pub fn one(call: usize) -> CallSet {
+        CallSet(1 << call)
+    }
+
+    pub fn with(self, other: CallSet) -> CallSet {
+        CallSet(self.0 | other.0)
+    }
+
+    pub fn only(self, other: CallSet) -> CallSet {
+        CallSet(self.0 & other.0)
+    }
+
+    pub fn within(self, other: CallSet) -> bool {
+        self.0 & !other.0 == 0
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = usize> {
+        (0..MAX_CALLS).filter(move |call| self.0 & (1 << call) != 0)
+    }
+}
+
+#[derive(Debug)]
+pub struct Batch {
+    pub keys: Keys,
+    /// Keys per request.
+    pub max: usize,
+    /// Keys altogether; more are a failure of the call.
+    pub bound: usize,
+    /// The slot of the reply that lists the results; none where the reply is the list.
+    pub items: Option<u16>,
+    /// The slot of a result that holds its key.
+    pub key: u16,
+    pub missing: Missing,
+}
+
+/// Where the keys come from: lists within lists, then the key itself.
+#[derive(Debug)]
+pub struct Keys {
+    /// Each list and the local that holds its current item.
+    pub lists: Vec<(Code, usize)>,
+    pub key: Code,
+}
+
+#[derive(Debug)]
+pub enum Request {
+    Grpc { path: String, message: Encoder },
+    Http { method: String, path: Vec<Piece>, query: Vec<Query>, headers: Vec<(String, Code)>, body: Option<Shape> },
+}
+
+#[derive(Debug)]
+pub enum Piece {
+    Text(String),
+    Code(Code),
+}
+
+#[derive(Debug)]
+pub struct Query {
+    pub name: String,
+    pub value: QueryValue,
+    /// A list is sent as repeated pairs, not joined by commas.
+    pub explode: bool,
+}
+
+#[derive(Debug)]
+pub enum QueryValue {
+    Code(Code, Format),
+    /// The keys of the batch.
+    Keys,
+}
+
+/// How to write a protobuf message.
+#[derive(Debug)]
+pub struct Encoder {
+    pub fields: Vec<FieldEncoder>,
+}
+
+#[derive(Debug)]
+pub struct FieldEncoder {
+    pub number: u32,
+    pub scalar: Scalar,
+    /// A repeated field of this kind is written packed.
+    pub packed: bool,
+    pub value: FieldValue,
+}
+
+/// Null is not written; of a list, every item is.
+#[derive(Debug)]
+pub enum FieldValue {
+    Code(Code),
+    /// A record (or each record of a list), bound to the local while its fields are written.
+    Record {
+        of: Code,
+        local: usize,
+        encoder: Encoder,
+    },
+    /// A message written out in the view: sent even where all of it is absent.
+    Message(Encoder),
+    Values(Vec<Code>),
+    /// The keys of the batch.
+    Keys,
+}
+
+/// How to write JSON.
+#[derive(Debug)]
+pub enum Shape {
+    Value(Code, Format),
+    Object(Vec<Member>),
+    /// Null of null.
+    List {
+        from: Code,
+        local: usize,
+        keep: Option<Code>,
+        take: Option<Code>,
+        item: Box<Shape>,
+    },
+    /// Null of null, else `item` with the value bound.
+    Of {
+        of: Code,
+        local: usize,
+        item: Box<Shape>,
+    },
+}
+
+#[derive(Debug)]
+pub struct Member {
+    /// `"name":` as it is written.
+    pub key: String,
+    pub shape: Shape,
+}
+
+/// How a value is written where its kind does not tell.
+#[derive(Debug, Clone)]
+pub enum Format {
+    Plain,
+    /// 64-bit integers: a JSON string, since JavaScript's numbers end at 2^53.
+    Int64,
+    Enum(Arc<Enum>),
+    Timestamp,
+    Duration,
+    Money,
+    List(Box<Format>),
+}
+
+impl Format {
+    pub(crate) fn of(kind: &Kind) -> Format {
+        match kind {
+            Kind::Int64 | Kind::Uint64 => Format::Int64,
+            Kind::Enum(names) => Format::Enum(names.clone()),
+            Kind::Timestamp => Format::Timestamp,
+            Kind::Duration => Format::Duration,
+            Kind::Money => Format::Money,
+            Kind::List(item) => Format::List(Box::new(Format::of(&item.kind))),
+            _ => Format::Plain,
+        }
+    }
+}

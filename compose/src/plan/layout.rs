@@ -1,0 +1,229 @@
+//! Which fields of which records are used, and the decoding tables that follow.
+
+use crate::schema::{Contracts, Field, Kind, RecordId, Repeated, Scalar, Type, Wire};
+use crate::tape::{Cell, JsonRead, Layout, Member, Message, MessageField, Object, ProtoRead, Span, Value};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProjectionId(pub usize);
+
+/// The used fields of one record at one place of a reply; a field's slot is its position here.
+#[derive(Debug)]
+pub(crate) struct Projection {
+    pub record: RecordId,
+    /// Index into the record's fields, and the projection of the record within, if there is one.
+    pub fields: Vec<(usize, Option<ProjectionId>)>,
+}
+
+/// The decoding table of a protobuf reply.
+pub(crate) fn proto_layout(projection: ProjectionId, projections: &[Projection], contracts: &Contracts) -> Layout {
+    Layout::Proto(Tables { projections, contracts, casing: Casing::AsIs }.message(projection))
+}
+
+/// The decoding table of a JSON reply of this type.
+pub(crate) fn json_layout(
+    ty: &Type,
+    projection: Option<ProjectionId>,
+    projections: &[Projection],
+    contracts: &Contracts,
+) -> Layout {
+    Layout::Json(Tables { projections, contracts, casing: Casing::AsIs }.value(ty, projection))
+}
+
+/// The decoding table of a client's JSON body; names are in camelCase whatever the contract's are.
+pub(crate) fn body_layout(
+    projection: ProjectionId,
+    required: &[String],
+    projections: &[Projection],
+    contracts: &Contracts,
+) -> Value {
+    let tables = Tables { projections, contracts, casing: Casing::Camel };
+    let mut object = tables.object(projection);
+    for member in &mut object.members {
+        member.required |= required.contains(&member.name);
+    }
+    Value { nullable: false, read: JsonRead::Object(object) }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Casing {
+    AsIs,
+    Camel,
+}
+
+struct Tables<'a> {
+    projections: &'a [Projection],
+    contracts: &'a Contracts,
+    casing: Casing,
+}
+
+impl Tables<'_> {
+    /// The used fields with their slots.
+    fn used(&self, id: ProjectionId) -> impl Iterator<Item = (u16, &Field, Option<ProjectionId>)> {
+        let projection = &self.projections[id.0];
+        let record = self.contracts.record(projection.record);
+        projection.fields.iter().enumerate().map(|(slot, (field, inner))| {
+            // The checker refuses a record of which more fields are used than a slot can number.
+            (u16::try_from(slot).unwrap_or(u16::MAX), &record.fields[*field], *inner)
+        })
+    }
+
+    fn message(&self, id: ProjectionId) -> Message {
+        let blank = self.used(id).map(|(_, field, _)| blank(&field.ty)).collect();
+        let mut fields: Vec<MessageField> = self
+            .used(id)
+            .filter_map(|(slot, field, inner)| {
+                let Wire::Proto { number, scalar, repeated } = &field.wire else { return None };
+                let repeated = *repeated != Repeated::No;
+                Some(MessageField {
+                    number: *number,
+                    name: field.name.clone(),
+                    slot,
+                    repeated,
+                    required: field.promised,
+                    read: self.proto_read(scalar, item_kind(&field.ty), inner),
+                })
+            })
+            .collect();
+        fields.sort_by_key(|f| f.number);
+        Message { blank, fields }
+    }
+
+    fn proto_read(&self, scalar: &Scalar, kind: &Kind, inner: Option<ProjectionId>) -> ProtoRead {
+        match scalar {
+            Scalar::Double => ProtoRead::Double,
+            Scalar::Float => ProtoRead::Float,
+            Scalar::Int32 | Scalar::Enum => ProtoRead::Int32,
+            Scalar::Int64 => ProtoRead::Int64,
+            Scalar::Uint32 => ProtoRead::Uint32,
+            Scalar::Uint64 => ProtoRead::Uint64,
+            Scalar::Sint32 => ProtoRead::Sint32,
+            Scalar::Sint64 => ProtoRead::Sint64,
+            Scalar::Fixed32 => ProtoRead::Fixed32,
+            Scalar::Fixed64 => ProtoRead::Fixed64,
+            Scalar::Sfixed32 => ProtoRead::Sfixed32,
+            Scalar::Sfixed64 => ProtoRead::Sfixed64,
+            Scalar::Bool => ProtoRead::Bool,
+            Scalar::String => ProtoRead::String,
+            Scalar::Bytes => ProtoRead::Bytes,
+            Scalar::Wrapper(inside) => ProtoRead::Wrapper(Box::new(self.proto_read(inside, kind, inner))),
+            Scalar::Message => match (kind, inner) {
+                (Kind::Timestamp | Kind::Duration, _) => ProtoRead::Time,
+                (Kind::Date, _) => ProtoRead::Date,
+                (Kind::Money, _) => ProtoRead::Message(Box::new(money())),
+                (_, Some(projection)) => ProtoRead::Message(Box::new(self.message(projection))),
+                (_, None) => ProtoRead::Message(Box::new(Message { blank: Vec::new(), fields: Vec::new() })),
+            },
+        }
+    }
+
+    fn object(&self, id: ProjectionId) -> Object {
+        let members: Vec<Member> = self
+            .used(id)
+            .map(|(slot, field, inner)| Member {
+                name: match self.casing {
+                    Casing::AsIs => field.name.clone(),
+                    Casing::Camel => camel_case(&field.name),
+                },
+                slot,
+                required: match self.casing {
+                    Casing::AsIs => field.promised,
+                    Casing::Camel => field.required,
+                },
+                value: self.value(&field.ty, inner),
+            })
+            .collect();
+        // Of an answer, an absent member is null; of a body like a message, it is the message's default.
+        let blank = self
+            .used(id)
+            .map(|(_, field, _)| if field.wire == Wire::Json { Cell::Null } else { blank(&field.ty) })
+            .collect();
+        Object { blank, members }
+    }
+
+    fn value(&self, ty: &Type, inner: Option<ProjectionId>) -> Value {
+        let read = match &ty.kind {
+            Kind::Bool => JsonRead::Bool,
+            Kind::Int32 => JsonRead::Integer { min: i32::MIN.into(), max: i32::MAX as u64 },
+            Kind::Int64 => JsonRead::Integer { min: i64::MIN, max: i64::MAX as u64 },
+            Kind::Uint32 => JsonRead::Integer { min: 0, max: u32::MAX.into() },
+            Kind::Uint64 => JsonRead::Integer { min: 0, max: u64::MAX },
+            Kind::Float | Kind::Double => JsonRead::Number,
+            Kind::String => JsonRead::String,
+            Kind::Bytes => JsonRead::Bytes,
+            Kind::Enum(names) => JsonRead::Enum(names.clone()),
+            Kind::Timestamp => JsonRead::Timestamp,
+            Kind::Duration => JsonRead::Duration,
+            Kind::Date => JsonRead::Date,
+            Kind::Decimal => JsonRead::Decimal,
+            Kind::Money => JsonRead::Money,
+            Kind::List(item) => JsonRead::List(Box::new(self.value(item, inner))),
+            Kind::Record(_) => match inner {
+                Some(projection) => JsonRead::Object(self.object(projection)),
+                None => JsonRead::Object(Object { blank: Vec::new(), members: Vec::new() }),
+            },
+            Kind::Json | Kind::Opaque(_) => JsonRead::Any,
+        };
+        Value { nullable: ty.nullable, read }
+    }
+}
+
+fn item_kind(ty: &Type) -> &Kind {
+    match &ty.kind {
+        Kind::List(item) => &item.kind,
+        kind => kind,
+    }
+}
+
+fn blank(ty: &Type) -> Cell {
+    const EMPTY: Span = Span { start: 0, len: 0 };
+    if ty.nullable {
+        return Cell::Null;
+    }
+    match &ty.kind {
+        Kind::Bool => Cell::Bool(false),
+        Kind::Int32 | Kind::Int64 | Kind::Enum(_) => Cell::Int(0),
+        Kind::Uint32 | Kind::Uint64 => Cell::Uint(0),
+        Kind::Float | Kind::Double => Cell::Float(0.0),
+        Kind::String => Cell::Text(EMPTY),
+        Kind::Bytes => Cell::Bytes(EMPTY),
+        Kind::List(_) => Cell::List { head: 0, tail: 0, len: 0 },
+        _ => Cell::Null,
+    }
+}
+
+/// google.type.Money, always whole: currency, units, nanos.
+fn money() -> Message {
+    let field = |number, name: &str, slot, read| MessageField {
+        number,
+        name: name.into(),
+        slot,
+        repeated: false,
+        required: false,
+        read,
+    };
+    Message {
+        blank: vec![Cell::Text(Span { start: 0, len: 0 }), Cell::Int(0), Cell::Int(0)],
+        fields: vec![
+            field(1, "currency_code", 0, ProtoRead::String),
+            field(2, "units", 1, ProtoRead::Int64),
+            field(3, "nanos", 2, ProtoRead::Int32),
+        ],
+    }
+}
+
+/// `created_at` to `createdAt`.
+pub(crate) fn camel_case(name: &str) -> String {
+    let mut camel = String::with_capacity(name.len());
+    let mut upper = false;
+    for c in name.chars() {
+        match c {
+            '_' => upper = !camel.is_empty(),
+            c if upper => {
+                camel.push(c.to_ascii_uppercase());
+                upper = false;
+            }
+            c => camel.push(c),
+        }
+    }
+    camel
+}

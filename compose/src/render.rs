@@ -1,0 +1,132 @@
+//! Outcome to JSON: one pass over the shape, into one buffer.
+
+use crate::expr::{Env, Fault, Value, money};
+use crate::plan::{Format, Shape};
+use crate::write;
+
+/// Appends the shape's JSON text.
+pub(crate) fn render<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>) -> Result<(), Fault> {
+    match shape {
+        Shape::Value(code, format) => value(&env.eval(code)?, format, out),
+        Shape::Object(members) => {
+            out.push(b'{');
+            for (i, member) in members.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                out.extend_from_slice(member.key.as_bytes());
+                render(&member.shape, env, out)?;
+            }
+            out.push(b'}');
+            Ok(())
+        }
+        Shape::Of { of, local, item } => match env.eval(of)? {
+            Value::Null => {
+                out.extend_from_slice(b"null");
+                Ok(())
+            }
+            value => {
+                env.locals[*local] = value;
+                render(item, env, out)
+            }
+        },
+        Shape::List { .. } => list(shape, env, out),
+    }
+}
+
+fn list<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>) -> Result<(), Fault> {
+    let Shape::List { from, local, keep, take, item } = shape else { return Ok(()) };
+    let Value::List(list) = env.eval(from)? else {
+        out.extend_from_slice(b"null");
+        return Ok(());
+    };
+    let mut left = match take.as_ref().map(|take| env.eval(take)).transpose()? {
+        Some(Value::Int(n)) => usize::try_from(n).unwrap_or(0),
+        Some(Value::Uint(n)) => usize::try_from(n).unwrap_or(usize::MAX),
+        _ => usize::MAX,
+    };
+    out.push(b'[');
+    let start = out.len();
+    for value in list.iter() {
+        if left == 0 {
+            break;
+        }
+        env.locals[*local] = value;
+        if let Some(keep) = keep
+            && !matches!(env.eval(keep)?, Value::Bool(true))
+        {
+            continue;
+        }
+        if out.len() > start {
+            out.push(b',');
+        }
+        render(item, env, out)?;
+        left -= 1;
+    }
+    out.push(b']');
+    Ok(())
+}
+
+/// Appends one value as JSON.
+fn value(value: &Value<'_>, format: &Format, out: &mut Vec<u8>) -> Result<(), Fault> {
+    match (value, format) {
+        (Value::Null, _) => out.extend_from_slice(b"null"),
+        (Value::Bool(b), _) => out.extend_from_slice(if *b { b"true" } else { b"false" }),
+        (Value::Text(t), _) => write::string(out, t),
+        (Value::Escaped(t), _) => {
+            out.push(b'"');
+            out.extend_from_slice(t.as_bytes());
+            out.push(b'"');
+        }
+        (Value::Number(t) | Value::Json(t), _) => out.extend_from_slice(t.as_bytes()),
+        (Value::Int(i), Format::Enum(names)) => write::string(out, names.name_of(*i as i32)),
+        (Value::Int(_) | Value::Uint(_), Format::Int64) => return quoted(value, format, out),
+        (Value::Int(i), _) => write::int(out, *i),
+        (Value::Uint(u), _) => write::uint(out, *u),
+        (Value::Float(f), _) => write::float(out, *f).ok_or_else(|| Fault::new("JSON has no NaN and no infinity"))?,
+        (Value::Bytes(_) | Value::Time { .. } | Value::Date { .. }, _) => return quoted(value, format, out),
+        (Value::Record(node), Format::Money) => {
+            let (currency, units, nanos) = money(*node)?;
+            out.extend_from_slice(br#"{"amount":""#);
+            write::amount(out, &currency, units, nanos).ok_or_else(out_of_range)?;
+            out.extend_from_slice(br#"","currency":"#);
+            write::string(out, &currency);
+            out.push(b'}');
+        }
+        (Value::Record(_), _) => return Err(Fault::new("a record is written by its fields only")),
+        (Value::List(list), format) => {
+            let item = if let Format::List(item) = format { item } else { format };
+            out.push(b'[');
+            for (i, entry) in list.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                self::value(&entry, item, out)?;
+            }
+            out.push(b']');
+        }
+    }
+    Ok(())
+}
+
+/// Appends a value that JSON has no type for, as a string.
+fn quoted(value: &Value<'_>, format: &Format, out: &mut Vec<u8>) -> Result<(), Fault> {
+    out.push(b'"');
+    match value {
+        Value::Int(i) => write::int(out, *i),
+        Value::Uint(u) => write::uint(out, *u),
+        Value::Bytes(b) => write::base64(out, b),
+        Value::Time { seconds, nanos } if matches!(format, Format::Duration) => {
+            write::duration(out, *seconds, *nanos).ok_or_else(out_of_range)?;
+        }
+        Value::Time { seconds, nanos } => write::timestamp(out, *seconds, *nanos).ok_or_else(out_of_range)?,
+        Value::Date { year, month, day } => write::date(out, *year, *month, *day).ok_or_else(out_of_range)?,
+        _ => {}
+    }
+    out.push(b'"');
+    Ok(())
+}
+
+fn out_of_range() -> Fault {
+    Fault::new("a time or an amount of money is out of range")
+}

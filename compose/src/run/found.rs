@@ -1,0 +1,118 @@
+//! A batch: the distinct keys that go out, and the results found by key.
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use std::borrow::Cow;
+use std::hash::BuildHasher;
+
+use crate::definition::Missing;
+use crate::expr::{Env, Fault, Value};
+use crate::plan::{Batch, Keys};
+use crate::tape::Tape;
+
+/// The results of a batch, by key. The keys stay where they are: in the replies.
+#[derive(Debug)]
+pub(crate) struct Found {
+    tapes: Vec<Tape>,
+    /// Of every result: its reply, and its place in the list there.
+    results: HashTable<Place>,
+    hasher: DefaultHashBuilder,
+    key: u16,
+    pub missing_is_null: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    tape: u32,
+    record: u32,
+}
+
+impl Found {
+    pub fn none(batch: &Batch) -> Found {
+        Found::new(batch, Vec::new())
+    }
+
+    /// Of two results with the same key the first counts.
+    pub fn new(batch: &Batch, tapes: Vec<Tape>) -> Found {
+        let mut found = Found {
+            tapes: Vec::new(),
+            results: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            key: batch.key,
+            missing_is_null: batch.missing == Missing::Null,
+        };
+        for (i, tape) in tapes.iter().enumerate() {
+            let list = tape.cells.first().map_or(Value::Null, |cell| Value::of_cell(tape, *cell));
+            let list = match (list, batch.items) {
+                (Value::Record(root), Some(slot)) => root.slot(slot),
+                (list, _) => list,
+            };
+            let Value::List(list) = list else { continue };
+            for item in list.iter() {
+                let Value::Record(node) = item else { continue };
+                let place = Place { tape: i as u32, record: node.at };
+                found.insert(&tapes, place, &node.slot(batch.key));
+            }
+        }
+        Found { tapes, ..found }
+    }
+
+    fn insert(&mut self, tapes: &[Tape], place: Place, key: &Value<'_>) {
+        let Some(text) = key.text() else { return };
+        let hash = self.hasher.hash_one(&*text);
+        let (slot, hasher) = (self.key, &self.hasher);
+        let same = |other: &Place| key_at(tapes, *other, slot).is_some_and(|k| k == text);
+        if self.results.find(hash, same).is_none() {
+            let rehash = |place: &Place| hasher.hash_one(key_at(tapes, *place, slot).as_deref().unwrap_or_default());
+            self.results.insert_unique(hash, place, rehash);
+        }
+    }
+
+    pub fn get(&self, key: &Value<'_>) -> Option<Value<'_>> {
+        let text = key.text()?;
+        let same = |place: &Place| key_at(&self.tapes, *place, self.key).is_some_and(|k| k == text);
+        let place = self.results.find(self.hasher.hash_one(&*text), same)?;
+        let tape = &self.tapes[place.tape as usize];
+        Some(Value::of_cell(tape, crate::tape::Cell::Record(place.record)))
+    }
+}
+
+fn key_at(tapes: &[Tape], place: Place, slot: u16) -> Option<Cow<'_, str>> {
+    let tape = tapes.get(place.tape as usize)?;
+    match Value::of_cell(tape, *tape.cells.get(place.record as usize + usize::from(slot))?) {
+        Value::Text(t) => Some(t),
+        other => other.text().map(|t| Cow::Owned(t.into_owned())),
+    }
+}
+
+/// The distinct keys, in the order they are first met; null is no key.
+pub(crate) fn keys<'a>(keys: &'a Keys, env: &mut Env<'a>) -> Result<Vec<Value<'a>>, Fault> {
+    let mut distinct = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    walk(&keys.lists, keys, env, &mut |key| {
+        if let Some(text) = key.text()
+            && seen.insert(text.into_owned())
+        {
+            distinct.push(key);
+        }
+    })?;
+    Ok(distinct)
+}
+
+fn walk<'a>(
+    lists: &'a [(crate::expr::Code, usize)],
+    keys: &'a Keys,
+    env: &mut Env<'a>,
+    visit: &mut dyn FnMut(Value<'a>),
+) -> Result<(), Fault> {
+    let Some(((list, local), rest)) = lists.split_first() else {
+        visit(env.eval(&keys.key)?);
+        return Ok(());
+    };
+    if let Value::List(list) = env.eval(list)? {
+        for item in list.iter() {
+            env.locals[*local] = item;
+            walk(rest, keys, env, visit)?;
+        }
+    }
+    Ok(())
+}

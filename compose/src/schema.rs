@@ -1,0 +1,238 @@
+//! What the services promise: one type model, read from protobuf descriptors and OpenAPI documents.
+
+mod openapi;
+mod proto;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Every source's operations, and the records they speak of.
+#[derive(Debug, Default)]
+pub struct Contracts {
+    pub sources: BTreeMap<String, Source>,
+    /// Records refer to each other by index, since messages may be recursive.
+    pub records: Vec<Record>,
+}
+
+#[derive(Debug, Default)]
+pub struct Source {
+    /// By `package.Service.Method` or by operationId.
+    pub operations: BTreeMap<String, Operation>,
+    /// Named messages and enums, for `like:` and typed parameters.
+    pub types: BTreeMap<String, Type>,
+    /// Methods that a call cannot name, because they stream.
+    pub streaming: Vec<String>,
+    /// Used where a call names no timeout.
+    pub timeout: Option<Duration>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Operation {
+    pub name: String,
+    pub protocol: Protocol,
+    pub response: Type,
+    /// Repeating it does no harm: GET, HEAD, PUT, DELETE or proto `idempotency_level`.
+    pub idempotent: bool,
+    /// It changes nothing: GET, HEAD or `NO_SIDE_EFFECTS`.
+    pub safe: bool,
+}
+
+#[derive(Debug, Clone)]
+pub enum Protocol {
+    /// `path` is `/package.Service/Method`.
+    Grpc {
+        path: String,
+        input: RecordId,
+    },
+    Http {
+        method: String,
+        path: String,
+        parameters: Vec<Parameter>,
+        body: Option<Body>,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    pub name: String,
+    pub location: Location,
+    pub required: bool,
+    pub ty: Type,
+    /// A list is sent as repeated `name=value` pairs, not as `name=a,b`.
+    pub explode: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Location {
+    Path,
+    Query,
+    Header,
+}
+
+#[derive(Debug, Clone)]
+pub struct Body {
+    pub ty: Type,
+    pub required: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordId(pub usize);
+
+/// A message or an object schema.
+#[derive(Debug, Clone)]
+pub struct Record {
+    pub name: String,
+    pub fields: Vec<Field>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Field {
+    pub name: String,
+    pub ty: Type,
+    /// In a request: it must be given.
+    pub required: bool,
+    /// In an answer: its absence breaks the contract. A protobuf field whose absence means its default is never promised.
+    pub promised: bool,
+    pub wire: Wire,
+}
+
+/// How a field travels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wire {
+    /// A member of a JSON object, by the field's name.
+    Json,
+    Proto {
+        number: u32,
+        scalar: Scalar,
+        repeated: Repeated,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeated {
+    No,
+    Packed,
+    Expanded,
+}
+
+/// The encoding of one protobuf value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scalar {
+    Double,
+    Float,
+    Int32,
+    Int64,
+    Uint32,
+    Uint64,
+    Sint32,
+    Sint64,
+    Fixed32,
+    Fixed64,
+    Sfixed32,
+    Sfixed64,
+    Bool,
+    String,
+    Bytes,
+    Enum,
+    /// A record, or a well-known message that the type names (timestamp, duration, date, money).
+    Message,
+    /// A well-known wrapper: a message whose field 1 is the value. google.type.Decimal travels like this too.
+    Wrapper(Box<Scalar>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Type {
+    pub kind: Kind,
+    pub nullable: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    Bool,
+    Int32,
+    Int64,
+    Uint32,
+    Uint64,
+    Float,
+    Double,
+    String,
+    Bytes,
+    Enum(Arc<Enum>),
+    Timestamp,
+    Duration,
+    Date,
+    Decimal,
+    Money,
+    List(Box<Type>),
+    Record(RecordId),
+    /// Passed through, never looked into.
+    Json,
+    /// A part of a contract that views cannot read, with the reason.
+    Opaque(&'static str),
+}
+
+/// A closed list of names. Protobuf values travel as numbers, JSON ones as texts.
+#[derive(Debug, PartialEq)]
+pub struct Enum {
+    pub name: String,
+    /// Sorted by number; names without the type's prefix. JSON enums number their names 0, 1, 2 ...
+    pub values: Vec<(i32, String)>,
+    pub text: bool,
+}
+
+impl Type {
+    pub fn required(kind: Kind) -> Type {
+        Type { kind, nullable: false }
+    }
+
+    pub fn optional(kind: Kind) -> Type {
+        Type { kind, nullable: true }
+    }
+}
+
+impl Enum {
+    /// The name of a number; an unknown one is "UNRECOGNIZED".
+    pub fn name_of(&self, number: i32) -> &str {
+        match self.values.binary_search_by_key(&number, |(n, _)| *n) {
+            Ok(i) => &self.values[i].1,
+            Err(_) => "UNRECOGNIZED",
+        }
+    }
+
+    pub fn number_of(&self, name: &str) -> Option<i32> {
+        self.values.iter().find(|(_, n)| n == name).map(|(number, _)| *number)
+    }
+}
+
+impl Contracts {
+    pub fn record(&self, id: RecordId) -> &Record {
+        &self.records[id.0]
+    }
+
+    /// The type's name as an author would write or read it.
+    pub fn describe(&self, ty: &Type) -> String {
+        let name = match &ty.kind {
+            Kind::Bool => "bool".into(),
+            Kind::Int32 => "int32".into(),
+            Kind::Int64 => "int64".into(),
+            Kind::Uint32 => "uint32".into(),
+            Kind::Uint64 => "uint64".into(),
+            Kind::Float => "float".into(),
+            Kind::Double => "double".into(),
+            Kind::String => "string".into(),
+            Kind::Bytes => "bytes".into(),
+            Kind::Enum(e) => e.name.clone(),
+            Kind::Timestamp => "timestamp".into(),
+            Kind::Duration => "duration".into(),
+            Kind::Date => "date".into(),
+            Kind::Decimal => "decimal".into(),
+            Kind::Money => "money".into(),
+            Kind::List(item) => format!("list<{}>", self.describe(item)),
+            Kind::Record(id) => self.record(*id).name.clone(),
+            Kind::Json => "json".into(),
+            Kind::Opaque(reason) => (*reason).into(),
+        };
+        if ty.nullable { name + "?" } else { name }
+    }
+}

@@ -1,0 +1,267 @@
+//! Reads OpenAPI documents, 3.0 and 3.1, in YAML or JSON.
+//!
+//! Only what a call needs is read: operations, their parameters, JSON bodies and the success answer. Paths stay relative
+//! to the source's own address, so `servers` is ignored; cookies are never sent, so cookie parameters are too.
+
+mod keyword;
+mod reference;
+mod types;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use self::reference::Document;
+use self::types::{Types, nested};
+use super::{Body, Contracts, Kind, Location, Operation, Parameter, Protocol, Type};
+use crate::problem::{File, Place, Problem};
+use crate::yaml::{self, Entry, Node};
+
+const CONTENT_PARAMETER: &str = "a parameter with a media type of its own, which views cannot write";
+const STYLED_PARAMETER: &str = "a parameter in a style that views cannot write";
+const STRUCTURED_PARAMETER: &str = "a parameter that is not a plain value or a list of plain values";
+const OTHER_BODY: &str = "a request body that is not JSON, which views cannot write";
+
+/// Of one operation.
+const MAX_PARAMETERS: usize = 256;
+
+struct Method {
+    name: &'static str,
+    idempotent: bool,
+    safe: bool,
+}
+
+const METHODS: [Method; 7] = [
+    Method { name: "get", idempotent: true, safe: true },
+    Method { name: "head", idempotent: true, safe: true },
+    Method { name: "options", idempotent: true, safe: true },
+    Method { name: "put", idempotent: true, safe: false },
+    Method { name: "delete", idempotent: true, safe: false },
+    Method { name: "post", idempotent: false, safe: false },
+    Method { name: "patch", idempotent: false, safe: false },
+];
+
+impl Contracts {
+    /// Adds every operation and named schema of a document, or says what is wrong with it.
+    pub fn add_openapi(&mut self, source: &str, file: &Arc<File>) -> Vec<Problem> {
+        let root = match document(file) {
+            Ok(root) => root,
+            Err(problem) => return vec![problem],
+        };
+        let mut reader = Reader { types: Types::new(Document { root: &root }, self.records.len()) };
+        let types = reader.named_types();
+        let operations = reader.operations();
+        let (records, problems) = reader.types.finish();
+        self.records.extend(records);
+        let entry = self.sources.entry(source.to_owned()).or_default();
+        entry.operations.extend(operations);
+        entry.types.extend(types);
+        problems
+    }
+}
+
+/// The file's only document, if its version is one that is read here.
+fn document(file: &Arc<File>) -> Result<Node, Problem> {
+    let start = Place { file: file.clone(), line: 1, column: 1, width: 1 };
+    let mut documents = yaml::parse(file)?;
+    let (Some(root), true) = (documents.pop(), documents.is_empty()) else {
+        return Err(Problem::new(&start, "a contract is one YAML or JSON document"));
+    };
+    let Some(version) = root.get("openapi").or_else(|| root.get("swagger")) else {
+        return Err(Problem::new(&start, "this is not an OpenAPI document").help("it starts with `openapi: 3.1.0`"));
+    };
+    let text = version.text().unwrap_or_default();
+    if ["3.0", "3.1"].iter().any(|known| text == *known || text.starts_with(&format!("{known}."))) {
+        return Ok(root);
+    }
+    Err(Problem::new(&version.place, format!("OpenAPI `{text}` is not read here"))
+        .help("convert the document to OpenAPI 3.0 or 3.1"))
+}
+
+struct Reader<'a> {
+    types: Types<'a>,
+}
+
+/// One operation, where its path says it.
+struct Site<'a> {
+    path: &'a Entry,
+    /// What the path says for all of its methods.
+    shared: &'a Node,
+    method: &'static Method,
+    operation: &'a Entry,
+}
+
+impl<'a> Reader<'a> {
+    fn named_types(&mut self) -> BTreeMap<String, Type> {
+        let root = self.types.document.root;
+        let schemas = root.get("components").and_then(|c| c.get("schemas")).and_then(Node::entries);
+        let schemas = schemas.unwrap_or_default().iter();
+        schemas.map(|e| (e.key.clone(), self.types.read(&e.value, &e.key))).collect()
+    }
+
+    fn operations(&mut self) -> BTreeMap<String, Operation> {
+        let root = self.types.document.root;
+        let mut operations = BTreeMap::new();
+        let paths = root.get("paths").and_then(Node::entries).unwrap_or_default();
+        for path in paths.iter().filter(|e| e.key.starts_with('/')) {
+            let Some(shared) = self.follow(&path.value) else { continue };
+            for operation in shared.entries().unwrap_or_default() {
+                let Some(method) = METHODS.iter().find(|m| m.name == operation.key) else { continue };
+                let read = self.operation(&Site { path, shared, method, operation });
+                if operations.contains_key(&read.name) {
+                    let message = format!("the operation `{}` is declared twice", read.name);
+                    self.types.report(Problem::new(&operation.place, message).help("give each its own operationId"));
+                }
+                operations.insert(read.name.clone(), read);
+            }
+        }
+        operations
+    }
+
+    fn operation(&mut self, site: &Site<'a>) -> Operation {
+        let method = site.method.name.to_ascii_uppercase();
+        let path = &site.path.key;
+        let declared = &site.operation.value;
+        let name = declared.get("operationId").and_then(Node::text).filter(|id| !id.is_empty());
+        let name = name.map_or_else(|| format!("{method} {path}"), str::to_owned);
+        let parameters = self.parameters(site, &name);
+        for variable in variables(path) {
+            if !parameters.iter().any(|p| p.location == Location::Path && p.name == variable) {
+                let message = format!("`{{{variable}}}` in the path of `{name}` is not declared as a parameter");
+                self.types.report(Problem::new(&site.path.place, message).help("add a parameter with `in: path`"));
+            }
+        }
+        Operation {
+            response: self.response(declared, &name),
+            idempotent: site.method.idempotent,
+            safe: site.method.safe,
+            protocol: Protocol::Http { body: self.body(declared, &name), method, path: path.clone(), parameters },
+            name,
+        }
+    }
+
+    /// The path's parameters, each unless the operation has its own of that name and place.
+    fn parameters(&mut self, site: &Site<'a>, operation: &str) -> Vec<Parameter> {
+        let lists =
+            [site.shared, &site.operation.value].map(|n| n.get("parameters").and_then(Node::list).unwrap_or_default());
+        let mut parameters: Vec<Parameter> = Vec::new();
+        for node in lists.into_iter().flatten() {
+            let Some(parameter) = self.follow(node).and_then(|n| self.parameter(n, operation)) else { continue };
+            let same = |p: &Parameter| p.location == parameter.location && p.name == parameter.name;
+            match parameters.iter().position(same) {
+                Some(earlier) => parameters[earlier] = parameter,
+                None if parameters.len() == MAX_PARAMETERS => {
+                    let message = format!("`{operation}` has more than {MAX_PARAMETERS} parameters");
+                    self.types.report(Problem::new(&site.operation.place, message));
+                    break;
+                }
+                None => parameters.push(parameter),
+            }
+        }
+        parameters
+    }
+
+    fn parameter(&mut self, node: &'a Node, operation: &str) -> Option<Parameter> {
+        let (Some(name), Some(place)) = (text(node, "name"), text(node, "in")) else {
+            self.types.report(Problem::new(&node.place, "a parameter needs `name` and `in`"));
+            return None;
+        };
+        let (location, usual_style) = match place {
+            "path" => (Location::Path, "simple"),
+            "query" => (Location::Query, "form"),
+            "header" => (Location::Header, "simple"),
+            "cookie" => return None,
+            other => {
+                let problem = Problem::new(&node.get("in")?.place, format!("parameters cannot be in `{other}`"));
+                self.types.report(problem.suggest(other, ["path", "query", "header", "cookie"]));
+                return None;
+            }
+        };
+        let ty = match node.get("schema") {
+            Some(schema) => self.types.read(schema, &nested(operation, name)),
+            None => Type::required(Kind::Opaque(CONTENT_PARAMETER)),
+        };
+        let style = text(node, "style").unwrap_or(usual_style);
+        let optional = location != Location::Path && (!keyword::flag(node, "required") || self.has_default(node));
+        let explode = node.get("explode").and_then(Node::as_bool).unwrap_or(style == "form");
+        Some(Parameter {
+            name: name.to_owned(),
+            location,
+            required: !optional,
+            ty: Type { kind: written(ty.kind, style == usual_style), nullable: optional },
+            explode: explode && location == Location::Query,
+        })
+    }
+
+    fn has_default(&self, parameter: &'a Node) -> bool {
+        let schema = parameter.get("schema").and_then(|s| self.types.document.follow(s).ok());
+        schema.is_some_and(|s| s.node.get("default").is_some())
+    }
+
+    fn body(&mut self, operation: &'a Node, name: &str) -> Option<Body> {
+        let body = self.follow(operation.get("requestBody")?)?;
+        let required = keyword::flag(body, "required");
+        let ty = match json_content(body) {
+            Some(media) => media.get("schema").map(|s| self.types.read(s, &nested(name, "request"))),
+            None => Some(Type::required(Kind::Opaque(OTHER_BODY))),
+        };
+        Some(Body { ty: ty.unwrap_or(Type::optional(Kind::Json)), required })
+    }
+
+    /// The lowest success with JSON in it; `default` counts only where no success is declared.
+    fn response(&mut self, operation: &'a Node, name: &str) -> Type {
+        let declared = operation.get("responses").and_then(Node::entries).unwrap_or_default();
+        let mut answers: Vec<&'a Entry> = declared.iter().filter(|e| e.key.starts_with('2')).collect();
+        answers.sort_by(|a, b| a.key.cmp(&b.key));
+        if answers.is_empty() {
+            answers.extend(declared.iter().find(|e| e.key == "default"));
+        }
+        for answer in answers {
+            if let Some(media) = self.follow(&answer.value).and_then(json_content) {
+                let schema = media.get("schema").map(|s| self.types.read(s, &nested(name, "response")));
+                return schema.unwrap_or(Type::optional(Kind::Json));
+            }
+        }
+        self.types.nothing()
+    }
+
+    /// What a node refers to, or nothing, reported.
+    fn follow(&mut self, node: &'a Node) -> Option<&'a Node> {
+        match self.types.document.follow(node) {
+            Ok(target) => Some(target.node),
+            Err(problem) => {
+                self.types.report(problem);
+                None
+            }
+        }
+    }
+}
+
+/// The kind of a parameter as far as views can write it into a URL or a header.
+fn written(kind: Kind, usual_style: bool) -> Kind {
+    match kind {
+        opaque @ Kind::Opaque(_) => opaque,
+        Kind::List(item) if matches!(item.kind, Kind::List(_) | Kind::Record(_) | Kind::Json) => {
+            Kind::Opaque(STRUCTURED_PARAMETER)
+        }
+        Kind::Record(_) | Kind::Json => Kind::Opaque(STRUCTURED_PARAMETER),
+        _ if !usual_style => Kind::Opaque(STYLED_PARAMETER),
+        kind => kind,
+    }
+}
+
+/// The media type to speak: JSON, or something that calls itself JSON, or anything at all.
+fn json_content(node: &Node) -> Option<&Node> {
+    let content = node.get("content")?.entries()?;
+    let essence = |e: &Entry| e.key.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let first = |wanted: fn(&str) -> bool| content.iter().find(|e| wanted(&essence(e))).map(|e| &e.value);
+    first(|m| m == "application/json").or_else(|| first(|m| m.ends_with("+json"))).or_else(|| first(|m| m == "*/*"))
+}
+
+/// The names between braces.
+fn variables(path: &str) -> impl Iterator<Item = &str> {
+    path.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0))
+}
+
+fn text<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
+    node.get(key)?.text()
+}

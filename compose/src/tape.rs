@@ -1,0 +1,199 @@
+//! The fields of one reply that a view uses: an index of offsets into the reply's own bytes, filled in one pass.
+//!
+//! A record is a run of cells, one per used field, in the order of its layout. A list is a chain of nodes, so that
+//! a message split over several places in the wire can still grow. Nothing that is not used is stored.
+
+use bytes::Bytes;
+
+/// One used value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cell {
+    Null,
+    Bool(bool),
+    /// Any integer up to i64::MAX, signed or not.
+    Int(i64),
+    /// An integer above i64::MAX.
+    Uint(u64),
+    Float(f64),
+    /// UTF-8 text.
+    Text(Span),
+    /// The inside of a valid JSON string, with its escapes.
+    Escaped(Span),
+    /// A valid JSON number token.
+    Number(Span),
+    /// A valid JSON value.
+    Json(Span),
+    Bytes(Span),
+    /// A timestamp since the Unix epoch, or a duration.
+    Time {
+        seconds: i64,
+        nanos: i32,
+    },
+    Date {
+        year: i32,
+        month: u8,
+        day: u8,
+    },
+    /// The index of the record's first cell.
+    Record(u32),
+    /// Indices of the first and the last node; both 0 where `len` is 0. A node is a `Link` and, behind it, the value.
+    List {
+        head: u32,
+        tail: u32,
+        len: u32,
+    },
+    /// The index of the next node; 0 ends the chain.
+    Link(u32),
+}
+
+/// A slice of the reply.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Span {
+    pub start: u32,
+    pub len: u32,
+}
+
+#[derive(Debug)]
+pub struct Tape {
+    pub bytes: Bytes,
+    /// Cell 0 is the reply itself.
+    pub cells: Vec<Cell>,
+}
+
+impl Tape {
+    pub fn slice(&self, span: Span) -> &[u8] {
+        &self.bytes[span.start as usize..][..span.len as usize]
+    }
+
+    /// The text of a span that decoding found to be UTF-8.
+    pub fn text(&self, span: Span) -> &str {
+        std::str::from_utf8(self.slice(span)).unwrap_or_default()
+    }
+
+    /// The values of a list, in order.
+    pub fn items(&self, head: u32, len: u32) -> impl Iterator<Item = Cell> + '_ {
+        items(&self.cells, head, len)
+    }
+}
+
+/// The values of the list that begins with the node `head`.
+pub(crate) fn items(cells: &[Cell], head: u32, len: u32) -> impl Iterator<Item = Cell> + '_ {
+    let mut at = head;
+    (0..len).map_while(move |_| {
+        let value = *cells.get(at as usize + 1)?;
+        if let Cell::Link(next) = cells[at as usize] {
+            at = next;
+        }
+        Some(value)
+    })
+}
+
+/// How to decode a reply: which fields go to which slots.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Layout {
+    Proto(Message),
+    Json(Value),
+}
+
+/// The used fields of a protobuf message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// The cells of a message without any field, one per slot: defaults, `Null`, or an empty list.
+    pub blank: Vec<Cell>,
+    /// Sorted by number.
+    pub fields: Vec<MessageField>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct MessageField {
+    pub number: u32,
+    /// For messages about contract violations.
+    pub name: String,
+    pub slot: u16,
+    pub repeated: bool,
+    /// Its absence breaks the contract.
+    pub required: bool,
+    pub read: ProtoRead,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum ProtoRead {
+    Double,
+    Float,
+    /// int32 and enum: a varint cut to 32 bits.
+    Int32,
+    Int64,
+    Uint32,
+    Uint64,
+    Sint32,
+    Sint64,
+    Fixed32,
+    Fixed64,
+    Sfixed32,
+    Sfixed64,
+    Bool,
+    String,
+    Bytes,
+    Message(Box<Message>),
+    /// google.protobuf.Timestamp and Duration, into `Cell::Time`.
+    Time,
+    /// google.type.Date, into `Cell::Date`.
+    Date,
+    /// A message whose field 1 is the value; an absent field 1 is that type's default.
+    Wrapper(Box<ProtoRead>),
+}
+
+/// The used members of a JSON value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Value {
+    /// `null` is a legal value.
+    pub nullable: bool,
+    pub read: JsonRead,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum JsonRead {
+    Bool,
+    /// An integer in these bounds, into `Cell::Int` (or `Cell::Uint` above i64::MAX); also as a string, as protobuf's JSON writes 64 bits.
+    Integer {
+        min: i64,
+        max: u64,
+    },
+    /// Any number, into `Cell::Number`.
+    Number,
+    /// Any string, into `Cell::Escaped`, or `Cell::Text` where it has no escapes.
+    String,
+    /// Base64, into `Cell::Escaped` or `Cell::Text` as it stands.
+    Bytes,
+    /// RFC 3339, into `Cell::Time`.
+    Timestamp,
+    /// `1.5s`, into `Cell::Time`.
+    Duration,
+    /// `2026-11-21`, into `Cell::Date`.
+    Date,
+    /// A decimal number as a string, into `Cell::Text` (or `Cell::Escaped`) as it stands.
+    Decimal,
+    /// One of these names, into `Cell::Int` with its number; in a reply, an unknown name is -1.
+    Enum(std::sync::Arc<crate::schema::Enum>),
+    /// `{amount, currency}`, into `Cell::Record` of three cells: currency, units, nanos, as a google.type.Money would be.
+    Money,
+    Object(Object),
+    List(Box<Value>),
+    /// Anything, into `Cell::Json`.
+    Any,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    /// The cells of an object without any member, one per slot.
+    pub blank: Vec<Cell>,
+    pub members: Vec<Member>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Member {
+    pub name: String,
+    pub slot: u16,
+    pub required: bool,
+    pub value: Value,
+}

@@ -1,0 +1,101 @@
+//! The engine's only door to the world.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use crate::plan::Call;
+
+/// Answers one call of a plan.
+pub trait Upstream: Sync {
+    fn call<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Bytes, CallError>>;
+}
+
+/// An encoded request. Whoever answers it should have given up by `deadline`.
+#[derive(Debug)]
+pub struct Request {
+    pub target: Target,
+    pub body: Bytes,
+    pub deadline: Instant,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    /// The body is one protobuf message. The path is the call's own: see `plan::Request`.
+    Grpc,
+    /// The body is JSON text, or empty.
+    Http { path_and_query: String, headers: Vec<(String, String)> },
+}
+
+/// Why a call has no reply. `message` is for logs: nobody outside may read it.
+#[derive(Debug, Clone)]
+pub struct CallError {
+    pub code: Code,
+    pub message: String,
+    pub retry_after: Option<Duration>,
+    /// What the service finds wrong with single fields of the request: (path, description).
+    pub fields: Vec<(String, String)>,
+}
+
+impl CallError {
+    pub fn new(code: Code, message: impl Into<String>) -> CallError {
+        CallError { code, message: message.into(), retry_after: None, fields: Vec::new() }
+    }
+}
+
+/// gRPC's status codes; HTTP answers are translated to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    Cancelled,
+    Unknown,
+    InvalidArgument,
+    DeadlineExceeded,
+    NotFound,
+    AlreadyExists,
+    PermissionDenied,
+    ResourceExhausted,
+    FailedPrecondition,
+    Aborted,
+    OutOfRange,
+    Unimplemented,
+    Internal,
+    Unavailable,
+    DataLoss,
+    Unauthenticated,
+}
+
+const CODES: [(Code, &str); 16] = [
+    (Code::Cancelled, "CANCELLED"),
+    (Code::Unknown, "UNKNOWN"),
+    (Code::InvalidArgument, "INVALID_ARGUMENT"),
+    (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
+    (Code::NotFound, "NOT_FOUND"),
+    (Code::AlreadyExists, "ALREADY_EXISTS"),
+    (Code::PermissionDenied, "PERMISSION_DENIED"),
+    (Code::ResourceExhausted, "RESOURCE_EXHAUSTED"),
+    (Code::FailedPrecondition, "FAILED_PRECONDITION"),
+    (Code::Aborted, "ABORTED"),
+    (Code::OutOfRange, "OUT_OF_RANGE"),
+    (Code::Unimplemented, "UNIMPLEMENTED"),
+    (Code::Internal, "INTERNAL"),
+    (Code::Unavailable, "UNAVAILABLE"),
+    (Code::DataLoss, "DATA_LOSS"),
+    (Code::Unauthenticated, "UNAUTHENTICATED"),
+];
+
+impl Code {
+    /// From gRPC's number, 1 to 16; anything else is `Unknown`.
+    pub fn from_number(number: i32) -> Code {
+        usize::try_from(number - 1).ok().and_then(|i| CODES.get(i)).map_or(Code::Unknown, |(code, _)| *code)
+    }
+
+    pub fn from_name(name: &str) -> Option<Code> {
+        CODES.iter().find(|(_, n)| *n == name).map(|(code, _)| *code)
+    }
+
+    pub fn name(self) -> &'static str {
+        CODES.iter().find(|(code, _)| *code == self).map_or("UNKNOWN", |(_, name)| name)
+    }
+}

@@ -1,0 +1,189 @@
+//! YAML read from parser events into a tree with positions.
+//!
+//! Scalars stay text: whoever reads a value knows what it should be. Anchors, aliases and explicit tags are refused,
+//! duplicate keys too; depth and size are bounded.
+
+use std::sync::Arc;
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
+
+use crate::problem::{File, Place, Problem};
+
+const MAX_BYTES: usize = 4 << 20;
+const MAX_DEPTH: usize = 64;
+
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub place: Place,
+    pub kind: Kind,
+}
+
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// `plain` is false for a quoted or block scalar.
+    Scalar {
+        text: String,
+        plain: bool,
+    },
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+}
+
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub key: String,
+    pub place: Place,
+    pub value: Node,
+}
+
+impl Node {
+    pub fn text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    /// An empty or `null` plain scalar.
+    pub fn is_null(&self) -> bool {
+        matches!(&self.kind, Kind::Scalar { text, plain: true } if text.is_empty() || text == "null" || text == "~")
+    }
+
+    pub fn as_bool(&self) -> Option<bool> {
+        match &self.kind {
+            Kind::Scalar { text, plain: true } => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    pub fn list(&self) -> Option<&[Node]> {
+        match &self.kind {
+            Kind::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    pub fn entries(&self) -> Option<&[Entry]> {
+        match &self.kind {
+            Kind::Map(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.entries()?.iter().find(|e| e.key == key).map(|e| &e.value)
+    }
+
+    /// What an author would call this node.
+    pub fn noun(&self) -> &'static str {
+        match self.kind {
+            Kind::Scalar { .. } => "a single value",
+            Kind::List(_) => "a list",
+            Kind::Map(_) => "a map",
+        }
+    }
+}
+
+/// Every document of the file, or the first thing that is not YAML as we take it.
+pub fn parse(file: &Arc<File>) -> Result<Vec<Node>, Problem> {
+    let start = Place { file: file.clone(), line: 1, column: 1, width: 1 };
+    if file.text.len() > MAX_BYTES {
+        return Err(Problem::new(&start, format!("the file is larger than {MAX_BYTES} bytes")));
+    }
+    let mut reader = Reader { file, events: Parser::new_from_str(&file.text) };
+    let mut documents = Vec::new();
+    loop {
+        match reader.next()? {
+            (Event::StreamEnd, _) => return Ok(documents),
+            (Event::DocumentStart(_), _) => {
+                let first = reader.next()?;
+                documents.push(reader.node(first, 0)?);
+            }
+            _ => {}
+        }
+    }
+}
+
+struct Reader<'a> {
+    file: &'a Arc<File>,
+    events: Parser<'a, saphyr_parser::StrInput<'a>>,
+}
+
+type Spanned<'a> = (Event<'a>, Span);
+
+impl<'a> Reader<'a> {
+    fn next(&mut self) -> Result<Spanned<'a>, Problem> {
+        match self.events.next_event() {
+            Some(Ok(event)) => Ok(event),
+            Some(Err(error)) => {
+                Err(Problem::new(&self.place(*error.marker(), 1), format!("not valid YAML: {}", error.info())))
+            }
+            None => Ok((Event::StreamEnd, Span::default())),
+        }
+    }
+
+    fn place(&self, at: Marker, width: usize) -> Place {
+        Place { file: self.file.clone(), line: at.line().max(1), column: at.col() + 1, width: width.max(1) }
+    }
+
+    fn node(&mut self, (event, span): Spanned<'a>, depth: usize) -> Result<Node, Problem> {
+        let one_line = span.start.line() == span.end.line();
+        let width = if one_line { span.end.index().saturating_sub(span.start.index()) } else { 1 };
+        let place = self.place(span.start, width);
+        if depth > MAX_DEPTH {
+            return Err(Problem::new(&place, format!("nested deeper than {MAX_DEPTH} levels")));
+        }
+        let kind = match event {
+            Event::Alias(_) => return Err(no_references(&place)),
+            Event::Scalar(_, _, anchor, ref tag) if anchor != 0 || tag.is_some() => return Err(no_references(&place)),
+            Event::SequenceStart(anchor, ref tag) | Event::MappingStart(anchor, ref tag)
+                if anchor != 0 || tag.is_some() =>
+            {
+                return Err(no_references(&place));
+            }
+            Event::Scalar(text, style, ..) => {
+                Kind::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain }
+            }
+            Event::SequenceStart(..) => Kind::List(self.list(depth)?),
+            Event::MappingStart(..) => Kind::Map(self.map(depth)?),
+            _ => Kind::Scalar { text: String::new(), plain: true },
+        };
+        let width = if matches!(kind, Kind::Scalar { .. }) { width } else { 1 };
+        Ok(Node { place: Place { width: width.max(1), ..place }, kind })
+    }
+
+    fn list(&mut self, depth: usize) -> Result<Vec<Node>, Problem> {
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, _) => return Ok(items),
+                event => items.push(self.node(event, depth + 1)?),
+            }
+        }
+    }
+
+    fn map(&mut self, depth: usize) -> Result<Vec<Entry>, Problem> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        loop {
+            let event = self.next()?;
+            if matches!(event.0, Event::MappingEnd) {
+                return Ok(entries);
+            }
+            let key = self.node(event, depth + 1)?;
+            let Kind::Scalar { text, .. } = key.kind else {
+                return Err(Problem::new(&key.place, "a key must be a single value"));
+            };
+            if !seen.insert(text.clone()) {
+                return Err(Problem::new(&key.place, format!("`{text}` is given twice")).help("keep one of them"));
+            }
+            let value = self.next()?;
+            let value = self.node(value, depth + 1)?;
+            entries.push(Entry { key: text, place: key.place, value });
+        }
+    }
+}
+
+fn no_references(place: &Place) -> Problem {
+    Problem::new(place, "anchors, aliases and tags are not part of the language").help("write the value out")
+}

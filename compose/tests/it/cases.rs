@@ -1,0 +1,191 @@
+//! Every file of tests/cases: contracts, a view, upstream answers and a request, and what must come of them.
+//!
+//! A case is Markdown whose fenced blocks count, by the words behind the fence:
+//! `proto SOURCE`, `openapi SOURCE`, `view`, `reply CALL` (JSON; or `error CODE`, `delay 500ms` in its first line, or
+//! `raw` bytes as text), `request` (`name: value` lines: path parameters, `query`, `sub`, `role`, `body`), and what is
+//! expected: `problems`, `plan`, `sent` (each call's request), `answer`. `UPDATE_CASES=1` writes what came into the
+//! expected blocks that a file has.
+
+mod contracts;
+mod world;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use compose::check::{Rules, check};
+use compose::definition;
+use compose::inputs::{Arguments, Auth, InputPlace, bind};
+use compose::plan::Plan;
+use compose::problem::File;
+use compose::run::run;
+use tokio::time::{Duration, Instant};
+
+use contracts::contracts;
+use world::World;
+
+/// A fenced block: the words behind the fence, and its text.
+struct Block {
+    words: Vec<String>,
+    text: String,
+    lines: std::ops::Range<usize>,
+}
+
+struct Case {
+    path: PathBuf,
+    text: String,
+    blocks: Vec<Block>,
+}
+
+impl Case {
+    fn read(path: &Path) -> Case {
+        let text = std::fs::read_to_string(path).unwrap();
+        let mut blocks = Vec::new();
+        let mut open: Option<(Vec<String>, usize, Vec<&str>)> = None;
+        for (n, line) in text.lines().enumerate() {
+            match (&mut open, line.strip_prefix("```")) {
+                (None, Some(words)) => {
+                    open = Some((words.split_whitespace().map(str::to_owned).collect(), n + 1, Vec::new()))
+                }
+                (Some((words, start, lines)), Some(_)) => {
+                    blocks.push(Block { words: std::mem::take(words), text: lines.join("\n"), lines: *start..n });
+                    open = None;
+                }
+                (Some((_, _, lines)), None) => lines.push(line),
+                (None, None) => {}
+            }
+        }
+        assert!(open.is_none(), "{}: a block is not closed", path.display());
+        Case { path: path.to_owned(), text, blocks }
+    }
+
+    fn all<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Block> {
+        self.blocks.iter().filter(move |b| b.words.first().is_some_and(|w| w == kind))
+    }
+
+    fn one(&self, kind: &str) -> Option<&Block> {
+        self.blocks.iter().find(|b| b.words.first().is_some_and(|w| w == kind))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_case() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "the cases have gone");
+    let mut wrong = Vec::new();
+    for path in &paths {
+        let case = Case::read(path);
+        let came = outcome(&case).await;
+        wrong.extend(compare(&case, &came));
+    }
+    assert!(
+        wrong.is_empty(),
+        "{}\n{} of {} cases differ; UPDATE_CASES=1 accepts what came",
+        wrong.join("\n"),
+        wrong.len(),
+        paths.len()
+    );
+}
+
+/// What came of a case, by the name of the block that expects it.
+async fn outcome(case: &Case) -> Vec<(&'static str, String)> {
+    let (contracts, pools, mut problems) = contracts(case);
+    let view = Arc::new(File { name: "view.yaml".into(), text: case.one("view").expect("a view").text.clone() + "\n" });
+    let views = definition::views(&view, &mut problems);
+    let (plans, more) = check(&views, &contracts, Rules::default());
+    problems.extend(more);
+    if !problems.is_empty() {
+        let text: Vec<String> = problems.iter().map(|p| p.to_string().trim_end().to_owned()).collect();
+        return vec![("problems", text.join("\n\n"))];
+    }
+    let plan = &plans[0];
+    let mut came = vec![("problems", String::new()), ("plan", plan.to_string().trim_end().to_owned())];
+    if let Some(request) = case.one("request") {
+        let world = World::new(case, &pools);
+        let answer = answer(plan, &request.text, &world).await;
+        came.push(("sent", world.sent()));
+        came.push(("answer", answer));
+    }
+    came
+}
+
+async fn answer(plan: &Plan, request: &str, world: &World<'_>) -> String {
+    let lines: Vec<(&str, &str)> = request.lines().filter_map(|l| l.split_once(": ")).collect();
+    let given = |name: &str| lines.iter().find(|(n, _)| *n == name).map(|(_, v)| *v);
+    let auth = given("sub").map(|sub| Auth {
+        sub: sub.into(),
+        role: given("role").unwrap_or("user").into(),
+        email: given("email").map(str::to_owned),
+        kind: "user".into(),
+    });
+    let arguments = Arguments {
+        path: &lines,
+        query: given("query").unwrap_or_default(),
+        header: &|name| given(name).map(str::to_owned),
+        body: Bytes::from(given("body").unwrap_or_default().to_owned()),
+        auth,
+        now: (1_790_000_000, 0),
+    };
+    let inputs = match bind(plan, arguments) {
+        Ok(inputs) => inputs,
+        Err(errors) => {
+            let line = |e: &compose::inputs::InputError| match &e.at {
+                InputPlace::Parameter(name) => format!("refused: parameter {name} ({}) {}", e.code, e.message),
+                InputPlace::Pointer(pointer) => format!("refused: body {pointer:?} ({}) {}", e.code, e.message),
+            };
+            return errors.iter().map(line).collect::<Vec<_>>().join("\n");
+        }
+    };
+    let deadline = Instant::now() + plan.deadline.min(Duration::from_secs(60));
+    match run(plan, &inputs, world, deadline).await {
+        Ok(answer) => {
+            let mut text = plan.status.to_string();
+            if let Some(body) = &answer.body {
+                let value: serde_json::Value = serde_json::from_slice(body).expect("the answer is JSON");
+                text += &format!("\n{}", serde_json::to_string_pretty(&value).unwrap());
+            }
+            for note in &answer.notes {
+                text += &format!("\npartial: {:?};call={};reason={}", note.path, note.call, note.reason);
+            }
+            text
+        }
+        Err(failure) => format!(
+            "failed: call {}, {}{}: {}",
+            failure.call.as_deref().unwrap_or("none"),
+            failure.error.code.name(),
+            if failure.from_client { " from the client" } else { "" },
+            failure.error.message
+        ),
+    }
+}
+
+/// The blocks of the case that expect something else than came.
+fn compare(case: &Case, came: &[(&str, String)]) -> Vec<String> {
+    let mut lines: Vec<String> = case.text.lines().map(str::to_owned).collect();
+    let mut wrong = Vec::new();
+    let mut expects = false;
+    for block in case.blocks.iter().rev() {
+        let Some(kind) = block.words.first().filter(|w| ["problems", "plan", "sent", "answer"].contains(&w.as_str()))
+        else {
+            continue;
+        };
+        expects = true;
+        let came = came.iter().find(|(name, _)| name == kind).map(|(_, text)| text.as_str()).unwrap_or_default();
+        if came != block.text {
+            wrong.push(format!("--- {} `{kind}`, expected:\n{}\n--- came:\n{came}\n", case.path.display(), block.text));
+            lines.splice(block.lines.clone(), came.lines().map(str::to_owned));
+        }
+    }
+    let unexpected =
+        came.first().filter(|(name, text)| *name == "problems" && !text.is_empty() && case.one("problems").is_none());
+    if let Some((_, problems)) = unexpected {
+        wrong.push(format!("--- {} has problems:\n{problems}\n", case.path.display()));
+    }
+    assert!(expects, "{} expects nothing", case.path.display());
+    if !wrong.is_empty() && std::env::var_os("UPDATE_CASES").is_some() {
+        std::fs::write(&case.path, lines.join("\n") + "\n").unwrap();
+    }
+    wrong
+}

@@ -1,0 +1,102 @@
+//! The upstreams of a case: they answer what its `reply` blocks say, and remember what they were asked.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use compose::plan::{Call, Request as Plan};
+use compose::upstream::{CallError, Code, Request, Target, Upstream};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use prost_reflect::prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
+use tokio::time::{Duration, sleep};
+
+use super::Case;
+
+pub struct World<'a> {
+    case: &'a Case,
+    pools: &'a HashMap<String, DescriptorPool>,
+    sent: Mutex<Vec<String>>,
+}
+
+impl<'a> World<'a> {
+    pub fn new(case: &'a Case, pools: &'a HashMap<String, DescriptorPool>) -> World<'a> {
+        World { case, pools, sent: Mutex::new(Vec::new()) }
+    }
+
+    pub fn sent(&self) -> String {
+        self.sent.lock().unwrap().join("\n")
+    }
+
+    fn method(&self, call: &Call) -> MethodDescriptor {
+        let pool = &self.pools[&call.source];
+        let method =
+            pool.services().flat_map(|s| s.methods().collect::<Vec<_>>()).find(|m| m.full_name() == call.operation);
+        method.expect("the method is in the contract")
+    }
+
+    /// What was sent, in words.
+    fn describe(&self, call: &Call, request: &Request) -> String {
+        match &request.target {
+            Target::Grpc => {
+                let message =
+                    DynamicMessage::decode(self.method(call).input(), request.body.clone()).expect("a valid message");
+                format!("{} {}", call.name, serde_json::to_string(&message).unwrap())
+            }
+            Target::Http { path_and_query, headers } => {
+                let Plan::Http { method, .. } = &call.request else { panic!("an HTTP target of a gRPC call") };
+                let headers: Vec<String> = headers.iter().map(|(n, v)| format!(" {n}={v}")).collect();
+                format!(
+                    "{} {method} {path_and_query}{}{}",
+                    call.name,
+                    headers.join(""),
+                    String::from_utf8_lossy(&request.body)
+                )
+            }
+        }
+    }
+
+    /// The reply block of the call: how long it takes, and what it says.
+    fn reply(&self, call: &Call) -> (Duration, Result<Bytes, CallError>) {
+        let block = self.case.all("reply").find(|b| b.words[1] == call.name);
+        let Some(block) = block else {
+            return (Duration::ZERO, Err(CallError::new(Code::Unimplemented, "the case has no reply for this call")));
+        };
+        let mut text = block.text.as_str();
+        let mut delay = Duration::ZERO;
+        if let Some(rest) = text.strip_prefix("delay ") {
+            let (millis, rest) = rest.split_once('\n').unwrap_or((rest, ""));
+            delay = Duration::from_millis(millis.trim_end_matches("ms").parse().unwrap());
+            text = rest;
+        }
+        if let Some(code) = text.strip_prefix("error ") {
+            return (delay, Err(CallError::new(Code::from_name(code.trim()).expect("a code"), "as the case says")));
+        }
+        if let Some(raw) = text.strip_prefix("raw ") {
+            return (delay, Ok(Bytes::from(raw.to_owned())));
+        }
+        let bytes = match &call.request {
+            Plan::Http { .. } => Bytes::from(text.to_owned()),
+            Plan::Grpc { .. } => {
+                let mut json = serde_json::Deserializer::from_str(text);
+                let message = DynamicMessage::deserialize(self.method(call).output(), &mut json)
+                    .expect("JSON of the reply's message");
+                message.encode_to_vec().into()
+            }
+        };
+        (delay, Ok(bytes))
+    }
+}
+
+impl Upstream for World<'_> {
+    fn call<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Bytes, CallError>> {
+        self.sent.lock().unwrap().push(self.describe(call, &request));
+        let (delay, reply) = self.reply(call);
+        async move {
+            sleep(delay).await;
+            reply
+        }
+        .boxed()
+    }
+}

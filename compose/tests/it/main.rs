@@ -1,0 +1,6 @@
+//! The engine from outside.
+
+mod cases;
+mod decode;
+mod schema;
+mod write;
