@@ -1,0 +1,93 @@
+//! Signing in and out, and who one is.
+
+mod jwks;
+mod login;
+mod logout;
+mod me;
+mod refresh;
+
+pub use jwks::jwks;
+pub use login::login;
+pub use logout::logout;
+pub use me::me;
+pub use refresh::refresh;
+
+use axum::response::{IntoResponse, Response};
+use axum_extra::extract::cookie::{Cookie, SameSite};
+use http::HeaderValue;
+use http::header::SET_COOKIE;
+use serde::Serialize;
+use time::Duration;
+
+use super::Problem;
+use super::caller::{cookie_name, is_https};
+use crate::identity::{Deployment, Grant, SignedIn};
+
+/// What a login or a refresh answers: the user, and the tokens unless a cookie carries the session.
+#[derive(Serialize)]
+struct SignedInAnswer {
+    user: User,
+    #[serde(flatten)]
+    tokens: Option<Tokens>,
+}
+
+#[derive(Serialize)]
+struct User {
+    id: String,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<String>,
+    role: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Tokens {
+    access_token: String,
+    refresh_token: String,
+    token_type: &'static str,
+    /// Seconds until the access token expires.
+    expires_in: i64,
+}
+
+fn answer(signed_in: SignedIn, deployment: &Deployment) -> Result<Response, Problem> {
+    let SignedIn { account, role, grant } = signed_in;
+    let user = User {
+        id: account.id.to_string(),
+        name: account.name,
+        email: account.email,
+        phone: account.phone,
+        role: role.as_str(),
+    };
+    match grant {
+        Grant::Cookie { value, max_age } => {
+            let body = SignedInAnswer { user, tokens: None };
+            Ok(([(SET_COOKIE, cookie(value, max_age, deployment)?)], axum::Json(body)).into_response())
+        }
+        Grant::Tokens { access, refresh, expires_in } => {
+            let tokens = Tokens {
+                access_token: access,
+                refresh_token: refresh,
+                token_type: "Bearer",
+                expires_in: expires_in.whole_seconds(),
+            };
+            Ok(axum::Json(SignedInAnswer { user, tokens: Some(tokens) }).into_response())
+        }
+    }
+}
+
+/// The session cookie; an empty one that ends at once takes it away.
+fn cookie(value: String, max_age: Duration, deployment: &Deployment) -> Result<HeaderValue, Problem> {
+    let cookie = Cookie::build((cookie_name(deployment), value))
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .secure(is_https(deployment))
+        .max_age(max_age)
+        .build();
+    let mut header = HeaderValue::try_from(cookie.to_string()).map_err(|_| Problem::internal())?;
+    header.set_sensitive(true);
+    Ok(header)
+}

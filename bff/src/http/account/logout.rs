@@ -1,0 +1,29 @@
+//! `POST /v1/auth/logout`
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::SET_COOKIE;
+use time::Duration;
+
+use super::cookie;
+use crate::http::Problem;
+use crate::http::caller::Presented;
+use crate::identity::{Credentials, Identity};
+
+/// Ends the session of these credentials, which may have expired: leaving must always work.
+pub async fn logout(
+    State(identity): State<Arc<Identity>>,
+    Presented(credentials): Presented,
+) -> Result<Response, Problem> {
+    identity.logout(&credentials).await?;
+    match credentials {
+        Credentials::Cookie(_) => {
+            let gone = cookie(String::new(), Duration::ZERO, identity.deployment())?;
+            Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, gone)]).into_response())
+        }
+        Credentials::Bearer(_) | Credentials::None => Ok(StatusCode::NO_CONTENT.into_response()),
+    }
+}

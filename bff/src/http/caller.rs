@@ -1,0 +1,157 @@
+//! From a request's headers to its caller: the session cookie or a bearer token, never both.
+//!
+//! Browsers send cookies along whoever asks them to, so a cookie counts for an unsafe method only
+//! if the request shows that it comes from our own pages.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
+use axum_extra::extract::CookieJar;
+use http::header::{AUTHORIZATION, ORIGIN};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Method};
+
+use super::Problem;
+use crate::identity::{Caller, Credentials, Deployment, Error, Identity};
+
+/// What a request presents, not yet checked: for a handler that accepts expired credentials.
+pub struct Presented(pub Credentials);
+
+impl<S> FromRequestParts<S> for Caller
+where
+    S: Send + Sync,
+    Arc<Identity>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let identity = Arc::<Identity>::from_ref(state);
+        let credentials = credentials(parts, identity.deployment())?;
+        identity.authenticate(&credentials).await?.ok_or_else(Problem::unauthorized)
+    }
+}
+
+/// A cookie that is no longer good is as none, so that a public page outlives a session; a token
+/// that is no longer good is refused, so that its holder refreshes it.
+impl<S> OptionalFromRequestParts<S> for Caller
+where
+    S: Send + Sync,
+    Arc<Identity>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Problem> {
+        let identity = Arc::<Identity>::from_ref(state);
+        let credentials = credentials(parts, identity.deployment())?;
+        match identity.authenticate(&credentials).await {
+            Err(Error::Refused(_)) if matches!(credentials, Credentials::Cookie(_)) => Ok(None),
+            answer => Ok(answer?),
+        }
+    }
+}
+
+impl<S> FromRequestParts<S> for Presented
+where
+    S: Send + Sync,
+    Arc<Identity>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let identity = Arc::<Identity>::from_ref(state);
+        credentials(parts, identity.deployment()).map(Self)
+    }
+}
+
+/// `__Host-` makes browsers insist on https and this very host; plain http cannot have it.
+pub fn cookie_name(deployment: &Deployment) -> &'static str {
+    if is_https(deployment) { "__Host-sid" } else { "sid" }
+}
+
+pub fn is_https(deployment: &Deployment) -> bool {
+    deployment.public_url.starts_with("https://")
+}
+
+/// Refuses what another site made a browser send.
+pub fn require_same_site(headers: &HeaderMap, deployment: &Deployment) -> Result<(), Problem> {
+    match evidence(headers, deployment) {
+        Evidence::SameSite => Ok(()),
+        Evidence::CrossSite | Evidence::None => Err(cross_site()),
+    }
+}
+
+/// As `require_same_site`, but lets those through who show no sign of being a browser.
+pub fn refuse_cross_site(headers: &HeaderMap, deployment: &Deployment) -> Result<(), Problem> {
+    match evidence(headers, deployment) {
+        Evidence::SameSite | Evidence::None => Ok(()),
+        Evidence::CrossSite => Err(cross_site()),
+    }
+}
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+enum Evidence {
+    SameSite,
+    CrossSite,
+    None,
+}
+
+fn evidence(headers: &HeaderMap, deployment: &Deployment) -> Evidence {
+    let fetch_site = headers.get(SEC_FETCH_SITE);
+    if fetch_site.is_some_and(|site| site == "same-origin" || site == "none") {
+        return Evidence::SameSite;
+    }
+    match headers.get(ORIGIN) {
+        Some(from) if from == origin(&deployment.public_url) => Evidence::SameSite,
+        None if fetch_site.is_none() => Evidence::None,
+        _ => Evidence::CrossSite,
+    }
+}
+
+fn cross_site() -> Problem {
+    Problem::forbidden()
+        .code("cross-site", "The request must come from this site's own pages")
+        .detail("Send it with `Sec-Fetch-Site: same-origin` or this site's `Origin`, or use a bearer token")
+}
+
+/// An address without its path.
+fn origin(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |scheme| scheme + 3);
+    let end = url[host..].find('/').map_or(url.len(), |slash| host + slash);
+    &url[..end]
+}
+
+fn credentials(parts: &Parts, deployment: &Deployment) -> Result<Credentials, Problem> {
+    if parts.headers.contains_key(AUTHORIZATION) {
+        return bearer(&parts.headers).map(Credentials::Bearer);
+    }
+    let jar = CookieJar::from_headers(&parts.headers);
+    let Some(cookie) = jar.get(cookie_name(deployment)) else { return Ok(Credentials::None) };
+    if !matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        require_same_site(&parts.headers, deployment)?;
+    }
+    Ok(Credentials::Cookie(cookie.value().to_owned()))
+}
+
+/// The token of the one `Authorization` header, whatever the case of its scheme.
+fn bearer(headers: &HeaderMap) -> Result<String, Problem> {
+    let refused = || Problem::unauthorized().detail("Send one header `Authorization: Bearer <access token>`");
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(refused()) };
+    let value = value.to_str().map_err(|_| refused())?;
+    match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim_matches(' ').to_owned()),
+        _ => Err(refused()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::origin;
+
+    #[test]
+    fn an_origin_has_no_path() {
+        assert_eq!(origin("https://shop.test"), "https://shop.test");
+        assert_eq!(origin("http://shop.test:8080/api"), "http://shop.test:8080");
+    }
+}

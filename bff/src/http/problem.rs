@@ -1,0 +1,364 @@
+//! Every error an outsider can see: RFC 9457 problems, and the one place that makes them.
+//!
+//! A handler returns a `Problem`; the problem layer writes it out as `application/problem+json`
+//! with the request's id, and does the same to errors that axum or a layer answered by itself.
+
+use std::time::Duration;
+
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+
+use crate::views::{self, Code, Failure, InputError, InputPlace};
+
+use crate::identity;
+
+#[derive(Debug, Clone)]
+pub struct Problem {
+    status: StatusCode,
+    /// Stable and machine-readable: `not-found`.
+    code: &'static str,
+    title: &'static str,
+    detail: Option<String>,
+    errors: Vec<FieldError>,
+    retry_after: Option<Duration>,
+}
+
+/// What is wrong with one field of the request.
+#[derive(Debug, Clone, Serialize)]
+pub struct FieldError {
+    #[serde(flatten)]
+    pub location: Location,
+    pub code: String,
+    pub message: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Location {
+    /// A JSON pointer into the body.
+    Pointer(String),
+    /// The name of a query, path or header parameter.
+    Parameter(String),
+}
+
+impl Problem {
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST).detail(detail)
+    }
+
+    /// 400 with what is wrong field by field.
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        Self {
+            code: "invalid-request",
+            title: "The request is not valid",
+            errors,
+            ..Self::new(StatusCode::BAD_REQUEST)
+        }
+    }
+
+    pub fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED)
+    }
+
+    pub fn forbidden() -> Self {
+        Self::new(StatusCode::FORBIDDEN)
+    }
+
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND)
+    }
+
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT).detail(detail)
+    }
+
+    pub fn precondition_failed() -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED)
+    }
+
+    pub fn too_many_requests(retry_after: Duration) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS).retry_after(retry_after)
+    }
+
+    pub fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    pub fn bad_gateway() -> Self {
+        Self::new(StatusCode::BAD_GATEWAY)
+    }
+
+    pub fn unavailable(retry_after: Duration) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE).retry_after(retry_after)
+    }
+
+    pub fn gateway_timeout() -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT)
+    }
+
+    /// The general problem of a status.
+    pub fn new(status: StatusCode) -> Self {
+        let (code, title) = name(status);
+        Self { status, code, title, detail: None, errors: Vec::new(), retry_after: None }
+    }
+
+    /// Narrows the code where a client must tell two problems of one status apart.
+    #[must_use]
+    pub fn code(mut self, code: &'static str, title: &'static str) -> Self {
+        (self.code, self.title) = (code, title);
+        self
+    }
+
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    #[must_use]
+    pub fn errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// The answer as it leaves the server.
+    pub(super) fn write(&self, request_id: &str) -> Response {
+        let mut response = (self.status, axum::Json(self.body(Some(request_id)))).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(wait) = self.retry_after {
+            // Rounded up, so that a client that waits exactly this long is not early.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        response
+    }
+
+    /// The problem as JSON, for where an answer has begun already and its head names the request.
+    pub(super) fn text(&self) -> String {
+        serde_json::to_string(&self.body(None)).unwrap_or_default()
+    }
+
+    fn body<'a>(&'a self, request_id: Option<&'a str>) -> Body<'a> {
+        Body {
+            r#type: format!("{TYPES}{}", self.code),
+            title: self.title,
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: self.detail.as_deref(),
+            request_id,
+            errors: &self.errors,
+        }
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        self.code
+    }
+}
+
+/// Leaves the body to the problem layer, which knows the request's id.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(Carried(Box::new(self)));
+        response
+    }
+}
+
+/// A problem on its way from a handler to the problem layer.
+#[derive(Clone)]
+struct Carried(Box<Problem>);
+
+/// The problem that an answer stands for: a handler's own, or the general one of a bare error status.
+pub(super) fn of(response: &Response) -> Option<Problem> {
+    if let Some(Carried(problem)) = response.extensions().get() {
+        return Some((**problem).clone());
+    }
+    let status = response.status();
+    let failed = status.is_client_error() || status.is_server_error();
+    // axum and its layers answer in plain text; any other type was chosen by a handler.
+    let bare = response.headers().get(CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    (failed && bare).then(|| Problem::new(status))
+}
+
+impl From<identity::Error> for Problem {
+    fn from(error: identity::Error) -> Self {
+        use identity::{Error, PasswordError};
+        match error {
+            Error::Identifier(error) => Self::invalid(vec![FieldError {
+                location: Location::Pointer("/identifier".to_owned()),
+                code: "invalid".to_owned(),
+                message: error.to_string(),
+            }]),
+            Error::WrongCredentials => {
+                Self::unauthorized().code("invalid-credentials", "The identifier or the password is wrong")
+            }
+            Error::Disabled => Self::forbidden().code("account-disabled", "This account is disabled"),
+            Error::Refused(reason) => {
+                tracing::debug!(reason, "refused a credential");
+                Self::unauthorized().code("invalid-session", "The session is not or no longer valid; sign in again")
+            }
+            Error::Password(PasswordError::Busy) => Self::unavailable(Duration::from_secs(1)),
+            Error::Store(_) | Error::Contended => {
+                tracing::error!(error = %chain(&error), "identity is not available");
+                Self::unavailable(Duration::from_secs(1))
+            }
+            Error::Password(_) | Error::Sign(_) | Error::Record(_) => {
+                tracing::error!(error = %chain(&error), "identity failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+/// An error with its causes, for the log.
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        match rejection {
+            JsonRejection::JsonDataError(error) => {
+                Self::bad_request(error.body_text()).code("invalid-body", "The body does not have the expected fields")
+            }
+            JsonRejection::JsonSyntaxError(error) => {
+                Self::bad_request(error.body_text()).code("invalid-json", "The body is not JSON")
+            }
+            JsonRejection::MissingJsonContentType(_) => {
+                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail("Send the body as application/json")
+            }
+            other => Self::new(other.status()),
+        }
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(_: PathRejection) -> Self {
+        // A path whose parameters do not parse names nothing.
+        Self::not_found()
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::bad_request(rejection.body_text()).code("invalid-query", "The query is not valid")
+    }
+}
+
+impl From<views::Error> for Problem {
+    fn from(error: views::Error) -> Self {
+        match error {
+            views::Error::Inputs(errors) => Self::invalid(errors.into_iter().map(FieldError::from).collect()),
+            views::Error::Failed(failure) => failed(failure),
+        }
+    }
+}
+
+impl From<InputError> for FieldError {
+    fn from(error: InputError) -> Self {
+        let location = match error.at {
+            InputPlace::Parameter(name) => Location::Parameter(name),
+            InputPlace::Pointer(pointer) => Location::Pointer(pointer),
+        };
+        Self { location, code: error.code.to_owned(), message: error.message }
+    }
+}
+
+/// What an upstream's failure is to the client; what it said in words stays in the log.
+fn failed(failure: Failure) -> Problem {
+    let error = failure.error;
+    match error.code {
+        Code::InvalidArgument | Code::OutOfRange if failure.from_client => {
+            let field = |(field, message): (String, String)| FieldError {
+                location: Location::Pointer(pointer(&field)),
+                code: "invalid".to_owned(),
+                message,
+            };
+            Problem::invalid(error.fields.into_iter().take(MAX_FIELDS).map(field).collect())
+        }
+        Code::NotFound => Problem::not_found(),
+        Code::PermissionDenied => Problem::forbidden(),
+        Code::AlreadyExists | Code::Aborted => Problem::new(StatusCode::CONFLICT),
+        Code::FailedPrecondition => Problem::precondition_failed(),
+        Code::ResourceExhausted => Problem::too_many_requests(error.retry_after.unwrap_or(RETRY)),
+        Code::Unavailable => Problem::unavailable(error.retry_after.unwrap_or(RETRY)),
+        Code::DeadlineExceeded => Problem::gateway_timeout(),
+        _ => Problem::bad_gateway(),
+    }
+}
+
+/// How long a client waits where the service behind us does not say.
+const RETRY: Duration = Duration::from_secs(1);
+const MAX_FIELDS: usize = 32;
+
+/// `lines[0].unit_price` as the JSON pointer `/lines/0/unitPrice`.
+fn pointer(field: &str) -> String {
+    let mut pointer = String::new();
+    let mut upper = false;
+    for c in field.chars().take(MAX_POINTER_CHARS) {
+        match c {
+            ']' => {}
+            '.' | '[' => pointer.push('/'),
+            '_' => upper = true,
+            c if upper => {
+                pointer.push(c.to_ascii_uppercase());
+                upper = false;
+            }
+            c => pointer.push(c),
+        }
+    }
+    format!("/{pointer}")
+}
+
+const MAX_POINTER_CHARS: usize = 200;
+const TYPES: &str = "urn:bff:problem:";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+}
+
+fn name(status: StatusCode) -> (&'static str, &'static str) {
+    match status.as_u16() {
+        401 => ("unauthorized", "Sign in first"),
+        403 => ("forbidden", "You may not do this"),
+        404 => ("not-found", "There is nothing here"),
+        405 => ("method-not-allowed", "This address does not take that method"),
+        408 => ("request-timeout", "The request took too long to arrive"),
+        409 => ("conflict", "The request conflicts with the current state"),
+        412 => ("precondition-failed", "The object has changed meanwhile"),
+        413 => ("body-too-large", "The body is too large"),
+        415 => ("unsupported-media-type", "The body has a type that is not accepted here"),
+        422 => ("unprocessable", "The request cannot be processed"),
+        429 => ("too-many-requests", "Too many requests; wait before the next one"),
+        502 => ("bad-gateway", "A service behind this one gave no usable answer"),
+        503 => ("unavailable", "The service is not available right now"),
+        504 => ("timeout", "The answer took too long"),
+        _ if status.is_client_error() => ("bad-request", "The request is not valid"),
+        _ => ("internal", "Something went wrong on our side"),
+    }
+}

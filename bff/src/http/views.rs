@@ -1,0 +1,169 @@
+//! The routes that the view files declare.
+
+mod events;
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{RawPathParams, RawQuery};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, on};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tokio_util::sync::CancellationToken;
+
+use super::{FieldError, Location, Problem, Router};
+use crate::clock::Clock;
+use crate::identity::{Access, Caller, Identity};
+use crate::views::{Answer, Arguments, View, Views};
+
+/// One route per view. Streams end when the server is `closing`.
+pub fn routes(views: &Views, identity: Arc<Identity>, clock: &Clock, closing: &CancellationToken) -> Router {
+    let router = views.iter().fold(Router::new(), |router, view| {
+        let plan = view.plan();
+        let endpoint = Endpoint {
+            view: Arc::clone(view),
+            // The checker knows the same roles; one that is unknown here admits nobody.
+            access: Access::parse(plan.access.iter().map(String::as_str)).unwrap_or(Access::Roles(Vec::new())),
+            clock: clock.clone(),
+            closing: closing.clone(),
+        };
+        let handler = move |caller: Option<Caller>,
+                            path: RawPathParams,
+                            query: RawQuery,
+                            headers: HeaderMap,
+                            body: Result<Bytes, BytesRejection>| {
+            endpoint.clone().answer(caller, path, query, headers, body)
+        };
+        router.route(&plan.path, on(filter(&plan.method), handler))
+    });
+    router.with_state(identity)
+}
+
+fn filter(method: &str) -> MethodFilter {
+    match method {
+        "POST" => MethodFilter::POST,
+        "PUT" => MethodFilter::PUT,
+        "PATCH" => MethodFilter::PATCH,
+        "DELETE" => MethodFilter::DELETE,
+        _ => MethodFilter::GET,
+    }
+}
+
+#[derive(Clone)]
+struct Endpoint {
+    view: Arc<View>,
+    access: Access,
+    clock: Clock,
+    /// Ends streams, so that they do not hold up a stop.
+    closing: CancellationToken,
+}
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const BFF_PARTIAL: HeaderName = HeaderName::from_static("bff-partial");
+const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
+const MAX_NOTES: usize = 32;
+
+impl Endpoint {
+    async fn answer(
+        self,
+        caller: Option<Caller>,
+        path: RawPathParams,
+        RawQuery(query): RawQuery,
+        headers: HeaderMap,
+        body: Result<Bytes, BytesRejection>,
+    ) -> Result<Response, Problem> {
+        self.admit(caller.as_ref())?;
+        let plan = self.view.plan();
+        let body = match &plan.body {
+            Some(_) => json(&headers, body)?,
+            None => Bytes::new(),
+        };
+        let idempotency_key = if plan.idempotency { Some(idempotency_key(&headers)?) } else { None };
+        let status = StatusCode::from_u16(plan.status).unwrap_or_default();
+        let path: Vec<(&str, &str)> = path.iter().collect();
+        let header = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
+        let arguments = Arguments {
+            path: &path,
+            query: query.as_deref().unwrap_or_default(),
+            header: &header,
+            body,
+            caller,
+            idempotency_key,
+            now: self.clock.now(),
+        };
+        if plan.stream.is_some() {
+            let events = self.view.open(arguments).await?;
+            return Ok(events::response(events, self.closing));
+        }
+        let answer = Arc::clone(&self.view).run(arguments).await?;
+        Ok(written(answer, status))
+    }
+
+    fn admit(&self, caller: Option<&Caller>) -> Result<(), Problem> {
+        match caller {
+            _ if self.access == Access::Public => Ok(()),
+            None => Err(Problem::unauthorized()),
+            Some(caller) if self.access.admits(caller.role) => Ok(()),
+            Some(_) => Err(Problem::forbidden()),
+        }
+    }
+}
+
+fn json(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail("Send the body as application/json"));
+    }
+    body.map_err(|rejection| Problem::new(rejection.status()))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
+    let refused = |code: &str, message: &str| {
+        let location = Location::Parameter("Idempotency-Key".to_owned());
+        Problem::invalid(vec![FieldError { location, code: code.to_owned(), message: message.to_owned() }])
+    };
+    let Some(key) = headers.get(IDEMPOTENCY_KEY) else {
+        return Err(refused("missing", "is required: a new random text for every new order of things"));
+    };
+    let visible = key.as_bytes().iter().all(|byte| (0x21..=0x7e).contains(byte));
+    if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY_BYTES || !visible {
+        return Err(refused("format", "must be 1 to 255 visible ASCII characters"));
+    }
+    Ok(key.clone())
+}
+
+fn written(answer: Answer, status: StatusCode) -> Response {
+    let mut response = match answer.body {
+        Some(body) => (status, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
+        None => status.into_response(),
+    };
+    let mut notes: Vec<String> = answer
+        .notes
+        .iter()
+        .take(MAX_NOTES)
+        .map(|note| format!("{};call={};reason={}", quoted(&note.path), note.call, note.reason))
+        .collect();
+    if let (Some(last), more @ 1..) = (notes.last_mut(), answer.notes.len().saturating_sub(MAX_NOTES)) {
+        *last = format!("{last};more={more}");
+    }
+    if let Some(value) = Some(notes.join(", ")).filter(|v| !v.is_empty()).and_then(|v| HeaderValue::try_from(v).ok()) {
+        response.headers_mut().insert(BFF_PARTIAL, value);
+    }
+    response
+}
+
+/// A string of RFC 8941; what it cannot carry becomes `?`.
+fn quoted(text: &str) -> String {
+    let escaped: String = text
+        .chars()
+        .flat_map(|c| match c {
+            '"' | '\\' => vec!['\\', c],
+            ' '..='~' => vec![c],
+            _ => vec!['?'],
+        })
+        .collect();
+    format!("\"{escaped}\"")
+}

@@ -1,0 +1,221 @@
+//! Accounts, sessions and tokens: who is asking, and proof of it for others.
+//!
+//! Everything that decides is a pure function below; this is where it meets the store, the keys
+//! and the clock.
+
+mod account;
+mod caller;
+mod config;
+mod demo;
+mod error;
+mod keys;
+mod master_key;
+mod password;
+mod revocation;
+mod role;
+mod seal;
+mod secret;
+mod session;
+mod sessions;
+mod sign_in;
+mod token;
+
+pub use account::{Identifier, InvalidIdentifier};
+pub use caller::{Caller, Credentials, TokenFor};
+pub use config::{Config, Deployment};
+pub use demo::DEMO_PASSWORD;
+pub use error::Error;
+pub use keys::{Jwks, KeyError, SigningAlgorithm};
+pub use master_key::MasterKeyError;
+pub use password::{MAX_PASSWORD_BYTES, PasswordError};
+pub use role::{Access, Role, UnknownRole};
+pub use session::{Client, Rules};
+pub use sign_in::{Grant, Login, SignedIn};
+pub use token::TokenError;
+
+/// The records that answers are made of.
+pub use crate::store::{Account, SessionKind};
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use moka::future::Cache;
+use time::Duration;
+use tokio::task::spawn_blocking;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::store::{self, Accounts};
+use keys::KeyRing;
+use password::Passwords;
+use seal::SealingKey;
+use sessions::{Live, Sessions};
+use sign_in::cookie_secret;
+use token::{LEEWAY, SessionTokens, Subject, Tokens};
+
+/// The part that knows who is asking; one for the whole server.
+pub struct Identity {
+    deployment: Deployment,
+    store: Accounts,
+    clock: Clock,
+    passwords: Passwords,
+    keys: Arc<KeyRing>,
+    tokens: Arc<Tokens>,
+    sessions: Sessions,
+    /// Tokens for upstreams, by session and version of the account.
+    upstream: Cache<(Uuid, i64), Arc<SessionTokens>>,
+    access_token: Duration,
+    upstream_token: Duration,
+}
+
+/// Why identity cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    MasterKey(#[from] MasterKeyError),
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    #[error("identity.{0}: must be at least {1}")]
+    TooShort(&'static str, u32),
+}
+
+const MAX_UPSTREAM_SESSIONS: u64 = 20_000;
+const UPSTREAM_IDLE: std::time::Duration = std::time::Duration::from_secs(300);
+/// An upstream's token is replaced a minute before its end, so it must live clearly longer.
+const MIN_UPSTREAM_TOKEN_S: u32 = 120;
+const MIN_ACCESS_TOKEN_S: u32 = 60;
+
+impl Identity {
+    pub async fn open(
+        config: &Config,
+        deployment: Deployment,
+        store: Accounts,
+        clock: Clock,
+    ) -> Result<Self, OpenError> {
+        check(config)?;
+        keys::install_provider();
+        if !deployment.public_url.starts_with("https://") {
+            tracing::warn!(
+                "the public address is plain http: the session cookie is `sid`, without the `__Host-` protection"
+            );
+        }
+        let now = clock.now();
+        let master = master_key(config, &deployment, &store)?;
+        let keys = KeyRing::open(&store, &master, &config.key_algorithms, config.algorithm, now).await?;
+        let keys = Arc::new(keys);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let passwords = spawn_blocking(move || Passwords::new(cores)).await.map_err(|_| PasswordError::Stopped)??;
+        let access_token = Duration::seconds(i64::from(config.access_token_s));
+        let sessions = Sessions::open(store.clone(), config.sessions.clone(), access_token + LEEWAY, now).await?;
+        let tokens = Tokens::new(deployment.public_url.clone(), config.audience.clone(), Arc::clone(&keys));
+        Ok(Self {
+            deployment,
+            store,
+            clock,
+            passwords,
+            keys,
+            tokens: Arc::new(tokens),
+            sessions,
+            upstream: Cache::builder().max_capacity(MAX_UPSTREAM_SESSIONS).time_to_idle(UPSTREAM_IDLE).build(),
+            access_token,
+            upstream_token: Duration::seconds(i64::from(config.upstream_token_s)),
+        })
+    }
+
+    pub fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    /// The public keys with which others verify our tokens.
+    pub fn jwks(&self) -> &Jwks {
+        self.keys.jwks()
+    }
+
+    /// The caller's account as it is now.
+    pub async fn me(&self, caller: &Caller) -> Result<Account, Error> {
+        let account = self.store.account(caller.sub).await?;
+        account.filter(|account| account.deleted_at.is_none()).ok_or(Error::Refused("the account is gone"))
+    }
+
+    /// Who sent a request; none if it does not say, an error if what it says is not true.
+    pub async fn authenticate(&self, credentials: &Credentials) -> Result<Option<Caller>, Error> {
+        match credentials {
+            Credentials::None => Ok(None),
+            Credentials::Bearer(token) => self.bearer(token).await.map(Some),
+            Credentials::Cookie(value) => self.cookie(value).await.map(Some),
+        }
+    }
+
+    async fn bearer(&self, token: &str) -> Result<Caller, Error> {
+        let now = self.clock.now();
+        let claims = self.tokens.verify(token, now).await?;
+        if self.sessions.is_token_revoked(claims.sid, claims.issued_at()) {
+            return Err(Error::Refused("the session is over"));
+        }
+        let mut subject = claims.subject();
+        if subject.role.is_privileged() {
+            // What such a caller may do is worth a look at the records.
+            let live = self.sessions.by_id(subject.session, now).await?;
+            subject = subject_of(&live);
+        }
+        Ok(self.caller(subject).await)
+    }
+
+    async fn cookie(&self, value: &str) -> Result<Caller, Error> {
+        let secret = cookie_secret(value).ok_or(Error::Refused("it is not a session cookie"))?;
+        let live = self.sessions.by_secret(&secret, self.clock.now()).await?;
+        Ok(self.caller(subject_of(&live)).await)
+    }
+
+    async fn caller(&self, subject: Subject) -> Caller {
+        let key = (subject.session, subject.auth_version);
+        let fresh = async {
+            let tokens = Arc::clone(&self.tokens);
+            Arc::new(SessionTokens::new(tokens, self.clock.clone(), subject.clone(), self.upstream_token))
+        };
+        let tokens = self.upstream.get_with(key, fresh).await;
+        Caller {
+            sub: subject.account,
+            role: subject.role,
+            email: subject.email,
+            session: subject.session,
+            kind: subject.kind,
+            tokens,
+        }
+    }
+}
+
+fn check(config: &Config) -> Result<(), OpenError> {
+    if config.access_token_s < MIN_ACCESS_TOKEN_S {
+        return Err(OpenError::TooShort("access_token_s", MIN_ACCESS_TOKEN_S));
+    }
+    if config.upstream_token_s < MIN_UPSTREAM_TOKEN_S {
+        return Err(OpenError::TooShort("upstream_token_s", MIN_UPSTREAM_TOKEN_S));
+    }
+    Ok(())
+}
+
+fn master_key(config: &Config, deployment: &Deployment, store: &Accounts) -> Result<SealingKey, MasterKeyError> {
+    let beside_the_database = || store.folder().map(|folder| folder.join("master.key"));
+    let path: Option<PathBuf> = match &config.master_key_file {
+        Some(path) => Some(path.clone()),
+        None if deployment.development => beside_the_database(),
+        None => None,
+    };
+    master_key::load(&path.ok_or(MasterKeyError::Unset)?, deployment.development)
+}
+
+fn subject_of(live: &Live) -> Subject {
+    Subject {
+        account: live.account.id,
+        session: live.session.id,
+        kind: live.session.kind,
+        auth_version: live.account.auth_version,
+        role: live.role,
+        email: live.account.email.clone(),
+    }
+}

@@ -1,0 +1,45 @@
+//! Who is asking, as everything above identity sees it.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use uuid::Uuid;
+
+use super::role::Role;
+use super::token::TokenError;
+use crate::store::SessionKind;
+
+/// A request's verified sender.
+#[derive(Clone)]
+pub struct Caller {
+    /// The account.
+    pub sub: Uuid,
+    pub role: Role,
+    pub email: Option<String>,
+    pub session: Uuid,
+    pub kind: SessionKind,
+    /// Speaks for the caller to the services behind this server.
+    pub tokens: Arc<dyn TokenFor>,
+}
+
+impl Caller {
+    /// The `authorization` header for a service with this audience.
+    pub fn authorization(&self, audience: &str) -> Result<HeaderValue, TokenError> {
+        self.tokens.authorization(audience)
+    }
+}
+
+/// Mints tokens in one caller's name.
+pub trait TokenFor: Send + Sync {
+    /// The `authorization` header for a service with this audience.
+    fn authorization(&self, audience: &str) -> Result<HeaderValue, TokenError>;
+}
+
+/// What a request brings along to say who sent it. No `Debug`: these are secrets.
+pub enum Credentials {
+    None,
+    /// The token of an `Authorization: Bearer` header.
+    Bearer(String),
+    /// The value of the session cookie.
+    Cookie(String),
+}

@@ -1,0 +1,50 @@
+//! What identity is told from outside.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::keys::SigningAlgorithm;
+use super::session::Rules;
+
+/// `[identity]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// 32 random bytes in base64 that encrypt the signing keys at rest. Development makes one beside
+    /// the database unless it is set; production needs it.
+    pub master_key_file: Option<PathBuf>,
+    /// What signs new tokens: ES256, RS256, PS256 or EdDSA.
+    pub algorithm: SigningAlgorithm,
+    /// For which algorithms a key is kept and published, so that `algorithm` can change at any time.
+    pub key_algorithms: Vec<SigningAlgorithm>,
+    /// Whom our own access tokens are for.
+    pub audience: String,
+    pub access_token_s: u32,
+    /// How long a token for a service behind this server lives.
+    pub upstream_token_s: u32,
+    pub sessions: Rules,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            master_key_file: None,
+            algorithm: SigningAlgorithm::Es256,
+            key_algorithms: vec![SigningAlgorithm::Es256, SigningAlgorithm::Rs256],
+            audience: "bff".to_owned(),
+            access_token_s: 600,
+            upstream_token_s: 300,
+            sessions: Rules::default(),
+        }
+    }
+}
+
+/// Where this server stands.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    /// How the outside names it, without a slash at the end: the issuer of its tokens.
+    pub public_url: String,
+    /// Allows what must not happen in production: a master key made on the spot, demo accounts.
+    pub development: bool,
+}

@@ -1,0 +1,43 @@
+//! Why identity says no.
+
+use super::account::InvalidIdentifier;
+use super::password::PasswordError;
+use super::role::UnknownRole;
+use super::token::TokenError;
+use crate::store;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Identifier(#[from] InvalidIdentifier),
+    /// The same for an unknown account and a wrong password.
+    #[error("the identifier and the password do not belong together")]
+    WrongCredentials,
+    /// Told only after the right password.
+    #[error("the account is disabled")]
+    Disabled,
+    /// A credential that is not, or no longer, good for anything.
+    #[error("the credential is refused: {0}")]
+    Refused(&'static str),
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    #[error(transparent)]
+    Sign(jsonwebtoken::errors::Error),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A row that the rules cannot read.
+    #[error("the record of an account is not usable")]
+    Record(#[from] UnknownRole),
+    /// Others kept changing the same session.
+    #[error("the session changed too often meanwhile")]
+    Contended,
+}
+
+impl From<TokenError> for Error {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Refused(reason) => Self::Refused(reason),
+            TokenError::Sign(error) => Self::Sign(error),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The key that encrypts the signing keys at rest. It lives in a file outside the store, so that a
+//! copy of the store alone signs nothing.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use super::seal::SealingKey;
+use super::secret::Secret;
+
+#[derive(Debug, thiserror::Error)]
+pub enum MasterKeyError {
+    #[error(
+        "identity.master_key_file: set it to a file with 32 random bytes in base64, \
+         for example from `openssl rand -base64 32`"
+    )]
+    Unset,
+    #[error("identity.master_key_file: cannot read {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("identity.master_key_file: cannot create {}", path.display())]
+    Create { path: PathBuf, source: io::Error },
+    #[error("identity.master_key_file: {} must hold exactly 32 bytes in base64", path.display())]
+    Malformed { path: PathBuf },
+}
+
+/// Reads the key; with `create`, makes a new one where there is none.
+pub fn load(path: &Path, create: bool) -> Result<SealingKey, MasterKeyError> {
+    match File::open(path) {
+        Ok(file) => read(path, file),
+        Err(error) if error.kind() == ErrorKind::NotFound && create => {
+            make(path).map_err(|source| MasterKeyError::Create { path: path.to_owned(), source })
+        }
+        Err(source) => Err(MasterKeyError::Read { path: path.to_owned(), source }),
+    }
+}
+
+/// 32 bytes are 44 characters; anything much longer is some other file.
+const MAX_FILE_BYTES: u64 = 256;
+
+fn read(path: &Path, file: File) -> Result<SealingKey, MasterKeyError> {
+    let mut text = Zeroizing::new(String::new());
+    file.take(MAX_FILE_BYTES)
+        .read_to_string(&mut text)
+        .map_err(|source| MasterKeyError::Read { path: path.to_owned(), source })?;
+    let bytes = STANDARD.decode(text.trim()).ok().map(Zeroizing::new);
+    let key = bytes.and_then(|bytes| Secret::from_bytes(&bytes));
+    let key = key.ok_or_else(|| MasterKeyError::Malformed { path: path.to_owned() })?;
+    Ok(SealingKey::new(key.as_bytes()))
+}
+
+fn make(path: &Path) -> io::Result<SealingKey> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let key = Secret::random();
+    let text = Zeroizing::new(STANDARD.encode(key.as_bytes()));
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    Ok(SealingKey::new(key.as_bytes()))
+}

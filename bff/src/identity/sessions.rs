@@ -1,0 +1,178 @@
+//! Sessions as they are kept: applies the rules of `session` to the store by compare-and-put.
+
+use std::sync::Arc;
+
+use moka::future::Cache;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::error::Error;
+use super::revocation::Revocations;
+use super::role::Role;
+use super::secret::Secret;
+use super::session::{self, Client, Refresh, RefreshToken, Rules};
+use crate::store::{self, Account, Accounts, Session, SessionKind};
+
+pub struct Sessions {
+    store: Accounts,
+    rules: Rules,
+    revocations: Revocations,
+    /// Cookie sessions seen lately, by the hash of their secret; privileged ones are never in it.
+    seen: Cache<[u8; 32], Arc<Live>>,
+}
+
+/// A session that was live when it was read, with its account.
+#[derive(Clone)]
+pub struct Live {
+    pub session: Session,
+    pub account: Account,
+    pub role: Role,
+}
+
+const MAX_SEEN: u64 = 50_000;
+const SEEN_FOR: std::time::Duration = std::time::Duration::from_secs(30);
+const MAX_REVOKED: u32 = 100_000;
+/// A compare-and-put loses only against another request of the same session.
+const MAX_TRIES: usize = 5;
+
+impl Sessions {
+    /// `token_life` is how long a token may outlive the revocation of its session.
+    pub async fn open(
+        store: Accounts,
+        rules: Rules,
+        token_life: time::Duration,
+        now: OffsetDateTime,
+    ) -> Result<Self, store::Error> {
+        let revocations = Revocations::new(token_life, MAX_REVOKED as usize);
+        // Oldest first, so that an overflow is met as it would have been met live.
+        for (session, at) in store.revoked_since(now - token_life, MAX_REVOKED + 1).await?.into_iter().rev() {
+            revocations.add(session, at);
+        }
+        let seen = Cache::builder().max_capacity(MAX_SEEN).time_to_live(SEEN_FOR).build();
+        Ok(Self { store, rules, revocations, seen })
+    }
+
+    pub async fn begin(
+        &self,
+        account: &Account,
+        role: Role,
+        kind: SessionKind,
+        client: &Client,
+        now: OffsetDateTime,
+    ) -> Result<(Session, Secret), Error> {
+        let secret = Secret::random();
+        let session = session::begin(&self.rules, account, role, kind, secret.hash(), client, now);
+        self.store.insert_session(&session).await?;
+        Ok((session, secret))
+    }
+
+    /// The live session of a cookie's secret, renewed by this use.
+    pub async fn by_secret(&self, secret: &Secret, now: OffsetDateTime) -> Result<Arc<Live>, Error> {
+        let hash = secret.hash();
+        let live = match self.seen.get(&hash).await {
+            Some(live) => live,
+            None => {
+                let session = self.store.session_by_secret(&hash).await?.ok_or(UNKNOWN)?;
+                Arc::new(self.with_account(session).await?)
+            }
+        };
+        let over = !session::is_live(&live.session, &live.account, now) || self.is_revoked(live.session.id);
+        if over || live.session.kind != SessionKind::Cookie {
+            self.seen.invalidate(&hash).await;
+            return Err(ENDED);
+        }
+        let live = self.touched(live, now).await;
+        if !live.role.is_privileged() {
+            self.seen.insert(hash, Arc::clone(&live)).await;
+        }
+        Ok(live)
+    }
+
+    /// The live session of an id, straight from the records.
+    pub async fn by_id(&self, id: Uuid, now: OffsetDateTime) -> Result<Live, Error> {
+        let session = self.store.session(id).await?.ok_or(UNKNOWN)?;
+        let live = self.with_account(session).await?;
+        if session::is_live(&live.session, &live.account, now) { Ok(live) } else { Err(ENDED) }
+    }
+
+    /// Uses a refresh token and hands out the next one.
+    pub async fn refresh(&self, token: &RefreshToken, now: OffsetDateTime) -> Result<(Live, RefreshToken), Error> {
+        let successor = Secret::random();
+        for _ in 0..MAX_TRIES {
+            let session = self.store.session(token.session).await?.ok_or(UNKNOWN)?;
+            let live = self.with_account(session).await?;
+            if !session::is_live(&live.session, &live.account, now) {
+                return Err(ENDED);
+            }
+            match session::refresh(&self.rules, &live.session, token, successor.clone(), live.role, now) {
+                Refresh::Rotated(session, next) => {
+                    if self.store.update_session(&session).await? {
+                        return Ok((Live { session, ..live }, next));
+                    }
+                }
+                Refresh::Repeated(next) => return Ok((live, next)),
+                Refresh::Reused(session) => {
+                    if self.store.update_session(&session).await? {
+                        self.revocations.add(session.id, now);
+                        tracing::warn!(session = %session.id, "refresh_reuse: a used refresh token came back");
+                        return Err(ENDED);
+                    }
+                }
+                Refresh::Ended => return Err(ENDED),
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// Ends a session; ending one that is over is no error.
+    pub async fn revoke(&self, id: Uuid, now: OffsetDateTime) -> Result<(), Error> {
+        for _ in 0..MAX_TRIES {
+            let Some(session) = self.store.session(id).await? else { return Ok(()) };
+            let Some(revoked) = session::revoke(&session, now) else { return Ok(()) };
+            if self.store.update_session(&revoked).await? {
+                self.revocations.add(id, now);
+                self.seen.invalidate(&session.secret_hash).await;
+                return Ok(());
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// Ends the session of a cookie's secret.
+    pub async fn revoke_secret(&self, secret: &Secret, now: OffsetDateTime) -> Result<(), Error> {
+        match self.store.session_by_secret(&secret.hash()).await? {
+            Some(session) if session.kind == SessionKind::Cookie => self.revoke(session.id, now).await,
+            _ => Ok(()),
+        }
+    }
+
+    pub fn is_revoked(&self, session: Uuid) -> bool {
+        self.revocations.contains(session)
+    }
+
+    /// Whether a token of this session, issued then, no longer counts.
+    pub fn is_token_revoked(&self, session: Uuid, issued_at: OffsetDateTime) -> bool {
+        self.revocations.covers(session, issued_at)
+    }
+
+    async fn with_account(&self, session: Session) -> Result<Live, Error> {
+        let account = self.store.account(session.account_id).await?.ok_or(UNKNOWN)?;
+        let role = account.role.parse()?;
+        Ok(Live { session, account, role })
+    }
+
+    /// Notes the use if it is worth a write. A lost race means that another request noted it, and
+    /// a store that is away must not sign anyone out.
+    async fn touched(&self, live: Arc<Live>, now: OffsetDateTime) -> Arc<Live> {
+        let Some(session) = session::touch(&self.rules, &live.session, live.role, now) else { return live };
+        if let Err(error) = self.store.update_session(&session).await {
+            tracing::warn!(%error, "cannot note the use of a session");
+            return live;
+        }
+        let session = Session { revision: session.revision + 1, ..session };
+        Arc::new(Live { session, account: live.account.clone(), role: live.role })
+    }
+}
+
+const UNKNOWN: Error = Error::Refused("there is no such session");
+const ENDED: Error = Error::Refused("the session is over");

@@ -1,0 +1,107 @@
+//! Signing in, staying signed in, signing out.
+
+use secrecy::SecretString;
+use time::{Duration, OffsetDateTime};
+
+use super::account::Identifier;
+use super::caller::Credentials;
+use super::error::Error;
+use super::password::Verdict;
+use super::role::Role;
+use super::secret::Secret;
+use super::session::{Client, RefreshToken};
+use super::sessions::Live;
+use super::{Identity, subject_of};
+use crate::store::{Account, SessionKind};
+
+pub struct Login {
+    pub identifier: Identifier,
+    pub password: SecretString,
+    pub session: SessionKind,
+    pub client: Client,
+}
+
+/// A successful login or refresh.
+pub struct SignedIn {
+    pub account: Account,
+    pub role: Role,
+    pub grant: Grant,
+}
+
+/// What the client presents from now on.
+pub enum Grant {
+    Cookie { value: String, max_age: Duration },
+    Tokens { access: String, refresh: String, expires_in: Duration },
+}
+
+impl Identity {
+    /// Begins a session. An unknown account takes the same path, and as long, as a wrong password.
+    pub async fn login(&self, login: Login) -> Result<SignedIn, Error> {
+        let account = match &login.identifier {
+            Identifier::Email(email) => self.store.account_by_email(email).await?,
+            Identifier::Phone(phone) => self.store.account_by_phone(phone).await?,
+        };
+        let stored = account.as_ref().and_then(|account| account.password_hash.as_deref());
+        let verdict = self.passwords.verify(login.password, stored).await?;
+        let (Some(account), Verdict::Match { renewed }) = (account, verdict) else {
+            return Err(Error::WrongCredentials);
+        };
+        if account.disabled_at.is_some() {
+            return Err(Error::Disabled);
+        }
+        if let (Some(old), Some(new)) = (&account.password_hash, renewed) {
+            self.store.rehash_password(account.id, old, &new).await?;
+        }
+        let role = account.role.parse()?;
+        let now = self.clock.now();
+        let (session, secret) = self.sessions.begin(&account, role, login.session, &login.client, now).await?;
+        let live = Live { session, account, role };
+        match live.session.kind {
+            SessionKind::Cookie => Ok(cookie_grant(live, &secret, now)),
+            SessionKind::Token => {
+                let refresh = RefreshToken { session: live.session.id, generation: live.session.generation, secret };
+                self.token_grant(live, &refresh, now)
+            }
+        }
+    }
+
+    /// Trades a refresh token for the next one and a new access token.
+    pub async fn refresh(&self, token: &str) -> Result<SignedIn, Error> {
+        let token = RefreshToken::parse(token).ok_or(Error::Refused("it is not a refresh token"))?;
+        let now = self.clock.now();
+        let (live, next) = self.sessions.refresh(&token, now).await?;
+        self.token_grant(live, &next, now)
+    }
+
+    /// Ends the session of these credentials, which may have expired; without any there is nothing to do.
+    pub async fn logout(&self, credentials: &Credentials) -> Result<(), Error> {
+        let now = self.clock.now();
+        match credentials {
+            Credentials::None => Ok(()),
+            Credentials::Bearer(token) => self.sessions.revoke(self.tokens.read(token)?.sid, now).await,
+            Credentials::Cookie(value) => match cookie_secret(value) {
+                Some(secret) => self.sessions.revoke_secret(&secret, now).await,
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn token_grant(&self, live: Live, refresh: &RefreshToken, now: OffsetDateTime) -> Result<SignedIn, Error> {
+        let access = self.tokens.mint(&subject_of(&live), self.access_token, now)?;
+        let grant = Grant::Tokens { access, refresh: refresh.encode(), expires_in: self.access_token };
+        Ok(SignedIn { account: live.account, role: live.role, grant })
+    }
+}
+
+/// The secret of a session cookie's value.
+pub fn cookie_secret(value: &str) -> Option<Secret> {
+    Secret::decode(value.strip_prefix(COOKIE_PREFIX)?)
+}
+
+const COOKIE_PREFIX: &str = "st1.";
+
+fn cookie_grant(live: Live, secret: &Secret, now: OffsetDateTime) -> SignedIn {
+    let value = format!("{COOKIE_PREFIX}{}", secret.encode());
+    let grant = Grant::Cookie { value, max_age: live.session.absolute_expires_at - now };
+    SignedIn { account: live.account, role: live.role, grant }
+}

@@ -1,0 +1,15 @@
+//! A backend-for-frontend server: accounts, sessions and declared views over the services behind it.
+//!
+//! Read from the top: `app` builds the parts and hands each what it needs, `http` holds the routes,
+//! and what is further down knows nothing of what is above it.
+
+pub mod app;
+pub mod config;
+pub mod http;
+pub mod identity;
+pub mod store;
+pub mod upstream;
+pub mod views;
+
+pub mod clock;
+pub mod telemetry;

@@ -1,0 +1,60 @@
+//! The command line: which configuration, and what to do with it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bff::clock::Clock;
+use bff::{app, config, telemetry};
+use clap::{Parser, Subcommand};
+use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A backend-for-frontend server: declared views, checked at start-up.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// A configuration file; later ones win. Without any: config/bff.toml, or the built-in defaults.
+    #[arg(long = "config", value_name = "FILE", global = true)]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve,
+    /// Load and check everything, start nothing.
+    Check,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let pairs = std::env::vars_os().filter_map(|(name, text)| name.into_string().ok().zip(text.into_string().ok()));
+    let config = config::load(&arguments.files, &pairs.collect())?;
+    telemetry::install(&config.telemetry, config.is_production())?;
+    app::install_crypto();
+    match arguments.command {
+        Command::Serve => app::run(config, Clock::system(), stop_signal()).await?,
+        Command::Check => app::check(&config).await?,
+    }
+    Ok(())
+}
+
+async fn stop_signal() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}

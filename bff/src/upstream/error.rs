@@ -1,0 +1,117 @@
+//! Why a call failed, in the terms that a view's `on_fail` and a retry decide by.
+
+use std::error::Error as StdError;
+use std::ops::Deref;
+use std::time::Duration;
+
+use tonic::Code;
+
+/// Why a call failed; one pointer wide, because it travels beside every reply.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{:?}: {}", .0.code, .0.message)]
+pub struct Error(Box<Failure>);
+
+#[derive(Debug, Clone)]
+pub struct Failure {
+    pub code: Code,
+    pub kind: Kind,
+    /// For the log only: it may name hosts and repeat what the service said.
+    pub message: String,
+    /// How long the service asked us to wait.
+    pub retry_after: Option<Duration>,
+    /// The fields that the service refused (`google.rpc.BadRequest`).
+    pub violations: Vec<Violation>,
+}
+
+/// Whose fault it is, and so whether another try is safe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The network: nothing was sent, so another try is safe.
+    Unreached,
+    /// The network or the clock: the service may have acted.
+    Interrupted,
+    /// The service answered with an error.
+    Answered,
+    /// The service's answer breaks the protocol or our size limit.
+    Malformed,
+    /// We could not form the request.
+    Request,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    pub field: String,
+    pub description: String,
+}
+
+impl Deref for Error {
+    type Target = Failure;
+
+    fn deref(&self) -> &Failure {
+        &self.0
+    }
+}
+
+impl Error {
+    pub fn answered(code: Code, message: &str) -> Self {
+        Self::new(code, Kind::Answered, message)
+    }
+
+    pub fn unreached(message: &str) -> Self {
+        Self::new(Code::Unavailable, Kind::Unreached, message)
+    }
+
+    pub fn interrupted(message: &str) -> Self {
+        Self::new(Code::Unavailable, Kind::Interrupted, message)
+    }
+
+    pub fn deadline() -> Self {
+        Self::new(Code::DeadlineExceeded, Kind::Interrupted, "no answer before the deadline")
+    }
+
+    pub fn malformed(message: &str) -> Self {
+        Self::new(Code::Internal, Kind::Malformed, message)
+    }
+
+    pub fn request(message: &str) -> Self {
+        Self::new(Code::Internal, Kind::Request, message)
+    }
+
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.0.retry_after = wait;
+        self
+    }
+
+    #[must_use]
+    pub fn with_violations(mut self, violations: Vec<Violation>) -> Self {
+        self.0.violations = violations;
+        self
+    }
+
+    fn new(code: Code, kind: Kind, message: &str) -> Self {
+        Self(Box::new(Failure {
+            code,
+            kind,
+            message: message.chars().take(MAX_MESSAGE_CHARS).collect(),
+            retry_after: None,
+            violations: Vec::new(),
+        }))
+    }
+}
+
+const MAX_MESSAGE_CHARS: usize = 300;
+
+/// The whole chain of causes: "client error (Connect): tcp connect error: refused".
+pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    for _ in 0..MAX_CAUSES {
+        let Some(next) = cause else { break };
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}
+
+const MAX_CAUSES: usize = 8;

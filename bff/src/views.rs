@@ -1,0 +1,157 @@
+//! The compiled catalogue of views: load, find, run.
+//!
+//! Everything is checked here, at start-up; a view that does not fit its services' contracts stops the server.
+
+mod catalogue;
+mod destination;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use compose::inputs::{Auth, Inputs, bind};
+use compose::plan::Plan;
+use compose::run::{Note, open, run};
+use http::HeaderValue;
+use serde::Deserialize;
+use time::OffsetDateTime;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+pub use catalogue::{LoadError, Views};
+pub use compose::inputs::{InputError, InputPlace};
+pub use compose::run::{Answer, Events, Failure};
+pub use compose::upstream::Code;
+
+use crate::identity::Caller;
+use destination::{Destination, Door, Sender};
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The folder of the view files.
+    pub dir: String,
+    /// How long a view may take that names no deadline.
+    pub deadline_ms: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { dir: "config/views".to_owned(), deadline_ms: 2_000 }
+    }
+}
+
+/// One view and the services it calls.
+pub struct View {
+    plan: Arc<Plan>,
+    /// By the calls' index; a stream has the first.
+    destinations: Vec<Destination>,
+    tasks: TaskTracker,
+}
+
+/// A request to a view, as the client sent it.
+pub struct Arguments<'a> {
+    /// The path's parameters, decoded.
+    pub path: &'a [(&'a str, &'a str)],
+    /// Without `?`.
+    pub query: &'a str,
+    pub header: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    pub body: Bytes,
+    pub caller: Option<Caller>,
+    pub idempotency_key: Option<HeaderValue>,
+    pub now: OffsetDateTime,
+}
+
+/// Why a view has no answer.
+#[derive(Debug)]
+pub enum Error {
+    /// The client's mistakes, all of them.
+    Inputs(Vec<InputError>),
+    Failed(Failure),
+}
+
+impl View {
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Makes the calls and writes the answer. What changes something runs to its end even when nobody waits for it.
+    pub async fn run(self: Arc<Self>, arguments: Arguments<'_>) -> Result<Answer, Error> {
+        let (inputs, sender) = self.bind(arguments)?;
+        let deadline = Instant::now() + self.plan.deadline;
+        let view = Arc::clone(&self);
+        let work = async move { run(&view.plan, &inputs, &view.door(sender), deadline).await };
+        let result = if self.plan.calls.iter().all(|call| call.safe) {
+            work.await
+        } else {
+            self.tasks.spawn(work).await.unwrap_or_else(|_| Err(interrupted()))
+        };
+        self.log(&result);
+        result.map_err(Error::Failed)
+    }
+
+    /// Opens the view's stream: the JSON text of every event, until a failure or the service's end.
+    pub async fn open(&self, arguments: Arguments<'_>) -> Result<Events, Error> {
+        let (inputs, sender) = self.bind(arguments)?;
+        let opened = open(Arc::clone(&self.plan), inputs, &self.door(sender)).await;
+        opened.map_err(|failure| {
+            self.log_failure(&failure);
+            Error::Failed(failure)
+        })
+    }
+
+    fn bind(&self, arguments: Arguments<'_>) -> Result<(Inputs, Sender), Error> {
+        let auth = arguments.caller.as_ref().map(|caller| Auth {
+            sub: caller.sub.to_string(),
+            role: caller.role.to_string(),
+            email: caller.email.clone(),
+            kind: "user".to_owned(),
+        });
+        let typed = compose::inputs::Arguments {
+            path: arguments.path,
+            query: arguments.query,
+            header: arguments.header,
+            body: arguments.body,
+            auth,
+            now: (arguments.now.unix_timestamp(), arguments.now.nanosecond().cast_signed()),
+        };
+        let inputs = bind(&self.plan, typed).map_err(Error::Inputs)?;
+        Ok((inputs, Sender { caller: arguments.caller, idempotency_key: arguments.idempotency_key }))
+    }
+
+    fn door(&self, sender: Sender) -> Door<'_> {
+        Door { destinations: &self.destinations, sender }
+    }
+
+    fn log(&self, result: &Result<Answer, Failure>) {
+        let view = self.plan.name.as_str();
+        match result {
+            Ok(answer) => {
+                for Note { path, call, reason, message } in &answer.notes {
+                    tracing::warn!(view, call, path, reason, message, "partial answer");
+                }
+            }
+            Err(failure) => self.log_failure(failure),
+        }
+    }
+
+    fn log_failure(&self, Failure { call, error, .. }: &Failure) {
+        let (view, call, code) = (self.plan.name.as_str(), call.as_deref().unwrap_or("-"), error.code.name());
+        tracing::warn!(view, call, code, message = error.message, "no answer");
+    }
+}
+
+fn interrupted() -> Failure {
+    let error = compose::upstream::CallError::new(Code::Internal, "the task that made the calls ended early");
+    Failure { call: None, error, from_client: false }
+}
+
+impl Config {
+    pub fn problems(&self) -> Vec<String> {
+        if self.deadline_ms == 0 { vec!["views.deadline_ms must be at least 1".to_owned()] } else { Vec::new() }
+    }
+
+    fn deadline(&self) -> Duration {
+        Duration::from_millis(self.deadline_ms)
+    }
+}

@@ -1,0 +1,177 @@
+//! From files to plans: contracts, definitions, and every problem of both at once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use compose::check::{Rules, check};
+use compose::definition;
+use compose::plan::Plan;
+use compose::problem::{File, Problem};
+use compose::schema::Contracts;
+use prost_reflect::DescriptorPool;
+use protox::file::{ChainFileResolver, GoogleFileResolver, IncludeFileResolver};
+use tokio_util::task::TaskTracker;
+
+use super::destination::Destination;
+use super::{Config, View};
+use crate::upstream::{self, Source};
+
+/// Every view of the folder.
+pub struct Views(Vec<Arc<View>>);
+
+/// Everything that is wrong with the contracts and the views.
+#[derive(Debug)]
+pub struct LoadError(Vec<String>);
+
+impl std::error::Error for LoadError {}
+
+impl std::fmt::Display for LoadError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let count = self.0.len();
+        let problems = if count == 1 { "1 problem".to_owned() } else { format!("{count} problems") };
+        write!(f, "{}\n{problems} in the views and contracts", self.0.join("\n"))
+    }
+}
+
+type Sources = BTreeMap<String, Arc<Source>>;
+
+impl Views {
+    /// Reads and checks the files of `config.dir` against the contracts of the sources. No view may have a path at or
+    /// below one that is `reserved`; what changes something runs on `tasks`.
+    pub fn load(
+        config: &Config,
+        settings: &BTreeMap<String, upstream::Config>,
+        sources: &Sources,
+        reserved: &'static [&'static str],
+        tasks: &TaskTracker,
+    ) -> Result<Self, LoadError> {
+        let mut problems = Vec::new();
+        let contracts = contracts(settings, &mut problems);
+        let mut located = Vec::new();
+        let mut definitions = Vec::new();
+        for file in files(Path::new(&config.dir), &mut problems) {
+            definitions.extend(definition::views(&file, &mut located));
+        }
+        let rules = Rules { deadline: config.deadline(), reserved, ..Rules::default() };
+        let (plans, more) = check(&definitions, &contracts, rules);
+        located.extend(more);
+        problems.extend(located.iter().map(Problem::to_string));
+        let views = plans.into_iter().filter_map(|plan| view(plan, sources, tasks, &mut problems)).collect();
+        if problems.is_empty() { Ok(Self(views)) } else { Err(LoadError(problems)) }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<View>> {
+        self.0.iter()
+    }
+}
+
+fn view(plan: Plan, sources: &Sources, tasks: &TaskTracker, problems: &mut Vec<String>) -> Option<Arc<View>> {
+    let destination = |call| Destination::of(call, Arc::clone(sources.get(&call.source)?));
+    match plan.calls.iter().chain(&plan.stream).map(destination).collect() {
+        Some(destinations) => Some(Arc::new(View { plan: Arc::new(plan), destinations, tasks: tasks.clone() })),
+        None => {
+            problems.push(format!("error: the view `{}` calls an address that HTTP cannot name", plan.name));
+            None
+        }
+    }
+}
+
+/// The view files, in the order of their names.
+fn files(dir: &Path, problems: &mut Vec<String>) -> Vec<Arc<File>> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) => {
+            problems.push(format!("error: views.dir: cannot read the folder {}: {error}", dir.display()));
+            return Vec::new();
+        }
+    };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut paths: Vec<PathBuf> =
+        paths.filter(|path| path.extension().is_some_and(|e| e == "yaml" || e == "yml")).collect();
+    paths.sort();
+    paths.iter().filter_map(|path| read(path, problems)).collect()
+}
+
+fn read(path: &Path, problems: &mut Vec<String>) -> Option<Arc<File>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Some(Arc::new(File { name: path.display().to_string(), text })),
+        Err(error) => {
+            problems.push(format!("error: cannot read {}: {error}", path.display()));
+            None
+        }
+    }
+}
+
+fn contracts(settings: &BTreeMap<String, upstream::Config>, problems: &mut Vec<String>) -> Contracts {
+    let mut contracts = Contracts::default();
+    let mut folders: BTreeMap<&str, Option<DescriptorPool>> = BTreeMap::new();
+    for (name, source) in settings {
+        contracts.sources.entry(name.clone()).or_default();
+        let pool = match (&source.descriptors, &source.protos) {
+            (Some(file), _) => descriptors(Path::new(file)).map_err(|e| problems.push(e)).ok(),
+            (None, Some(folder)) => folders
+                .entry(folder)
+                .or_insert_with(|| compile(Path::new(folder)).map_err(|e| problems.push(e)).ok())
+                .clone(),
+            (None, None) => None,
+        };
+        if let Some(pool) = pool {
+            contracts.add_proto(name, &pool);
+        }
+        if let Some(path) = &source.openapi
+            && let Some(file) = read(Path::new(path), problems)
+        {
+            let found = contracts.add_openapi(name, &file);
+            problems.extend(found.iter().map(Problem::to_string));
+        }
+        if let Some(source_contracts) = contracts.sources.get_mut(name) {
+            source_contracts.timeout = Some(std::time::Duration::from_millis(source.timeout_ms));
+        }
+    }
+    contracts
+}
+
+/// A compiled descriptor set, as `protoc --descriptor_set_out --include_imports` writes it.
+fn descriptors(path: &Path) -> Result<DescriptorPool, String> {
+    let wrong = |why: String| format!("error: cannot read the descriptors {}: {why}", path.display());
+    let bytes = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
+    // A damaged set can make the library panic; it must not take the server with it.
+    let decoded = std::panic::catch_unwind(|| DescriptorPool::decode(bytes.as_slice()));
+    decoded.map_err(|_| wrong("it is damaged".to_owned()))?.map_err(|e| wrong(e.to_string()))
+}
+
+/// Compiles every .proto file of the folder and of the folders in it.
+fn compile(folder: &Path) -> Result<DescriptorPool, String> {
+    let wrong = |why: String| format!("error: cannot compile the .proto files of {}: {why}", folder.display());
+    let mut names = Vec::new();
+    proto_files(folder, folder, 0, &mut names).map_err(|e| wrong(e.to_string()))?;
+    if names.is_empty() {
+        return Err(wrong("there are none".to_owned()));
+    }
+    names.sort();
+    let mut resolver = ChainFileResolver::new();
+    resolver.add(IncludeFileResolver::new(folder.to_owned()));
+    resolver.add(GoogleFileResolver::new());
+    let mut compiler = protox::Compiler::with_file_resolver(resolver);
+    compiler.include_imports(true);
+    compiler.open_files(names).map_err(|e| wrong(format!("{e:?}")))?;
+    Ok(compiler.descriptor_pool())
+}
+
+const MAX_DEPTH: usize = 16;
+
+fn proto_files(root: &Path, folder: &Path, depth: usize, names: &mut Vec<String>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() && depth < MAX_DEPTH {
+            proto_files(root, &path, depth + 1, names)?;
+        } else if path.extension().is_some_and(|e| e == "proto")
+            && let Ok(relative) = path.strip_prefix(root)
+        {
+            let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
+            names.push(parts.join("/"));
+        }
+    }
+    Ok(())
+}

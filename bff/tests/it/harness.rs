@@ -1,0 +1,105 @@
+//! A whole server on free ports with its own folder, the callers that use it, and services behind it.
+
+mod backend;
+mod caller;
+
+pub use backend::{Backend, grpc_reply};
+pub use caller::{Anonymous, Answer, Caller, CookieUser, TokenUser};
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use bff::app::{self, App, Listeners};
+use bff::clock::Clock;
+use bff::config::Config;
+use bff::identity::SigningAlgorithm;
+use tempfile::TempDir;
+use time::macros::datetime;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+/// A running server; dropping it stops it.
+pub struct Server {
+    pub url: String,
+    pub admin_url: String,
+    /// The server's clock: stands still until a test advances it.
+    pub clock: Clock,
+    pub client: reqwest::Client,
+    /// Holds the server's files.
+    pub folder: TempDir,
+    running: TaskTracker,
+    shutdown: DropGuard,
+}
+
+/// A loopback address with a port that the system picks.
+pub const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::start_with(|config| config).await
+    }
+
+    /// Starts with the given changes to a bare configuration.
+    pub async fn start_with(change: impl FnOnce(Config) -> Config) -> Self {
+        let clock = Clock::manual(datetime!(2026-01-01 12:00 UTC));
+        Self::start_in(tempfile::tempdir().unwrap(), clock, change).await
+    }
+
+    /// Stops the server and starts another at the same address, with the same files.
+    pub async fn restart(self) -> Self {
+        let Self { url, clock, folder, running, shutdown, .. } = self;
+        drop(shutdown);
+        running.wait().await;
+        let listen = url.trim_start_matches("http://").parse().unwrap();
+        let change = |mut config: Config| {
+            config.http.listen = listen;
+            config
+        };
+        Self::start_in(folder, clock, change).await
+    }
+
+    async fn start_in(folder: TempDir, clock: Clock, change: impl FnOnce(Config) -> Config) -> Self {
+        app::install_crypto();
+        let (config, listeners) = app::bind(change(bare_config(&folder))).await.unwrap();
+        let urls = (config.http.public_url(), format!("http://{}", config.admin.listen));
+        let app = app::build(config, clock.clone()).await.unwrap();
+        app.identity().ensure_demo_accounts().await.unwrap();
+        Self::run(app, listeners, urls, clock, folder)
+    }
+
+    pub fn anonymous(&self) -> Anonymous<'_> {
+        Anonymous { server: self }
+    }
+
+    fn run(app: App, listeners: Listeners, urls: (String, String), clock: Clock, folder: TempDir) -> Self {
+        let (url, admin_url) = urls;
+        let shutdown = CancellationToken::new();
+        let running = TaskTracker::new();
+        running.spawn(app.serve(listeners, shutdown.clone()));
+        running.close();
+        Self { url, admin_url, clock, client: client(), folder, running, shutdown: shutdown.drop_guard() }
+    }
+}
+
+/// Defaults, free ports, and every file in the test's own folder.
+pub fn bare_config(folder: &TempDir) -> Config {
+    let mut config = Config::default();
+    // An RSA key takes a while to make, and few tests need one.
+    config.identity.key_algorithms = vec![SigningAlgorithm::Es256];
+    config.views.dir = folder.path().join("views").display().to_string();
+    std::fs::create_dir_all(&config.views.dir).unwrap();
+    config.store.database_url = format!("sqlite:{}", folder.path().join("bff.db").display()).into();
+    config.http.listen = ANY_PORT;
+    config.admin.listen = ANY_PORT;
+    config
+}
+
+/// A client that needs neither the machine's CA certificates nor its proxy.
+pub fn client() -> reqwest::Client {
+    app::install_crypto();
+    reqwest::Client::builder()
+        .tls_certs_only([])
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap()
+}

@@ -1,0 +1,68 @@
+//! A service behind the server: a real socket that can be killed and started again.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue};
+use http_body_util::{BodyExt, Full};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+
+use super::ANY_PORT;
+
+/// Runs on a runtime of its own, so that killing it also cuts its connections, as a crash does.
+pub struct Backend {
+    pub address: SocketAddr,
+    runtime: Option<Runtime>,
+}
+
+impl Backend {
+    pub async fn start(routes: Router) -> Self {
+        Self::start_at(ANY_PORT, routes).await
+    }
+
+    pub async fn start_at(address: SocketAddr, routes: Router) -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (tell, told) = tokio::sync::oneshot::channel();
+        runtime.spawn(async move {
+            let listener = TcpListener::bind(address).await.unwrap();
+            tell.send(listener.local_addr().unwrap()).unwrap();
+            axum::serve(listener, routes).await.unwrap();
+        });
+        Self { address: told.await.unwrap(), runtime: Some(runtime) }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Cuts every connection and closes the port; returns once that is done.
+    pub async fn kill(mut self) {
+        let runtime = self.runtime.take().unwrap();
+        tokio::task::spawn_blocking(|| runtime.shutdown_timeout(Duration::from_secs(10))).await.unwrap();
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A successful gRPC answer with one message.
+pub fn grpc_reply(message: &[u8]) -> Response {
+    let mut frame = BytesMut::new();
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(message.len()).unwrap());
+    frame.put_slice(message);
+    let trailers =
+        HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))]);
+    let body = Full::new(Bytes::from(frame)).with_trailers(async { Some(Ok(trailers)) });
+    Response::builder().header("content-type", "application/grpc").body(Body::new(body)).unwrap()
+}
