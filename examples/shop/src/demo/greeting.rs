@@ -1,0 +1,43 @@
+//! What the demo prints when it is ready: where everything is, who can log in, and what to try.
+
+use bff::config::Config;
+use bff::identity::DEMO_PASSWORD;
+
+use crate::backends::Backends;
+
+pub fn text(config: &Config, backends: &Backends) -> String {
+    let bff = config.http.public_url();
+    let admin = config.admin.listen;
+    let control = backends.control_address();
+    let upstreams: String = backends
+        .upstreams()
+        .iter()
+        .map(|upstream| format!("  {:<10}{}\n", upstream.name(), upstream.address()))
+        .collect();
+    format!(
+        r#"
+The shop is open.
+
+  bff       {bff}
+  admin     http://{admin}/readyz
+  control   http://{control}   slow down, break or stop what is below
+{upstreams}
+  accounts  user@shop.test, operator@shop.test, auditor@shop.test, admin@shop.test
+  password  {DEMO_PASSWORD}
+
+Log in, and load the home screen:
+
+  TOKEN=$(curl -s {bff}/v1/auth/login -H 'content-type: application/json' \
+    -d '{{"identifier":"user@shop.test","password":"{DEMO_PASSWORD}"}}' | sed 's/.*"accessToken":"\([^"]*\)".*/\1/')
+  curl -i {bff}/v1/home -H "authorization: Bearer $TOKEN"
+
+See what happens without the rewards, and with them again:
+
+  curl -d '{{"delay_ms": 300}}' http://{control}/upstreams/loyalty
+  curl -d '{{"delay_ms": 0}}' http://{control}/upstreams/loyalty
+
+Ctrl-C stops everything.
+
+"#
+    )
+}

@@ -1,0 +1,99 @@
+//! The binary itself, on free ports and with its data in a folder of its own.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::harness::Folder;
+
+const PARTS: [&str; 7] =
+    ["BFF__HTTP", "BFF__ADMIN", "SHOP__CONTROL", "SHOP__PROFILES", "SHOP__CATALOG", "SHOP__LOYALTY", "SHOP__ORDERS"];
+
+struct Demo {
+    process: Child,
+    greeting: Vec<String>,
+}
+
+impl Demo {
+    /// Returns once the demo says that it is ready.
+    fn start(data: &Path) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_shop"))
+            .envs(PARTS.map(|part| (format!("{part}__LISTEN"), "127.0.0.1:0")))
+            .env("BFF__STORE__DATABASE_URL", format!("sqlite:{}", data.join("bff.db").display()))
+            .env("ORDERS__DATABASE_URL", format!("sqlite:{}", data.join("orders.db").display()))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let greeting = lines.take_while(|line| !line.starts_with("Ctrl-C")).collect();
+        Self { process, greeting }
+    }
+
+    /// What stands beside a name in the greeting.
+    fn beside(&self, name: &str) -> &str {
+        let beside = |line: &String| line.trim_start().starts_with(name);
+        let line = self.greeting.iter().find(|line| beside(line)).unwrap();
+        line.split_whitespace().nth(1).unwrap()
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        let url = format!("{}{path}", self.beside("bff"));
+        let response = reqwest::Client::new().post(url).json(body).send().await.unwrap();
+        (response.status(), response.json().await.unwrap())
+    }
+
+    /// The screen has a deadline, which a busy machine may miss once.
+    async fn home(&self, login: &Value) -> Value {
+        let url = format!("{}/v1/home?orders=20", self.beside("bff"));
+        for _ in 0..10 {
+            let request = reqwest::Client::new().get(&url).bearer_auth(login["accessToken"].as_str().unwrap());
+            let response = request.send().await.unwrap();
+            if response.status() == StatusCode::OK {
+                return response.json().await.unwrap();
+            }
+        }
+        panic!("no home screen");
+    }
+
+    /// Ctrl-C: whether it ended well, and its log.
+    fn interrupt(mut self) -> (bool, String) {
+        Command::new("kill").args(["-INT", &self.process.id().to_string()]).status().unwrap();
+        let mut log = String::new();
+        self.process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        (self.process.wait().unwrap().success(), log)
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test]
+async fn starts_stops_and_starts_again_on_the_same_data() {
+    let data = Folder::new();
+    let demo = Demo::start(&data.0);
+    let identifier = demo.beside("accounts").trim_end_matches(',');
+    let (status, login) =
+        demo.post("/v1/auth/login", &json!({"identifier": identifier, "password": demo.beside("password")})).await;
+    assert_eq!((status, &login["user"]["id"]), (StatusCode::OK, &json!(shop::account::USER)));
+    let first = demo.home(&login).await;
+    assert_eq!(first["greeting"], "Hi, Ada");
+    assert_eq!(first["recentOrders"].as_array().unwrap().len(), 12);
+    let (ended_well, log) = demo.interrupt();
+    assert!(ended_well && !log.contains("WARN"), "{log}");
+
+    let demo = Demo::start(&data.0);
+    let (status, renewed) = demo.post("/v1/auth/refresh", &json!({"refreshToken": login["refreshToken"]})).await;
+    assert_eq!(status, StatusCode::OK, "{renewed}");
+    assert_eq!(demo.home(&renewed).await["recentOrders"], first["recentOrders"]);
+    let (ended_well, log) = demo.interrupt();
+    assert!(ended_well && !log.contains("made a signing key"), "{log}");
+}

@@ -1,0 +1,14 @@
+//! The shop's upstreams through their own sockets.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod harness;
+
+mod addresses;
+mod catalog;
+mod contracts;
+mod control;
+mod demo;
+mod faults;
+mod loyalty;
+mod profiles;
