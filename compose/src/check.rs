@@ -12,6 +12,7 @@ mod parameters;
 mod request;
 mod route;
 mod shape;
+mod stream;
 
 use std::time::Duration;
 
@@ -139,7 +140,10 @@ impl<'a> Checker<'a> {
         for i in order {
             calls[i] = self.call(i, rules);
         }
-        let shape = view.shape.as_ref().and_then(|shape| self.shape(shape));
+        let (stream, shape) = match &view.stream {
+            Some(_) => self.stream(rules).unzip(),
+            None => (None, view.shape.as_ref().and_then(|shape| self.shape(shape))),
+        };
         let calls = calls.into_iter().collect::<Option<Vec<_>>>()?;
         let calls = self.finish(calls);
         let deadline = view.deadline.unwrap_or(rules.deadline);
@@ -162,6 +166,7 @@ impl<'a> Checker<'a> {
             params,
             body,
             calls,
+            stream,
             shape,
             locals: self.locals,
         })

@@ -27,6 +27,8 @@ pub struct View {
     /// The `Idempotency-Key` header is required and travels on.
     pub idempotency: bool,
     pub calls: Vec<Call>,
+    /// A call of many replies, each of which becomes one event; its name is what `as` says.
+    pub stream: Option<Call>,
     /// Default: 200, or 204 without a shape.
     pub status: Option<Spanned<u16>>,
     pub shape: Option<Shape>,

@@ -29,6 +29,8 @@ pub struct Plan {
     pub params: Vec<Param>,
     pub body: Option<Value>,
     pub calls: Vec<Call>,
+    /// Makes the answer a sequence of events; its reply is the first local of the shape.
+    pub stream: Option<Call>,
     pub shape: Option<Shape>,
     /// How many names are bound at once at the most.
     pub locals: usize,
@@ -221,6 +223,8 @@ pub enum Format {
     Plain,
     /// 64-bit integers: a JSON string, since JavaScript's numbers end at 2^53.
     Int64,
+    /// 32 bits: as few digits as tell it apart.
+    Float,
     Enum(Arc<Enum>),
     Timestamp,
     Duration,
@@ -232,6 +236,7 @@ impl Format {
     pub(crate) fn of(kind: &Kind) -> Format {
         match kind {
             Kind::Int64 | Kind::Uint64 => Format::Int64,
+            Kind::Float => Format::Float,
             Kind::Enum(names) => Format::Enum(names.clone()),
             Kind::Timestamp => Format::Timestamp,
             Kind::Duration => Format::Duration,

@@ -83,7 +83,8 @@ fn value(value: &Value<'_>, format: &Format, out: &mut Vec<u8>) -> Result<(), Fa
         (Value::Int(_) | Value::Uint(_), Format::Int64) => return quoted(value, format, out),
         (Value::Int(i), _) => write::int(out, *i),
         (Value::Uint(u), _) => write::uint(out, *u),
-        (Value::Float(f), _) => write::float(out, *f).ok_or_else(|| Fault::new("JSON has no NaN and no infinity"))?,
+        (Value::Float(f), Format::Float) => write::float32(out, *f as f32).ok_or_else(not_a_number)?,
+        (Value::Float(f), _) => write::float(out, *f).ok_or_else(not_a_number)?,
         (Value::Bytes(_) | Value::Time { .. } | Value::Date { .. }, _) => return quoted(value, format, out),
         (Value::Record(node), Format::Money) => {
             let (currency, units, nanos) = money(*node)?;
@@ -125,6 +126,10 @@ fn quoted(value: &Value<'_>, format: &Format, out: &mut Vec<u8>) -> Result<(), F
     }
     out.push(b'"');
     Ok(())
+}
+
+fn not_a_number() -> Fault {
+    Fault::new("JSON has no NaN and no infinity")
 }
 
 fn out_of_range() -> Fault {

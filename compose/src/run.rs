@@ -1,6 +1,7 @@
 //! A plan and inputs to an answer: each call starts the moment its inputs exist.
 
 mod found;
+mod stream;
 
 use bytes::Bytes;
 use futures_util::future::try_join_all;
@@ -8,6 +9,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Duration, Instant, timeout_at};
 
 pub(crate) use found::Found;
+pub use stream::{Events, open};
 
 use crate::decode;
 use crate::encode::encode;

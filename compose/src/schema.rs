@@ -21,8 +21,8 @@ pub struct Source {
     pub operations: BTreeMap<String, Operation>,
     /// Named messages and enums, for `like:` and typed parameters.
     pub types: BTreeMap<String, Type>,
-    /// Methods that a call cannot name, because they stream.
-    pub streaming: Vec<String>,
+    /// gRPC methods of one request and many replies, by name; an operation's response is one of them.
+    pub streams: BTreeMap<String, Operation>,
     /// Used where a call names no timeout.
     pub timeout: Option<Duration>,
 }

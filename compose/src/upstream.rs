@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 use tokio::time::Instant;
 
 use crate::plan::Call;
@@ -11,7 +12,13 @@ use crate::plan::Call;
 /// Answers one call of a plan.
 pub trait Upstream: Sync {
     fn call<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Bytes, CallError>>;
+
+    /// Opens a call of many replies; `request.deadline` is for the opening alone.
+    fn open<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Replies, CallError>>;
 }
+
+/// The replies of a stream; it ends after an error.
+pub type Replies = BoxStream<'static, Result<Bytes, CallError>>;
 
 /// An encoded request. Whoever answers it should have given up by `deadline`.
 #[derive(Debug)]

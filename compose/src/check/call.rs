@@ -3,7 +3,7 @@
 use super::{Checker, Reply, Rules, Typed};
 use crate::definition::{self, Argument, OnFail, Protocol, Spanned, Text};
 use crate::expr::Code;
-use crate::plan::{Call, CallSet, json_layout, proto_layout};
+use crate::plan::{Call, CallSet, Request, json_layout, proto_layout};
 use crate::problem::Problem;
 use crate::schema::{self, Operation, Source};
 
@@ -70,18 +70,23 @@ impl<'a> Checker<'a> {
         Some((found, name))
     }
 
-    fn operation(&mut self, call: &definition::Call) -> Option<(&'a Source, &'a Operation)> {
+    pub(super) fn operation(&mut self, call: &definition::Call) -> Option<(&'a Source, &'a Operation)> {
+        let streams = self.view.stream.as_ref().is_some_and(|stream| std::ptr::eq(stream, call));
         let (source, name) = self.source(&call.operation)?;
         let place = call
             .operation
             .place
             .within(call.operation.value.chars().count() - name.chars().count(), name.chars().count());
-        let Some(operation) = source.operations.get(name) else {
-            if source.streaming.iter().any(|s| s == name) {
-                self.problem(&place, format!("`{name}` is a stream, which `calls` cannot call"), "call a unary method");
+        let (wanted, others) =
+            if streams { (&source.streams, &source.operations) } else { (&source.operations, &source.streams) };
+        let Some(operation) = wanted.get(name) else {
+            if others.contains_key(name) {
+                let (is, help) =
+                    if streams { ("one reply", "name it in `calls`") } else { ("many replies", "name it in `stream`") };
+                self.problem(&place, format!("`{name}` gives {is}"), help);
             } else {
                 let problem = Problem::new(&place, format!("the contract has no operation `{name}`"));
-                self.problems.push(problem.suggest(name, source.operations.keys().map(String::as_str)));
+                self.problems.push(problem.suggest(name, wanted.keys().map(String::as_str)));
             }
             return None;
         };
@@ -125,24 +130,44 @@ impl<'a> Checker<'a> {
         };
         reply.value.ty.nullable |= optional || when.is_some();
         self.replies[i] = Some(reply);
-        Some(Call {
-            index: i,
+        let parts = Call {
+            after: sent.reads.with(condition),
+            when: when.map(|when| when.code),
+            batch,
+            optional,
+            skip_with,
+            ..self.planned(call, source, operation, request, rules)
+        };
+        Some(Call { index: i, from_client: sent.from_client, ..parts })
+    }
+
+    /// A call that waits for nothing and must succeed.
+    pub(super) fn planned(
+        &self,
+        call: &definition::Call,
+        source: &Source,
+        operation: &Operation,
+        request: Request,
+        rules: Rules,
+    ) -> Call {
+        Call {
+            index: 0,
             name: call.name.value.clone(),
             source: call.operation.value.split('/').next().unwrap_or_default().to_owned(),
             operation: operation.name.clone(),
-            after: sent.reads.with(condition),
-            when: when.map(|when| when.code),
+            after: CallSet::default(),
+            when: None,
             request,
-            batch,
+            batch: None,
             timeout: call.timeout.as_ref().map(|t| t.value).or(source.timeout).unwrap_or(rules.timeout),
-            optional,
-            skip_with,
+            optional: false,
+            skip_with: CallSet::default(),
             layout: None,
             safe: operation.safe,
             idempotent: operation.idempotent,
-            from_client: sent.from_client,
+            from_client: false,
             paths: Vec::new(),
-        })
+        }
     }
 
     pub(super) fn plain_reply(&mut self, call: usize, operation: &Operation) -> Reply {

@@ -91,7 +91,7 @@ impl Checker<'_> {
             return None;
         }
         let code = Code::Function { function: Function::Len, arguments: vec![of.code.clone()] };
-        Some(Typed { ty: Type { kind: Kind::Int64, nullable: of.ty.nullable }, projection: None, code, ..of.clone() })
+        Some(Typed { ty: Type { kind: Kind::Int32, nullable: of.ty.nullable }, projection: None, code, ..of.clone() })
     }
 
     /// Functions of texts; numbers, times and enums count as texts.

@@ -28,7 +28,7 @@ struct Fields<'a> {
 }
 
 /// Parts of the language that this version does not run.
-const LATER: [&str; 9] = ["cache", "hedge", "variants", "stream", "proxy", "invalidates", "sort", "after", "fragment"];
+const LATER: [&str; 8] = ["cache", "hedge", "variants", "proxy", "invalidates", "sort", "after", "fragment"];
 
 impl<'a> Fields<'a> {
     fn of(node: &'a Node, what: &str, known: &[&str], problems: &'a mut Vec<Problem>) -> Option<Fields<'a>> {
@@ -139,8 +139,8 @@ fn duration(text: &str) -> Option<Duration> {
     count.checked_mul(millis).filter(|ms| *ms > 0).map(Duration::from_millis)
 }
 
-const VIEW_KEYS: [&str; 10] =
-    ["view", "route", "access", "deadline", "params", "body", "idempotency", "calls", "status", "shape"];
+const VIEW_KEYS: [&str; 11] =
+    ["view", "route", "access", "deadline", "params", "body", "idempotency", "calls", "stream", "status", "shape"];
 
 fn view(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
     let before = problems.len();
@@ -162,6 +162,7 @@ fn view(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
     let params = named(node.get("params"), "`params`", problems, param);
     let body = node.get("body").and_then(|n| body(n, problems));
     let calls = named(node.get("calls"), "`calls`", problems, call::call);
+    let stream = node.get("stream").and_then(|n| call::stream(n, problems));
     let shape = node.get("shape").and_then(|n| shape::shape(n, problems));
     if problems.len() > before {
         return None;
@@ -175,6 +176,7 @@ fn view(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
         body,
         idempotency,
         calls,
+        stream,
         status,
         shape,
     })

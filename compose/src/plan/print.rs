@@ -9,7 +9,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let access = self.access.join(", ");
         writeln!(f, "{}  {} {}  ({access}; {} ms)", self.name, self.method, self.path, self.deadline.as_millis())?;
-        self.calls.iter().try_for_each(|call| self.call(call, f))
+        self.calls.iter().chain(&self.stream).try_for_each(|call| self.call(call, f))
     }
 }
 

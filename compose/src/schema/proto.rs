@@ -20,18 +20,19 @@ const ANY: &str = "google.protobuf.Any, whose type is known only at run time";
 const STRUCT: &str = "google.protobuf.Struct, which has no declared fields";
 
 impl Contracts {
-    /// Adds every unary method, message and enum of a descriptor pool.
+    /// Adds every method that takes one request, every message and every enum of a descriptor pool.
     pub fn add_proto(&mut self, source: &str, pool: &DescriptorPool) {
         let reader = Reader::new(pool, self.records.len());
         self.records.extend(messages(pool).map(|m| reader.record(&m)));
-        let (streaming, unary): (Vec<_>, Vec<_>) = pool
+        let (streams, unary): (Vec<_>, Vec<_>) = pool
             .services()
             .flat_map(|service| service.methods().collect::<Vec<_>>())
-            .partition(|m| m.is_client_streaming() || m.is_server_streaming());
+            .filter(|m| !m.is_client_streaming())
+            .partition(MethodDescriptor::is_server_streaming);
 
         let entry = self.sources.entry(source.to_owned()).or_default();
         entry.operations.extend(unary.iter().map(|m| (m.full_name().to_owned(), reader.operation(m))));
-        entry.streaming.extend(streaming.iter().map(|m| m.full_name().to_owned()));
+        entry.streams.extend(streams.iter().map(|m| (m.full_name().to_owned(), reader.operation(m))));
         let own = |package: &str| package != "google.protobuf";
         let records = messages(pool).filter(|m| own(m.package_name()));
         entry.types.extend(records.map(|m| (m.full_name().to_owned(), Type::required(reader.message(&m).kind))));

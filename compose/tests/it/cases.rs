@@ -15,10 +15,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use compose::check::{Rules, check};
 use compose::definition;
-use compose::inputs::{Arguments, Auth, InputPlace, bind};
+use compose::inputs::{Arguments, Auth, InputPlace, Inputs, bind};
 use compose::plan::Plan;
 use compose::problem::File;
-use compose::run::run;
+use compose::run::{Failure, open, run};
+use futures_util::StreamExt;
 use tokio::time::{Duration, Instant};
 
 use contracts::contracts;
@@ -100,7 +101,7 @@ async fn outcome(case: &Case) -> Vec<(&'static str, String)> {
         let text: Vec<String> = problems.iter().map(|p| p.to_string().trim_end().to_owned()).collect();
         return vec![("problems", text.join("\n\n"))];
     }
-    let plan = &plans[0];
+    let plan = &Arc::new(plans.into_iter().next().expect("a view without problems has a plan"));
     let mut came = vec![("problems", String::new()), ("plan", plan.to_string().trim_end().to_owned())];
     if let Some(request) = case.one("request") {
         let world = World::new(case, &pools);
@@ -111,7 +112,7 @@ async fn outcome(case: &Case) -> Vec<(&'static str, String)> {
     came
 }
 
-async fn answer(plan: &Plan, request: &str, world: &World<'_>) -> String {
+async fn answer(plan: &Arc<Plan>, request: &str, world: &World<'_>) -> String {
     let lines: Vec<(&str, &str)> = request.lines().filter_map(|l| l.split_once(": ")).collect();
     let given = |name: &str| lines.iter().find(|(n, _)| *n == name).map(|(_, v)| *v);
     let auth = given("sub").map(|sub| Auth {
@@ -138,6 +139,9 @@ async fn answer(plan: &Plan, request: &str, world: &World<'_>) -> String {
             return errors.iter().map(line).collect::<Vec<_>>().join("\n");
         }
     };
+    if plan.stream.is_some() {
+        return events(plan, inputs, world).await;
+    }
     let deadline = Instant::now() + plan.deadline.min(Duration::from_secs(60));
     match run(plan, &inputs, world, deadline).await {
         Ok(answer) => {
@@ -151,14 +155,26 @@ async fn answer(plan: &Plan, request: &str, world: &World<'_>) -> String {
             }
             text
         }
-        Err(failure) => format!(
-            "failed: call {}, {}{}: {}",
-            failure.call.as_deref().unwrap_or("none"),
-            failure.error.code.name(),
-            if failure.from_client { " from the client" } else { "" },
-            failure.error.message
-        ),
+        Err(failure) => failed(&failure),
     }
+}
+
+async fn events(plan: &Arc<Plan>, inputs: Inputs, world: &World<'_>) -> String {
+    let mut events = match open(Arc::clone(plan), inputs, world).await {
+        Ok(events) => events,
+        Err(failure) => return failed(&failure),
+    };
+    let mut text = Vec::new();
+    while let Some(event) = events.next().await {
+        text.push(event.map_or_else(|failure| failed(&failure), |json| String::from_utf8(json.to_vec()).unwrap()));
+    }
+    text.join("\n")
+}
+
+fn failed(failure: &Failure) -> String {
+    let call = failure.call.as_deref().unwrap_or("none");
+    let whose = if failure.from_client { " from the client" } else { "" };
+    format!("failed: call {call}, {}{whose}: {}", failure.error.code.name(), failure.error.message)
 }
 
 /// The blocks of the case that expect something else than came.

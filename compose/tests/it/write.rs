@@ -6,7 +6,7 @@ use compose::write;
 fn written(write: impl FnOnce(&mut Vec<u8>) -> Option<()>) -> Option<String> {
     let mut out = Vec::new();
     let done = write(&mut out);
-    let text = String::from_utf8(out).unwrap();
+    let text = String::from_utf8(out).expect("it is text");
     assert!(done.is_some() || text.is_empty(), "{text}");
     done.map(|()| text)
 }

@@ -57,6 +57,26 @@ pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Proble
     Some(Call { name, protocol, operation, request, each, batch, when, timeout, on_fail: on_fail? })
 }
 
+/// `stream: { grpc: ..., request: ..., as: change }`.
+pub(super) fn stream(node: &Node, problems: &mut Vec<Problem>) -> Option<Call> {
+    let mut fields = Fields::of(node, "`stream`", &["grpc", "request", "as", "timeout"], problems)?;
+    let operation = fields.required("grpc", "orders/orders.v1.OrderService.WatchOrders").and_then(|n| fields.text(n));
+    let name = fields.required("as", "change").and_then(|n| fields.text(n));
+    let timeout = fields.get("timeout").and_then(|n| fields.duration(n));
+    let request = fields.get("request").map(|n| arguments(n, &mut fields)).unwrap_or_default();
+    Some(Call {
+        name: name?,
+        protocol: Protocol::Grpc,
+        operation: operation?,
+        request,
+        each: None,
+        batch: None,
+        when: None,
+        timeout,
+        on_fail: OnFail::Fail,
+    })
+}
+
 fn on_fail(node: &Node, fields: &mut Fields<'_>) -> Option<OnFail> {
     match node.text() {
         Some("fail") => Some(OnFail::Fail),

@@ -5,14 +5,14 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use compose::plan::{Call, Request as Plan};
-use compose::upstream::{CallError, Code, Request, Target, Upstream};
-use futures_util::FutureExt;
+use compose::upstream::{CallError, Code, Replies, Request, Target, Upstream};
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
 use prost_reflect::prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
 use tokio::time::{Duration, sleep};
 
-use super::Case;
+use super::{Block, Case};
 
 pub struct World<'a> {
     case: &'a Case,
@@ -57,35 +57,38 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The reply block of the call: how long it takes, and what it says.
+    fn block(&self, call: &Call) -> Option<&Block> {
+        self.case.all("reply").find(|b| b.words[1] == call.name)
+    }
+
+    /// How long the call takes, and what it answers.
     fn reply(&self, call: &Call) -> (Duration, Result<Bytes, CallError>) {
-        let block = self.case.all("reply").find(|b| b.words[1] == call.name);
-        let Some(block) = block else {
+        let Some(block) = self.block(call) else {
             return (Duration::ZERO, Err(CallError::new(Code::Unimplemented, "the case has no reply for this call")));
         };
-        let mut text = block.text.as_str();
-        let mut delay = Duration::ZERO;
-        if let Some(rest) = text.strip_prefix("delay ") {
-            let (millis, rest) = rest.split_once('\n').unwrap_or((rest, ""));
-            delay = Duration::from_millis(millis.trim_end_matches("ms").parse().unwrap());
-            text = rest;
-        }
+        let Some(rest) = block.text.strip_prefix("delay ") else {
+            return (Duration::ZERO, self.said(call, &block.text));
+        };
+        let (millis, rest) = rest.split_once('\n').unwrap_or((rest, ""));
+        (Duration::from_millis(millis.trim_end_matches("ms").parse().unwrap()), self.said(call, rest))
+    }
+
+    /// The reply that a text stands for.
+    fn said(&self, call: &Call, text: &str) -> Result<Bytes, CallError> {
         if let Some(code) = text.strip_prefix("error ") {
-            return (delay, Err(CallError::new(Code::from_name(code.trim()).expect("a code"), "as the case says")));
+            return Err(CallError::new(Code::from_name(code.trim()).expect("a code"), "as the case says"));
         }
         if let Some(raw) = text.strip_prefix("raw ") {
-            return (delay, Ok(Bytes::from(raw.to_owned())));
+            return Ok(Bytes::from(raw.to_owned()));
         }
-        let bytes = match &call.request {
-            Plan::Http { .. } => Bytes::from(text.to_owned()),
+        match &call.request {
+            Plan::Http { .. } => Ok(Bytes::from(text.to_owned())),
             Plan::Grpc { .. } => {
                 let mut json = serde_json::Deserializer::from_str(text);
-                let message = DynamicMessage::deserialize(self.method(call).output(), &mut json)
-                    .expect("JSON of the reply's message");
-                message.encode_to_vec().into()
+                let message = DynamicMessage::deserialize(self.method(call).output(), &mut json);
+                Ok(message.expect("JSON of the reply's message").encode_to_vec().into())
             }
-        };
-        (delay, Ok(bytes))
+        }
     }
 }
 
@@ -98,5 +101,13 @@ impl Upstream for World<'_> {
             reply
         }
         .boxed()
+    }
+
+    /// The block's lines are the replies.
+    fn open<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Replies, CallError>> {
+        self.sent.lock().unwrap().push(self.describe(call, &request));
+        let replies: Vec<_> =
+            self.block(call).map(|b| b.text.lines().map(|line| self.said(call, line)).collect()).unwrap_or_default();
+        async move { Ok(futures_util::stream::iter(replies).boxed()) }.boxed()
     }
 }

@@ -333,7 +333,9 @@ fn show(tape: &Tape, read: &JsonRead, cell: Cell) -> serde_json::Value {
         (_, Cell::Uint(value)) => value.into(),
         (_, Cell::Text(span)) => tape.text(span).into(),
         (_, Cell::Escaped(span)) => write::unescape(tape.text(span)).into(),
-        (_, Cell::Number(span) | Cell::Json(span)) => serde_json::from_slice(tape.slice(span)).unwrap(),
+        (_, Cell::Number(span) | Cell::Json(span)) => {
+            serde_json::from_slice(tape.slice(span)).expect("kept JSON is valid")
+        }
         (JsonRead::List(item), Cell::List { head, len, .. }) => {
             tape.items(head, len).map(|value| show(tape, &item.read, value)).collect()
         }

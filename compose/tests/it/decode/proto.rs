@@ -39,9 +39,9 @@ impl protox::file::FileResolver for Source {
 
 fn descriptor() -> MessageDescriptor {
     let mut compiler = protox::Compiler::with_file_resolver(Source);
-    compiler.open_file("t.proto").unwrap();
-    let pool = DescriptorPool::from_file_descriptor_set(compiler.file_descriptor_set()).unwrap();
-    pool.get_message_by_name("t.All").unwrap()
+    compiler.open_file("t.proto").expect("the contract compiles");
+    let pool = DescriptorPool::from_file_descriptor_set(compiler.file_descriptor_set()).expect("it is complete");
+    pool.get_message_by_name("t.All").expect("it is declared")
 }
 
 #[test]
@@ -112,10 +112,7 @@ fn what_is_broken_is_said() {
     assert_eq!(refused(b"\x72\x02\xff\xff"), "/a14 format must be UTF-8 text");
     assert_eq!(refused(b"\xfa\x02\x00\xfa\x02\x03\x0a\x01\xff"), "/leaves/1/name format must be UTF-8 text");
     assert_eq!(refused(b"\x0c"), "/a1 syntax is not valid protobuf: a group ends that did not begin");
-    assert_eq!(
-        refused(&b"\xf3\x01".repeat(200)),
-        " depth has groups nested deeper than 100 levels".replace("depth has", "depth has")
-    );
+    assert_eq!(refused(&b"\xf3\x01".repeat(200)), " depth has groups nested deeper than 100 levels");
 }
 
 #[test]
@@ -152,7 +149,7 @@ fn small_input_cannot_take_much_memory() {
 const EMPTY: Cell = Cell::List { head: 0, tail: 0, len: 0 };
 
 fn violation(wire: &[u8]) -> Violation {
-    decode::reply(&Layout::Proto(layout(&descriptor())), Bytes::copy_from_slice(wire)).unwrap_err()
+    decode::reply(&Layout::Proto(layout(&descriptor())), Bytes::copy_from_slice(wire)).expect_err("it is broken")
 }
 
 fn field(number: u32, name: &str, repeated: bool, required: bool, read: ProtoRead) -> MessageField {
@@ -330,7 +327,7 @@ fn show_cell(tape: &Tape, read: &ProtoRead, cell: Cell) -> String {
 
 fn show_message(message: &DynamicMessage) -> String {
     if message.descriptor().name() == "Wrapper" {
-        return show_value(&message.get_field_by_name("value").unwrap());
+        return show_value(&message.get_field_by_name("value").expect("it is declared"));
     }
     let fields = message.descriptor().fields().collect::<Vec<_>>().into_iter().map(|field| {
         let absent = field.supports_presence() && !message.has_field(&field);

@@ -214,7 +214,7 @@ fn the_repositorys_services_are_read() {
     let delete = operation(&contracts, "shop", "orders.v1.OrderService.DeleteOrder");
     assert_eq!((delete.idempotent, delete.safe), (true, false));
     assert_eq!(fields(&contracts, record_of(&delete.response.kind)), "");
-    assert_eq!(contracts.sources["shop"].streaming, ["orders.v1.OrderService.WatchOrders"]);
+    assert_eq!(contracts.sources["shop"].streams.keys().collect::<Vec<_>>(), ["orders.v1.OrderService.WatchOrders"]);
     assert_eq!(
         fields(&contracts, named(&contracts, "shop", "orders.v1.OrderLine")),
         "1 String/No product_id: string required\n2 Int32/No quantity: int32 required\n\

@@ -1,0 +1,53 @@
+//! A view of events: every reply of its stream becomes one JSON text.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, StreamExt};
+use tokio::time::{Instant, timeout_at};
+
+use super::{Failure, decoded, fault_of};
+use crate::encode::encode;
+use crate::expr::{Env, Value};
+use crate::inputs::Inputs;
+use crate::plan::{Call, Plan};
+use crate::render::render;
+use crate::tape::{Cell, Tape};
+use crate::upstream::{CallError, Code, Request, Upstream};
+
+/// The texts of the events; it ends after a failure.
+pub type Events = BoxStream<'static, Result<Bytes, Failure>>;
+
+/// Opens the plan's stream.
+pub async fn open(plan: Arc<Plan>, inputs: Inputs, upstream: &dyn Upstream) -> Result<Events, Failure> {
+    let Some(call) = &plan.stream else {
+        let error = CallError::new(Code::Internal, "the view has no stream");
+        return Err(Failure { call: None, error, from_client: false });
+    };
+    let mut env = Env::new(&inputs, &[], plan.locals);
+    let (target, body) = encode(&call.request, &mut env, &[]).map_err(|fault| fault_of(&plan, fault))?;
+    let deadline = Instant::now() + call.timeout;
+    let opened = timeout_at(deadline, upstream.open(call, Request { target, body, deadline })).await;
+    let late = || CallError::new(Code::DeadlineExceeded, "the stream did not open in time");
+    let replies = opened.unwrap_or_else(|_| Err(late())).map_err(|error| failed(call, error))?;
+    let plan = Arc::clone(&plan);
+    Ok(replies.map(move |reply| event(&plan, &inputs, reply)).boxed())
+}
+
+fn failed(call: &Call, error: CallError) -> Failure {
+    Failure { call: Some(call.name.clone()), error, from_client: call.from_client }
+}
+
+fn event(plan: &Plan, inputs: &Inputs, reply: Result<Bytes, CallError>) -> Result<Bytes, Failure> {
+    let (Some(call), Some(shape)) = (&plan.stream, &plan.shape) else { return Ok(Bytes::new()) };
+    let tape = reply.and_then(|reply| decoded(call, reply)).map_err(|error| failed(call, error))?;
+    let mut env = Env::new(inputs, &[], plan.locals);
+    env.locals[0] = root(&tape);
+    let mut out = Vec::with_capacity(256);
+    render(shape, &mut env, &mut out).map_err(|fault| fault_of(plan, fault))?;
+    Ok(out.into())
+}
+
+fn root(tape: &Tape) -> Value<'_> {
+    Value::of_cell(tape, tape.cells.first().copied().unwrap_or(Cell::Null))
+}
