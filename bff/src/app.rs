@@ -41,7 +41,7 @@ pub enum StartError {
     Listen { setting: &'static str, address: SocketAddr, source: std::io::Error },
     #[error("{}", lines(.0))]
     Sources(Vec<upstream::ConfigError>),
-    #[error("{0}")]
+    #[error(transparent)]
     Views(#[from] views::LoadError),
     #[error("cannot listen for stop signals")]
     Signals(#[source] std::io::Error),
@@ -91,15 +91,12 @@ pub async fn bind(config: Config) -> Result<(Config, Listeners), StartError> {
     Ok((config, Listeners { public, admin }))
 }
 
-/// Start-up without listening: every problem that would stop it.
-pub async fn check(config: &Config) -> Result<(), StartError> {
+/// Start-up without listening: what the views will do, or every problem that would stop it.
+pub fn check(config: &Config) -> Result<String, StartError> {
     let sources = sources(config)?;
     let views = load(config, &sources, &TaskTracker::new())?;
-    for view in views.iter() {
-        tracing::info!("{}", view.plan());
-    }
-    tracing::info!("no problems found");
-    Ok(())
+    let plans: Vec<String> = views.iter().map(|view| view.plan().to_string()).collect();
+    Ok(format!("{}\n{} views, no problems\n", plans.join("\n"), plans.len()))
 }
 
 pub async fn build(config: Config, clock: Clock) -> Result<App, StartError> {

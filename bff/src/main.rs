@@ -1,5 +1,6 @@
 //! The command line: which configuration, and what to do with it.
 
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -46,7 +47,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     app::install_crypto();
     match arguments.command {
         Command::Serve => app::run(config, Clock::system(), stop_signal()).await?,
-        Command::Check => app::check(&config).await?,
+        Command::Check => stdout().write_all(app::check(&config)?.as_bytes())?,
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::definition::{Text, View};
 use crate::expr::{Code, Expr, Kind as Ast};
-use crate::plan::{CallSet, MAX_CALLS, Plan, Projection, ProjectionId, body_layout};
+use crate::plan::{CallSet, MAX_CALLS, Plan, Projection, ProjectionId, body_layout, critical_path};
 use crate::problem::{Place, Problem};
 use crate::schema::{Contracts, Kind, RecordId, Type};
 
@@ -211,15 +211,7 @@ impl<'a> Checker<'a> {
 
     /// The longest chain of calls that must succeed fits into the deadline.
     fn critical_path(&mut self, calls: &[crate::plan::Call], deadline: Duration) {
-        let mut ends: Vec<Option<Duration>> = vec![None; calls.len()];
-        while let Some(i) =
-            (0..calls.len()).find(|i| ends[*i].is_none() && calls[*i].after.iter().all(|d| ends[d].is_some()))
-        {
-            let begin = calls[i].after.iter().filter_map(|d| ends[d]).max().unwrap_or_default();
-            ends[i] = Some(begin + calls[i].timeout);
-        }
-        let longest = (0..calls.len()).filter(|i| !calls[*i].optional).filter_map(|i| Some((ends[i]?, i))).max();
-        if let Some((longest, last)) = longest.filter(|(longest, _)| *longest > deadline) {
+        if let Some((longest, last)) = critical_path(calls).filter(|(longest, _)| *longest > deadline) {
             let message = format!(
                 "the calls up to `{}` may take {} ms, longer than the view's deadline of {} ms",
                 calls[last].name,

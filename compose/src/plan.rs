@@ -76,6 +76,26 @@ pub struct Call {
     pub paths: Vec<String>,
 }
 
+impl Plan {
+    /// How many requests one answer can cost at the most.
+    pub fn most_requests(&self) -> usize {
+        let of = |call: &Call| call.batch.as_ref().map_or(1, |batch| batch.bound.div_ceil(batch.max));
+        self.calls.iter().chain(&self.stream).map(of).sum()
+    }
+}
+
+/// How long the calls that must succeed may take, one behind the other, and the call that ends last.
+pub fn critical_path(calls: &[Call]) -> Option<(Duration, usize)> {
+    let mut ends: Vec<Option<Duration>> = vec![None; calls.len()];
+    while let Some(i) =
+        (0..calls.len()).find(|i| ends[*i].is_none() && calls[*i].after.iter().all(|d| ends[d].is_some()))
+    {
+        let begin = calls[i].after.iter().filter_map(|d| ends[d]).max().unwrap_or_default();
+        ends[i] = Some(begin + calls[i].timeout);
+    }
+    (0..calls.len()).filter(|i| !calls[*i].optional).filter_map(|i| Some((ends[i]?, i))).max()
+}
+
 /// At most 64 calls, by index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CallSet(u64);

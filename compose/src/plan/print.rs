@@ -2,13 +2,17 @@
 
 use std::fmt;
 
-use super::{Call, Plan, Request};
+use super::{Call, Plan, Request, critical_path};
 use crate::tape::{JsonRead, Layout, Message, ProtoRead, Value};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let access = self.access.join(", ");
-        writeln!(f, "{}  {} {}  ({access}; {} ms)", self.name, self.method, self.path, self.deadline.as_millis())?;
+        let path = critical_path(&self.calls).map_or(0, |(longest, _)| longest.as_millis());
+        let (deadline, requests) = (self.deadline.as_millis(), self.most_requests());
+        writeln!(f, "{}  {} {}  ({access})", self.name, self.method, self.path)?;
+        let plural = if requests == 1 { "" } else { "s" };
+        writeln!(f, "  at most {path} of {deadline} ms and {requests} request{plural}")?;
         self.calls.iter().chain(&self.stream).try_for_each(|call| self.call(call, f))
     }
 }
