@@ -9,6 +9,7 @@ mod expression;
 mod function;
 mod input;
 mod parameters;
+mod present;
 mod request;
 mod route;
 mod shape;
@@ -88,7 +89,8 @@ struct Checker<'a> {
     contracts: &'a Contracts,
     problems: Vec<Problem>,
     projections: Vec<Projection>,
-    params: Vec<Type>,
+    /// None of one whose type is a problem.
+    params: Vec<Option<Type>>,
     body: Option<Typed>,
     /// Fields of the body's record that the view leaves out.
     hidden: Vec<String>,
@@ -99,6 +101,8 @@ struct Checker<'a> {
     optional: CallSet,
     used: CallSet,
     scope: Vec<(String, Typed)>,
+    /// What the condition of the call that is being checked rules out to be null.
+    present: Vec<Code>,
     locals: usize,
     /// Where in the answer the shape is being checked, and what every call's failure makes missing.
     pointer: Vec<String>,
@@ -120,6 +124,7 @@ impl<'a> Checker<'a> {
             optional: CallSet::default(),
             used: CallSet::default(),
             scope: Vec::new(),
+            present: Vec::new(),
             locals: 0,
             pointer: Vec::new(),
             missing: view.calls.iter().map(|_| Vec::new()).collect(),
@@ -273,6 +278,7 @@ impl<'a> Checker<'a> {
         for call in reads.only(self.optional).iter() {
             let covered = |path: &String| here == *path || here.starts_with(&format!("{path}/"));
             if !self.missing[call].iter().any(covered) {
+                self.missing[call].retain(|path| !path.starts_with(&format!("{here}/")));
                 self.missing[call].push(here.clone());
             }
         }

@@ -137,7 +137,7 @@ pub enum Shape {
     Object(Vec<(Spanned<String>, Shape)>),
     /// `from: list as name`, with `where`, `take` and `item` or `pick`.
     List {
-        from: Binding,
+        from: Box<Binding>,
         keep: Option<Text>,
         take: Option<Text>,
         item: Option<Item>,

@@ -11,6 +11,7 @@ use crate::expr::{Env, Fault, Value};
 use crate::plan::{Format, Piece, Query, QueryValue, Request};
 use crate::render::render;
 use crate::upstream::Target;
+use crate::write;
 
 /// Everything but RFC 3986's unreserved characters.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -105,6 +106,11 @@ fn formatted<'v>(value: &'v Value<'_>, format: &'v Format) -> Result<Cow<'v, str
     match (value, format) {
         (Value::Int(i), Format::Enum(names)) => Ok(Cow::Borrowed(names.name_of(*i as i32))),
         (value, Format::List(item)) => formatted(value, item),
+        (Value::Time { seconds, nanos }, Format::Duration) => {
+            let mut out = Vec::new();
+            write::duration(&mut out, *seconds, *nanos).ok_or_else(|| Fault::new("a duration is out of range"))?;
+            Ok(Cow::Owned(String::from_utf8_lossy(&out).into_owned()))
+        }
         (value, _) => text_of(value),
     }
 }
@@ -115,8 +121,8 @@ fn header<'a>(name: &str, code: &'a crate::expr::Code, env: &Env<'a>) -> Result<
         return Ok(None);
     }
     let text = text_of(&value)?;
-    if text.bytes().any(|b| b < 0x20 || b == 0x7f) {
-        return Err(Fault::bad_request(format!("the value of the header `{name}` has control characters")));
+    if !text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+        return Err(Fault::bad_request(format!("the value of the header `{name}` is not printable ASCII")));
     }
     Ok(Some((name.to_owned(), text.into_owned())))
 }

@@ -10,6 +10,13 @@ use std::sync::Arc;
 pub(crate) use eval::{Env, Fault, Value, money};
 pub use parse::parse;
 
+/// Whether an expression can name it.
+pub fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && !["null", "true", "false", "not"].contains(&text)
+}
+
 /// An expression as written. `at` counts characters from the start of its text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expr {
@@ -105,6 +112,8 @@ pub enum Code {
         of: Box<Code>,
         names: Arc<crate::schema::Enum>,
     },
+    /// A duration as its text: `1.5s`.
+    Seconds(Box<Code>),
     Function {
         function: Function,
         arguments: Vec<Code>,

@@ -1,5 +1,7 @@
 //! A request's arguments, bound to the types that the view declares. Every mistake is found in one go.
 
+use std::cmp::Ordering;
+
 use bytes::Bytes;
 
 use crate::decode;
@@ -128,7 +130,8 @@ fn mistake(param: &Param, code: &'static str, message: String) -> InputError {
     InputError { at: InputPlace::Parameter(param.name.clone()), code, message }
 }
 
-fn parse(param: &Param, text: Option<String>) -> Result<Value<'static>, InputError> {
+/// What was given for the parameter, as a value of its type and within its bounds.
+pub(crate) fn parse(param: &Param, text: Option<String>) -> Result<Value<'static>, InputError> {
     let Some(text) = text else {
         return match &param.default {
             _ if param.required => Err(mistake(param, "missing", "is required".into())),
@@ -140,16 +143,27 @@ fn parse(param: &Param, text: Option<String>) -> Result<Value<'static>, InputErr
         };
     };
     let value = parse_kind(&param.kind, &text).map_err(|message| mistake(param, "type", message))?;
-    let size = match &value {
-        Value::Int(i) => Some(*i),
-        Value::Text(t) => i64::try_from(t.chars().count()).ok(),
-        _ => None,
-    };
     let unit = if matches!(param.kind, Kind::String) { " characters" } else { "" };
-    match (size, param.min, param.max) {
-        (Some(n), Some(min), _) if n < min => Err(mistake(param, "range", format!("must be at least {min}{unit}"))),
-        (Some(n), _, Some(max)) if n > max => Err(mistake(param, "range", format!("must be at most {max}{unit}"))),
+    let is = |wanted: Ordering, bound: i64| size_against(&value, bound) == Some(wanted);
+    match (param.min, param.max) {
+        (Some(min), _) if is(Ordering::Less, min) => {
+            Err(mistake(param, "range", format!("must be at least {min}{unit}")))
+        }
+        (_, Some(max)) if is(Ordering::Greater, max) => {
+            Err(mistake(param, "range", format!("must be at most {max}{unit}")))
+        }
         _ => Ok(value),
+    }
+}
+
+/// A number, or the length of a text, against a bound.
+fn size_against(value: &Value<'_>, bound: i64) -> Option<Ordering> {
+    match value {
+        Value::Int(i) => Some(i.cmp(&bound)),
+        Value::Uint(u) => Some(i128::from(*u).cmp(&bound.into())),
+        Value::Float(f) => f.partial_cmp(&(bound as f64)),
+        Value::Text(t) => Some((t.chars().count() as i128).cmp(&bound.into())),
+        _ => None,
     }
 }
 

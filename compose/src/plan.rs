@@ -63,8 +63,10 @@ pub struct Call {
     pub timeout: Duration,
     /// Its failure makes its value null instead of failing the view.
     pub optional: bool,
-    /// It is skipped where one of these has failed.
-    pub skip_with: CallSet,
+    /// It is skipped where one of these is not met.
+    pub needs: Vec<Need>,
+    /// It is skipped, not unwanted, where `when` is false and one of these has failed.
+    pub when_needs: CallSet,
     /// None where nothing of the reply is read.
     pub layout: Option<Layout>,
     /// It changes nothing.
@@ -94,6 +96,13 @@ pub fn critical_path(calls: &[Call]) -> Option<(Duration, usize)> {
         ends[i] = Some(begin + calls[i].timeout);
     }
     (0..calls.len()).filter(|i| !calls[*i].optional).filter_map(|i| Some((ends[i]?, i))).max()
+}
+
+/// A value of a request that is null where one of the calls has failed.
+#[derive(Debug)]
+pub struct Need {
+    pub value: Code,
+    pub calls: CallSet,
 }
 
 /// At most 64 calls, by index.

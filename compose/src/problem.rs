@@ -5,6 +5,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+/// Characters that are quoted of a line.
+const EXCERPT: usize = 160;
+
 /// A text file with its name, as problems quote it.
 #[derive(Debug)]
 pub struct File {
@@ -19,12 +22,67 @@ pub struct Place {
     pub line: usize,
     pub column: usize,
     pub width: usize,
+    pub style: Style,
+}
+
+/// How the text at a place is written, which decides where in the file its n-th character stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// As it is, on one line.
+    Line,
+    /// Plain, over several lines.
+    Folded,
+    SingleQuoted,
+    DoubleQuoted,
+    Block,
 }
 
 impl Place {
-    /// The part of this place that starts `offset` characters later.
+    pub fn start_of(file: &Arc<File>) -> Place {
+        Place { file: file.clone(), line: 1, column: 1, width: 1, style: Style::Line }
+    }
+
+    /// The part of this place that starts `offset` characters of its text later.
     pub fn within(&self, offset: usize, width: usize) -> Place {
-        Place { column: self.column + offset, width: width.max(1), ..self.clone() }
+        let mut place = Place { width: width.max(1), ..self.clone() };
+        if self.style == Style::Line {
+            place.column += offset;
+            return place;
+        }
+        let mut rest = self.rest_of_file();
+        for _ in 0..offset {
+            let (taken, left) = rest.split_at(self.next_written(rest));
+            for c in taken.chars() {
+                (place.line, place.column) =
+                    if c == '\n' { (place.line + 1, 1) } else { (place.line, place.column + 1) };
+            }
+            rest = left;
+        }
+        place
+    }
+
+    fn rest_of_file(&self) -> &str {
+        let mut rest = self.file.text.as_str();
+        for _ in 1..self.line {
+            rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
+        }
+        rest.char_indices().nth(self.column - 1).map_or("", |(start, _)| &rest[start..])
+    }
+
+    /// How many bytes of the file the next character of the text takes.
+    fn next_written(&self, rest: &str) -> usize {
+        let two = rest.chars().take(2).map(char::len_utf8).sum();
+        let blanks = rest.len() - rest.trim_start_matches([' ', '\t', '\r', '\n']).len();
+        match self.style {
+            // Of the next line's indentation, what goes beyond the block's own belongs to the text.
+            Style::Block if rest.starts_with('\n') => {
+                1 + rest[1..].chars().take(self.column - 1).take_while(|c| *c == ' ').count()
+            }
+            Style::Folded | Style::SingleQuoted | Style::DoubleQuoted if rest[..blanks].contains('\n') => blanks,
+            Style::SingleQuoted if rest.starts_with("''") => two,
+            Style::DoubleQuoted if rest.starts_with('\\') => two,
+            _ => rest.chars().next().map_or(0, char::len_utf8),
+        }
     }
 }
 
@@ -62,19 +120,28 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place { file, line, column, width } = &self.place;
+        let Place { file, line, column, width, .. } = &self.place;
         writeln!(f, "error: {}", self.message)?;
         writeln!(f, "  --> {}:{line}:{column}", file.name)?;
         let source = file.text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+        let cut = (column - 1).saturating_sub(EXCERPT / 2);
+        let source: String = source.chars().skip(cut).take(EXCERPT).collect();
+        let column = column - cut;
         let gutter = line.to_string();
         let indent = " ".repeat(gutter.len());
         let carets = "^".repeat((*width).clamp(1, source.chars().count().saturating_sub(column - 1).max(1)));
-        writeln!(f, "{indent} |\n{gutter} | {source}\n{indent} | {}{carets}", " ".repeat(column - 1))?;
+        // Tabs stay tabs, so that the caret stands below its word.
+        let before: String = source.chars().chain(std::iter::repeat(' ')).take(column - 1).map(blank).collect();
+        writeln!(f, "{indent} |\n{gutter} | {source}\n{indent} | {before}{carets}")?;
         match &self.help {
             Some(help) => writeln!(f, "{indent} = help: {help}"),
             None => Ok(()),
         }
     }
+}
+
+fn blank(c: char) -> char {
+    if c == '\t' { c } else { ' ' }
 }
 
 /// The entry of `known` that is most like `written`, if any is like it.

@@ -3,6 +3,8 @@
 mod found;
 mod stream;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -12,6 +14,7 @@ pub(crate) use found::Found;
 pub use stream::{Events, open};
 
 use crate::decode;
+use crate::definition::Missing;
 use crate::encode::encode;
 use crate::expr::{Env, Fault, Value};
 use crate::inputs::Inputs;
@@ -124,8 +127,8 @@ async fn calls(
                         done = done.with(one);
                         progress = true;
                     }
-                    Start::Send(requests) => {
-                        flights.push(async move { (i, send(call, requests, upstream, deadline).await) })
+                    Start::Send(sending) => {
+                        flights.push(async move { (i, send(call, sending, upstream, deadline).await) })
                     }
                 }
             }
@@ -160,24 +163,31 @@ fn reason(code: Code) -> &'static str {
 
 enum Start {
     Ended(Result<Outcome, CallError>),
-    Send(Vec<(Target, Bytes)>),
+    Send(Sending),
+}
+
+struct Sending {
+    requests: Vec<(Target, Bytes)>,
+    /// The keys of a batch that must all be answered.
+    wanted: Vec<String>,
 }
 
 fn prepare<'a>(plan: &Plan, call: &'a Call, inputs: &'a Inputs, outcomes: &'a [Outcome]) -> Result<Start, Fault> {
     let mut env = Env::new(inputs, outcomes, plan.locals);
+    let failed = |calls: CallSet| calls.iter().any(|c| matches!(outcomes[c], Outcome::Failed { .. }));
     if let Some(when) = &call.when
         && !matches!(env.eval(when)?, Value::Bool(true))
     {
-        return Ok(Start::Ended(Ok(Outcome::Unwanted)));
+        return Ok(Start::Ended(Ok(if failed(call.when_needs) { skipped() } else { Outcome::Unwanted })));
     }
-    if call.skip_with.iter().any(|c| matches!(outcomes[c], Outcome::Failed { .. })) {
-        return Ok(Start::Ended(Ok(Outcome::Failed {
-            reason: "dependency",
-            message: "a call it needs has no reply".into(),
-        })));
+    for need in &call.needs {
+        if failed(need.calls) && env.eval(&need.value)?.is_null() {
+            return Ok(Start::Ended(Ok(skipped())));
+        }
     }
     let Some(batch) = &call.batch else {
-        return Ok(Start::Send(vec![encode(&call.request, &mut env, &[])?]));
+        let requests = vec![encode(&call.request, &mut env, &[])?];
+        return Ok(Start::Send(Sending { requests, wanted: Vec::new() }));
     };
     let keys = found::keys(&batch.keys, &mut env)?;
     if keys.len() > batch.bound {
@@ -188,15 +198,16 @@ fn prepare<'a>(plan: &Plan, call: &'a Call, inputs: &'a Inputs, outcomes: &'a [O
         return Ok(Start::Ended(Ok(Outcome::Found(Found::none(batch)))));
     }
     let requests = keys.chunks(batch.max).map(|keys| encode(&call.request, &mut env, keys));
-    Ok(Start::Send(requests.collect::<Result<_, Fault>>()?))
+    let requests = requests.collect::<Result<_, Fault>>()?;
+    let wanted = keys.iter().filter(|_| batch.missing == Missing::Fail).filter_map(Value::text);
+    Ok(Start::Send(Sending { requests, wanted: wanted.map(Cow::into_owned).collect() }))
 }
 
-async fn send(
-    call: &Call,
-    requests: Vec<(Target, Bytes)>,
-    upstream: &dyn Upstream,
-    deadline: Instant,
-) -> Result<Outcome, CallError> {
+fn skipped() -> Outcome {
+    Outcome::Failed { reason: "dependency", message: "a call it needs has no reply".into() }
+}
+
+async fn send(call: &Call, sending: Sending, upstream: &dyn Upstream, deadline: Instant) -> Result<Outcome, CallError> {
     let latest = if call.optional { deadline - RESERVE } else { deadline };
     let until = (Instant::now() + call.timeout).min(latest);
     let one = |(target, body)| async move {
@@ -206,7 +217,7 @@ async fn send(
             Err(_) => Err(CallError::new(Code::DeadlineExceeded, "no reply in time")),
         }
     };
-    let mut requests = requests;
+    let Sending { mut requests, wanted } = sending;
     match &call.batch {
         None => match requests.pop() {
             Some(request) => Ok(Outcome::Reply(decoded(call, one(request).await?)?)),
@@ -215,7 +226,11 @@ async fn send(
         Some(batch) => {
             let replies = try_join_all(requests.into_iter().map(one)).await?;
             let tapes = replies.into_iter().map(|reply| decoded(call, reply)).collect::<Result<Vec<_>, _>>()?;
-            Ok(Outcome::Found(Found::new(batch, tapes)))
+            let found = Found::new(batch, tapes);
+            if wanted.iter().any(|key| found.get(&Value::Text(Cow::Borrowed(key))).is_none()) {
+                return Err(CallError::new(Code::Internal, "the batch has no result for one of its keys"));
+            }
+            Ok(Outcome::Found(found))
         }
     }
 }

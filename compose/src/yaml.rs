@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 
-use crate::problem::{File, Place, Problem};
+use crate::problem::{File, Place, Problem, Style};
 
 const MAX_BYTES: usize = 4 << 20;
 const MAX_DEPTH: usize = 64;
@@ -20,7 +20,7 @@ pub struct Node {
 
 #[derive(Debug, Clone)]
 pub enum Kind {
-    /// `plain` is false for a quoted or block scalar.
+    /// `plain` is false for a quoted or block scalar. The place is that of the text within the quotes.
     Scalar {
         text: String,
         plain: bool,
@@ -76,7 +76,9 @@ impl Node {
 
     /// What an author would call this node.
     pub fn noun(&self) -> &'static str {
-        match self.kind {
+        match &self.kind {
+            Kind::Scalar { text, plain: true } if text.is_empty() => "nothing",
+            Kind::Scalar { text, .. } if text.is_empty() => "an empty text",
             Kind::Scalar { .. } => "a single value",
             Kind::List(_) => "a list",
             Kind::Map(_) => "a map",
@@ -86,7 +88,7 @@ impl Node {
 
 /// Every document of the file, or the first thing that is not YAML as we take it.
 pub fn parse(file: &Arc<File>) -> Result<Vec<Node>, Problem> {
-    let start = Place { file: file.clone(), line: 1, column: 1, width: 1 };
+    let start = Place::start_of(file);
     if file.text.len() > MAX_BYTES {
         return Err(Problem::new(&start, format!("the file is larger than {MAX_BYTES} bytes")));
     }
@@ -123,7 +125,8 @@ impl<'a> Reader<'a> {
     }
 
     fn place(&self, at: Marker, width: usize) -> Place {
-        Place { file: self.file.clone(), line: at.line().max(1), column: at.col() + 1, width: width.max(1) }
+        let (line, column) = (at.line().max(1), at.col() + 1);
+        Place { line, column, width: width.max(1), ..Place::start_of(self.file) }
     }
 
     fn node(&mut self, (event, span): Spanned<'a>, depth: usize) -> Result<Node, Problem> {
@@ -133,6 +136,7 @@ impl<'a> Reader<'a> {
         if depth > MAX_DEPTH {
             return Err(Problem::new(&place, format!("nested deeper than {MAX_DEPTH} levels")));
         }
+        let style = if let Event::Scalar(_, style, ..) = &event { Some(*style) } else { None };
         let kind = match event {
             Event::Alias(_) => return Err(no_references(&place)),
             Event::Scalar(_, _, anchor, ref tag) if anchor != 0 || tag.is_some() => return Err(no_references(&place)),
@@ -148,8 +152,19 @@ impl<'a> Reader<'a> {
             Event::MappingStart(..) => Kind::Map(self.map(depth)?),
             _ => Kind::Scalar { text: String::new(), plain: true },
         };
-        let width = if matches!(kind, Kind::Scalar { .. }) { width } else { 1 };
-        Ok(Node { place: Place { width: width.max(1), ..place }, kind })
+        if !matches!(kind, Kind::Scalar { .. }) {
+            return Ok(Node { place: Place { width: 1, ..place }, kind });
+        }
+        let style = match style {
+            Some(ScalarStyle::SingleQuoted) => Style::SingleQuoted,
+            Some(ScalarStyle::DoubleQuoted) => Style::DoubleQuoted,
+            Some(ScalarStyle::Literal | ScalarStyle::Folded) => Style::Block,
+            _ if one_line => Style::Line,
+            _ => Style::Folded,
+        };
+        let quote = usize::from(matches!(style, Style::SingleQuoted | Style::DoubleQuoted));
+        let width = place.width.saturating_sub(2 * quote).max(1);
+        Ok(Node { place: Place { column: place.column + quote, width, style, ..place }, kind })
     }
 
     fn list(&mut self, depth: usize) -> Result<Vec<Node>, Problem> {

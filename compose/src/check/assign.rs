@@ -22,7 +22,11 @@ impl Checker<'_> {
         if !assignable(&value, &value.ty.kind, &to.kind) {
             let (has, wants) = (self.contracts.describe(&value.ty), self.contracts.describe(to));
             let help = match (&value.ty.kind, &to.kind) {
+                (Kind::Record(_) | Kind::List(_) | Kind::Money | Kind::Json, _) => {
+                    "send a value of the contract's type"
+                }
                 (_, Kind::String) => "write `string(...)` around it",
+                (Kind::String, Kind::Enum(_)) => "one of its names in quotes, or a parameter whose type is the enum",
                 _ => "send a value of the contract's type",
             };
             self.problem(place, format!("this is {has}, but the contract wants {wants}"), help);
@@ -37,17 +41,32 @@ impl Checker<'_> {
 
     /// The keys of a batch as a list of the wanted type.
     pub(super) fn key_fits(&mut self, key: &Typed, to: &Type, place: &Place) {
-        let item = match &to.kind {
-            Kind::List(item) => &item.kind,
-            // A parameter that takes "a,b" without saying that it is a list.
-            Kind::String => &key.ty.kind,
-            other => other,
-        };
-        if *item != key.ty.kind {
+        let fits = matches!(&to.kind, Kind::List(item) if item.kind == key.ty.kind);
+        if !fits {
             let (has, wants) = (self.contracts.describe(&key.ty), self.contracts.describe(to));
-            self.problem(place, format!("the keys are {has}, but this takes {wants}"), "both are of one type");
+            self.problem(
+                place,
+                format!("the keys are list<{has}>, but this takes {wants}"),
+                "name a field that is a list of such keys",
+            );
         }
     }
+}
+
+/// The numeric type that takes both.
+pub(super) fn widened(a: &Typed, b: &Typed) -> Option<Kind> {
+    let numbers = is_number(&a.ty.kind) && is_number(&b.ty.kind);
+    match (&a.ty.kind, &b.ty.kind) {
+        (a, b) if a == b => Some(a.clone()),
+        (_, wide) if numbers && assignable(a, &a.ty.kind, wide) => Some(wide.clone()),
+        (wide, _) if numbers && assignable(b, &b.ty.kind, wide) => Some(wide.clone()),
+        _ => None,
+    }
+}
+
+fn is_number(kind: &Kind) -> bool {
+    use Kind::{Double, Float, Int32, Int64, Uint32, Uint64};
+    matches!(kind, Int32 | Int64 | Uint32 | Uint64 | Float | Double)
 }
 
 /// Widening only: nothing is ever cut off.
@@ -56,6 +75,7 @@ fn assignable(value: &Typed, from: &Kind, to: &Kind) -> bool {
         Code::Int(i) => Some(i),
         _ => None,
     };
+    let is_number = literal.is_some() || matches!(value.code, Code::Float(_));
     match (from, to) {
         _ if value.code == Code::Null => true,
         (a, b) if a == b => true,
@@ -64,6 +84,7 @@ fn assignable(value: &Typed, from: &Kind, to: &Kind) -> bool {
         (Kind::Int32 | Kind::Uint32, Kind::Int64 | Kind::Double)
         | (Kind::Uint32, Kind::Uint64)
         | (Kind::Float, Kind::Double) => true,
+        (Kind::Int32 | Kind::Int64 | Kind::Double, Kind::Float) | (Kind::Int64, Kind::Double) => is_number,
         (Kind::Enum(names), Kind::String) => names.text || literal.is_none(),
         (Kind::List(a), Kind::List(b)) => a.kind == b.kind,
         _ => false,

@@ -1,5 +1,6 @@
 //! Calls: the order in which they can be checked, what each sends, and what reading it gives.
 
+use super::present::present;
 use super::{Checker, Reply, Rules, Typed};
 use crate::definition::{self, Argument, OnFail, Protocol, Spanned, Text};
 use crate::expr::Code;
@@ -27,19 +28,33 @@ impl<'a> Checker<'a> {
         while order.len() < needs.len() {
             let ready = (0..needs.len()).find(|i| !CallSet::one(*i).within(placed) && needs[*i].within(placed));
             let Some(i) = ready else {
-                let stuck: Vec<&Spanned<String>> = (0..needs.len())
-                    .filter(|i| !CallSet::one(*i).within(placed))
-                    .map(|i| &view.calls[i].name)
-                    .collect();
-                let names = stuck.iter().map(|n| format!("`{}`", n.value)).collect::<Vec<_>>().join(", ");
-                let place = stuck[0].place.clone();
-                self.problem(&place, format!("the calls {names} wait for each other"), "remove one of the references");
+                self.cycle(&needs, placed);
                 return None;
             };
             placed = placed.with(CallSet::one(i));
             order.push(i);
         }
         Some(order)
+    }
+
+    /// Of the calls that cannot be placed, those that wait for each other, not those that wait for them.
+    fn cycle(&mut self, needs: &[CallSet], placed: CallSet) {
+        let mut stuck: Vec<usize> = (0..needs.len()).filter(|i| !CallSet::one(*i).within(placed)).collect();
+        let awaited = |i: usize, by: &[usize]| by.iter().any(|other| CallSet::one(i).within(needs[*other]));
+        while let Some(last) = stuck.iter().position(|i| !awaited(*i, &stuck)) {
+            stuck.remove(last);
+        }
+        let names: Vec<&Spanned<String>> = stuck.iter().map(|i| &self.view.calls[*i].name).collect();
+        let message = match names[..] {
+            [one] => format!("the call `{}` waits for itself", one.value),
+            _ => {
+                let names: Vec<String> = names.iter().map(|n| format!("`{}`", n.value)).collect();
+                format!("the calls {} wait for each other", names.join(", "))
+            }
+        };
+        if let Some(first) = names.first() {
+            self.problem(&first.place, message, "remove one of the references");
+        }
     }
 
     fn needs(&self, call: &definition::Call) -> CallSet {
@@ -112,13 +127,16 @@ impl<'a> Checker<'a> {
         let (source, operation) = self.operation(call)?;
         // Each part is checked before a problem in one of them ends it.
         let when = call.when.as_ref().map(|when| self.condition(&when.expr, &when.place));
+        self.present = when.iter().flatten().flat_map(|when| present(&when.code)).collect();
         let keys = call.each.as_ref().map(|each| self.keys(each));
         let request = self.request(call, operation, keys.as_ref().and_then(|k| k.as_ref().map(|(_, key)| key)));
+        self.present.clear();
         let (when, keys, (request, sent)) = (transposed(when)?, transposed(keys)?, request?);
         let condition = when.as_ref().map(|when| when.reads).unwrap_or_default();
-        let skip_with = if sent.ty.nullable { sent.reads.only(self.optional) } else { CallSet::default() };
-        let optional = call.on_fail == OnFail::Null || !skip_with.is_empty();
-        if optional {
+        let when_needs = condition.only(self.optional);
+        let optional = call.on_fail == OnFail::Null;
+        let may_lack = optional || !sent.needs.is_empty() || !when_needs.is_empty();
+        if may_lack {
             self.optional = self.optional.with(CallSet::one(i));
         }
         let (mut reply, batch) = match call.batch.as_ref().zip(keys) {
@@ -128,14 +146,15 @@ impl<'a> Checker<'a> {
             }
             None => (self.plain_reply(i, operation), None),
         };
-        reply.value.ty.nullable |= optional || when.is_some();
+        reply.value.ty.nullable |= may_lack || when.is_some();
         self.replies[i] = Some(reply);
         let parts = Call {
             after: sent.reads.with(condition),
             when: when.map(|when| when.code),
             batch,
             optional,
-            skip_with,
+            needs: sent.needs,
+            when_needs,
             ..self.planned(call, source, operation, request, rules)
         };
         Some(Call { index: i, from_client: sent.from_client, ..parts })
@@ -161,7 +180,8 @@ impl<'a> Checker<'a> {
             batch: None,
             timeout: call.timeout.as_ref().map(|t| t.value).or(source.timeout).unwrap_or(rules.timeout),
             optional: false,
-            skip_with: CallSet::default(),
+            needs: Vec::new(),
+            when_needs: CallSet::default(),
             layout: None,
             safe: operation.safe,
             idempotent: operation.idempotent,
@@ -187,7 +207,7 @@ impl<'a> Checker<'a> {
         let finished = calls.into_iter().enumerate().map(|(i, call)| {
             let operation = self.contracts.sources.get(&call.source).and_then(|s| s.operations.get(&call.operation));
             let projection = self.reply_projections[i];
-            let unread = projection.is_some_and(|p| self.projections[p.0].fields.is_empty());
+            let unread = !CallSet::one(i).within(self.used);
             let layout = operation.filter(|_| !unread).and_then(|o| match (&o.protocol, projection) {
                 (schema::Protocol::Grpc { .. }, Some(p)) => Some(proto_layout(p, &self.projections, self.contracts)),
                 (schema::Protocol::Grpc { .. }, None) => None,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::assign::widened;
 use super::{Checker, Typed};
 use crate::definition::Text;
 use crate::expr::{AuthField, Code, Comparison, Expr, Kind as Ast, MoneyPart};
@@ -19,6 +20,12 @@ impl Checker<'_> {
     }
 
     pub(super) fn expr(&mut self, expr: &Expr, place: &Place) -> Option<Typed> {
+        let mut value = self.unconditional(expr, place)?;
+        value.ty.nullable &= !self.present.contains(&value.code);
+        Some(value)
+    }
+
+    fn unconditional(&mut self, expr: &Expr, place: &Place) -> Option<Typed> {
         let here = self.at(expr, place);
         match &expr.kind {
             Ast::Null => Some(Typed::new(Type::optional(Kind::Json), Code::Null)),
@@ -31,7 +38,10 @@ impl Checker<'_> {
             Ast::Text(t) => Some(Typed::new(Type::required(Kind::String), Code::Text(t.as_str().into()))),
             Ast::Name(name) => self.name(name, &here),
             Ast::Variable(name) => self.variable(name, &here),
-            Ast::Member { of, name, safe } => self.member(of, name, *safe, place, &here),
+            Ast::Member { of, name, safe } => {
+                let length = name.chars().count();
+                self.member(of, name, *safe, place, &place.within(expr.at + expr.width - length, length))
+            }
             Ast::Index { of, index } => self.index(of, index, place, &here),
             Ast::Each(_) => {
                 self.problem(
@@ -80,14 +90,17 @@ impl Checker<'_> {
             "params" => "say which: `$params.name`",
             "now" => return Some(Typed::new(Type::required(Kind::Timestamp), Code::Now)),
             "body" => {
-                if self.body.is_none() {
+                if self.view.body.is_none() {
                     self.problem(here, "this view declares no body", "add `body: { like: source/package.Message }`");
                 }
                 return self.body.clone();
             }
             _ => {
                 let problem = Problem::new(here, format!("there is no `${name}`"));
-                self.problems.push(problem.suggest(name, ["auth", "params", "body", "now"]));
+                self.problems.push(match name {
+                    "headers" => problem.help("declare a parameter with `in: header`, and write `$params[\"name\"]`"),
+                    _ => problem.suggest(name, ["auth", "params", "body", "now"]),
+                });
                 return None;
             }
         };
@@ -102,14 +115,23 @@ impl Checker<'_> {
             _ => {}
         }
         let value = self.expr(of, place)?;
+        if value.ty.nullable && !safe {
+            let here = self.at(of, place);
+            self.may_be_null(name, &here);
+            return None;
+        }
         self.field(value, name, safe, here)
+    }
+
+    fn may_be_null(&mut self, name: &str, here: &Place) {
+        let help = format!("write `?.{name}`, and `??` behind it where a value is needed");
+        self.problem(here, format!("this may be null, so that `.{name}` cannot be taken of it"), help);
     }
 
     /// A field of a record, or a part of an amount of money.
     pub(super) fn field(&mut self, of: Typed, name: &str, safe: bool, here: &Place) -> Option<Typed> {
         if of.ty.nullable && !safe {
-            let help = format!("write `?.{name}`, and `??` behind it where a value is needed");
-            self.problem(here, "this may be null here, so that `.` cannot be taken of it", help);
+            self.may_be_null(name, here);
             return None;
         }
         let nullable = of.ty.nullable;
@@ -167,18 +189,32 @@ impl Checker<'_> {
 
     fn param_value(&mut self, name: &str, here: &Place) -> Option<Typed> {
         let Some(i) = self.view.params.iter().position(|p| p.name.value == name) else {
-            let known: Vec<&str> = self.view.params.iter().map(|p| p.name.value.as_str()).collect();
-            let problem = Problem::new(here, format!("this view declares no parameter `{name}`")).suggest(name, known);
-            self.problems.push(problem);
+            // A parameter that the path has and `params` lacks is a problem already.
+            if !self.view.route.path.split('/').any(|part| part == format!("{{{name}}}")) {
+                let known: Vec<&str> = self.view.params.iter().map(|p| p.name.value.as_str()).collect();
+                let problem = Problem::new(here, format!("this view declares no parameter `{name}`"));
+                let help = format!("add `{name}: {{ in: query, type: string }}` to `params`");
+                self.problems.push(if known.is_empty() { problem.help(help) } else { problem.suggest(name, known) });
+            }
             return None;
         };
-        let ty = self.params.get(i)?.clone();
+        let ty = self.params.get(i)?.clone()?;
         Some(Typed { from_client: true, ..Typed::new(ty, Code::Param(i)) })
     }
 
-    /// `batch[key]`.
+    /// `batch[key]`, or `$params["name"]`.
     fn index(&mut self, of: &Expr, index: &Expr, place: &Place, here: &Place) -> Option<Typed> {
         let batch = match &of.kind {
+            Ast::Variable(variable) if variable == "params" => {
+                if let Ast::Text(name) = &index.kind {
+                    return self.param_value(name, &self.at(index, place));
+                }
+                None
+            }
+            Ast::Variable(_) => {
+                self.expr(of, place)?;
+                None
+            }
             Ast::Name(name) => self.view.calls.iter().position(|c| c.name.value == *name),
             _ => None,
         };
@@ -196,7 +232,8 @@ impl Checker<'_> {
         let (value, wanted) = (reply.value.clone(), reply.key.clone()?);
         if key.ty.kind != wanted.kind {
             let (has, wants) = (self.contracts.describe(&key.ty), self.contracts.describe(&wanted));
-            self.problem(here, format!("the batch's keys are {wants}, not {has}"), "look up what `each` collects");
+            let here = self.at(index, place);
+            self.problem(&here, format!("the batch's keys are {wants}, not {has}"), "look up what `each` collects");
             return None;
         }
         let nullable = value.ty.nullable || key.ty.nullable;
@@ -236,11 +273,15 @@ impl Checker<'_> {
         }
         let is_null = left.code == Code::Null || right.code == Code::Null;
         let ordered = !matches!(how, Comparison::Equal | Comparison::NotEqual);
-        let classes = (class(&left.ty.kind), class(&right.ty.kind));
-        let comparable = if is_null { !ordered } else { classes.0.is_some() && classes.0 == classes.1 };
+        let comparable = if is_null { !ordered } else { comparable(&left.ty.kind, &right.ty.kind) };
         if !comparable {
             let (l, r) = (self.contracts.describe(&left.ty), self.contracts.describe(&right.ty));
-            self.problem(here, format!("{l} and {r} cannot be compared"), "compare values of one kind");
+            let help = match (&left.ty.kind, &right.ty.kind) {
+                _ if is_null => "only `==` and `!=` take null",
+                (Kind::Enum(_), Kind::String) | (Kind::String, Kind::Enum(_)) => "write `string(...)` around the enum",
+                _ => "compare values of one kind",
+            };
+            self.problem(here, format!("{l} and {r} cannot be compared"), help);
             return None;
         }
         let code = Code::Compare(how, Box::new(left.code.clone()), Box::new(right.code.clone()));
@@ -282,14 +323,13 @@ impl Checker<'_> {
         if right.code == Code::Null {
             return Some(left);
         }
-        let same = left.ty.kind == right.ty.kind && left.projection.is_none();
-        if !same {
+        let Some(kind) = widened(&left, &right).filter(|_| left.projection.is_none()) else {
             let (l, r) = (self.contracts.describe(&left.ty), self.contracts.describe(&right.ty));
             let help = if left.projection.is_some() { "take `??` of its fields" } else { "both sides are of one type" };
             self.problem(here, format!("`??` cannot choose between {l} and {r}"), help);
             return None;
-        }
-        let ty = Type { kind: left.ty.kind.clone(), nullable: right.ty.nullable };
+        };
+        let ty = Type { kind, nullable: right.ty.nullable };
         let code = Code::Coalesce(Box::new(left.code.clone()), Box::new(right.code.clone()));
         Some(merged(&left, &right, ty, code))
     }
@@ -298,6 +338,13 @@ impl Checker<'_> {
 /// What is made of two values reads what both read.
 pub(super) fn merged(a: &Typed, b: &Typed, ty: Type, code: Code) -> Typed {
     Typed { ty, projection: None, code, reads: a.reads.with(b.reads), from_client: a.from_client || b.from_client }
+}
+
+fn comparable(a: &Kind, b: &Kind) -> bool {
+    match (a, b) {
+        (Kind::Enum(a), Kind::Enum(b)) => a == b,
+        _ => class(a).is_some_and(|class_of_a| class(b) == Some(class_of_a)),
+    }
 }
 
 /// What can be compared with each other; None of what cannot be compared at all.

@@ -1,5 +1,6 @@
 //! Calls of functions.
 
+use super::assign::widened;
 use super::expression::merged;
 use super::{Checker, Typed};
 use crate::expr::{Code, Expr, Function, Kind as Ast};
@@ -13,7 +14,8 @@ const MAX_ARGUMENTS: usize = 32;
 impl Checker<'_> {
     pub(super) fn function(&mut self, name: &str, arguments: &[Expr], place: &Place, here: &Place) -> Option<Typed> {
         if !FUNCTIONS.contains(&name) {
-            self.problems.push(Problem::new(here, format!("there is no function `{name}`")).suggest(name, FUNCTIONS));
+            let here = here.within(0, name.chars().count());
+            self.problems.push(Problem::new(&here, format!("there is no function `{name}`")).suggest(name, FUNCTIONS));
             return None;
         }
         let count = match name {
@@ -62,14 +64,14 @@ impl Checker<'_> {
         let [condition, yes, no]: [Typed; 3] = typed.try_into().ok()?;
         let nullable = yes.ty.nullable || no.ty.nullable;
         let kind = match (&yes.code, &no.code) {
-            (Code::Null, _) => no.ty.kind.clone(),
-            (_, Code::Null) => yes.ty.kind.clone(),
-            _ if yes.ty.kind == no.ty.kind => yes.ty.kind.clone(),
-            _ => {
-                let (l, r) = (self.contracts.describe(&yes.ty), self.contracts.describe(&no.ty));
-                self.problem(here, format!("`if` cannot choose between {l} and {r}"), "both values are of one type");
-                return None;
-            }
+            (Code::Null, _) => Some(no.ty.kind.clone()),
+            (_, Code::Null) => Some(yes.ty.kind.clone()),
+            _ => widened(&yes, &no),
+        };
+        let Some(kind) = kind else {
+            let (l, r) = (self.contracts.describe(&yes.ty), self.contracts.describe(&no.ty));
+            self.problem(here, format!("`if` cannot choose between {l} and {r}"), "both values are of one type");
+            return None;
         };
         if yes.projection.is_some() || no.projection.is_some() {
             self.problem(here, "`if` cannot choose between records", "choose between their fields");
@@ -122,12 +124,18 @@ impl Checker<'_> {
                 Type { kind: Kind::String, nullable: whole.ty.nullable || value.ty.nullable },
                 Code::Null,
             );
-            codes.push(match &value.ty.kind {
-                Kind::Enum(names) => Code::EnumName { of: Box::new(value.code), names: names.clone() },
-                _ => value.code,
-            });
+            codes.push(written(value));
         }
         Some(Typed { code: Code::Function { function, arguments: codes }, ..whole })
+    }
+}
+
+/// The value so that its text is what an author means by it.
+pub(super) fn written(value: Typed) -> Code {
+    match value.ty.kind {
+        Kind::Enum(names) => Code::EnumName { of: Box::new(value.code), names },
+        Kind::Duration => Code::Seconds(Box::new(value.code)),
+        _ => value.code,
     }
 }
 

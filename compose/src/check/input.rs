@@ -2,7 +2,7 @@
 
 use super::{Checker, Typed};
 use crate::definition::{self, ParamLocation};
-use crate::expr::Code;
+use crate::expr::{Code, Value};
 use crate::plan::{Param, ProjectionId};
 use crate::problem::Problem;
 use crate::schema::{Kind, RecordId, Type};
@@ -32,8 +32,7 @@ impl Checker<'_> {
                 self.problem(&view.route.place, format!("the path's parameter `{name}` is not declared"), help);
             }
         }
-        let params: Vec<Param> = view
-            .params
+        view.params
             .iter()
             .map(|param| {
                 if param.location == ParamLocation::Path && !in_path.contains(&param.name.value.as_str()) {
@@ -42,26 +41,18 @@ impl Checker<'_> {
                 }
                 self.param(param)
             })
-            .collect();
-        self.params = params
-            .iter()
-            .map(|p| Type { kind: p.kind.clone(), nullable: !p.required && p.default == Code::Null })
-            .collect();
-        params
+            .collect()
     }
 
     fn param(&mut self, param: &definition::Param) -> Param {
+        let before = self.problems.len();
         let kind = self.param_kind(param);
-        let default = match &param.default {
-            None => Code::Null,
-            Some(text) => match crate::inputs::parse_kind(&kind, &text.value) {
-                Ok(value) => constant(&value),
-                Err(must) => {
-                    self.problem(&text.place, format!("the default {must}"), "write a value of the parameter's type");
-                    Code::Null
-                }
-            },
+        let default = match (&kind, &param.default) {
+            (Some(kind), Some(text)) => self.default(kind, text),
+            _ => Code::Null,
         };
+        let required = param.default.is_none() && !param.optional;
+        self.params.push(kind.clone().map(|kind| Type { kind, nullable: !required && param.default.is_none() }));
         if param.location == ParamLocation::Path && (param.optional || param.default.is_some()) {
             self.problem(
                 &param.name.place,
@@ -69,39 +60,68 @@ impl Checker<'_> {
                 "remove `default` and `optional`",
             );
         }
-        Param {
+        let planned = Param {
             name: param.name.value.clone(),
             location: param.location,
-            required: param.default.is_none() && !param.optional,
-            kind,
+            required,
+            kind: kind.unwrap_or(Kind::String),
             default,
             min: param.min,
             max: param.max,
+        };
+        if self.problems.len() == before {
+            self.bounds(param, &planned);
+        }
+        planned
+    }
+
+    fn default(&mut self, kind: &Kind, text: &definition::Spanned<String>) -> Code {
+        let value = crate::inputs::parse_kind(kind, &text.value);
+        match value.map(|value| constant(&value)) {
+            Ok(Some(code)) => code,
+            Ok(None) => {
+                self.problem(&text.place, "a default is at most 9223372036854775807", "write a smaller one");
+                Code::Null
+            }
+            Err(must) => {
+                self.problem(&text.place, format!("the default {must}"), "write a value of the parameter's type");
+                Code::Null
+            }
         }
     }
 
-    fn param_kind(&mut self, param: &definition::Param) -> Kind {
+    /// `min` and `max` bound numbers and the lengths of texts, and the default too.
+    fn bounds(&mut self, param: &definition::Param, planned: &Param) {
+        let place = &param.name.place;
+        if (param.min.is_some() || param.max.is_some()) && matches!(planned.kind, Kind::Bool | Kind::Enum(_)) {
+            let kind = self.contracts.describe(&Type::required(planned.kind.clone()));
+            self.problem(place, format!("`min` and `max` say nothing of a {kind}"), "remove them");
+        } else if param.min.zip(param.max).is_some_and(|(min, max)| min > max) {
+            self.problem(place, "`min` is greater than `max`, so that no value fits", "swap them");
+        } else if let Some(default) = &param.default
+            && let Err(mistake) = crate::inputs::parse(planned, Some(default.value.clone()))
+        {
+            self.problem(&default.place, format!("the default {}", mistake.message), "change it, or the bounds");
+        }
+    }
+
+    fn param_kind(&mut self, param: &definition::Param) -> Option<Kind> {
         let written = &param.ty.value;
         if let Some((_, kind)) = SCALARS.iter().find(|(name, _)| name == written) {
-            return kind.clone();
+            return Some(kind.clone());
         }
-        if written.contains('/') {
-            return match self.named_type(&param.ty) {
-                Some(Type { kind: kind @ Kind::Enum(_), .. }) => kind,
-                Some(_) => {
-                    self.problem(
-                        &param.ty.place,
-                        format!("`{written}` is not an enum"),
-                        "a parameter is a scalar or an enum",
-                    );
-                    Kind::String
-                }
-                None => Kind::String,
-            };
+        if !written.contains('/') {
+            let problem = Problem::new(&param.ty.place, format!("`{written}` is not a parameter's type"));
+            self.problems.push(problem.suggest(written, SCALARS.iter().map(|(name, _)| *name)));
+            return None;
         }
-        let problem = Problem::new(&param.ty.place, format!("`{written}` is not a parameter's type"));
-        self.problems.push(problem.suggest(written, SCALARS.iter().map(|(name, _)| *name)));
-        Kind::String
+        let kind = self.named_type(&param.ty)?.kind;
+        if !matches!(kind, Kind::Enum(_)) {
+            let message = format!("`{written}` is not an enum");
+            self.problem(&param.ty.place, message, "a parameter is a scalar or an enum");
+            return None;
+        }
+        Some(kind)
     }
 
     /// The type that `source/package.Name` names.
@@ -121,12 +141,9 @@ impl Checker<'_> {
         if self.view.route.method == "GET" {
             self.problem(&body.like.place, "a GET request has no body", "use `params`, or another method");
         }
-        let Type { kind: Kind::Record(id), .. } = self.named_type(&body.like)? else {
-            self.problem(
-                &body.like.place,
-                format!("`{}` is not a message", body.like.value),
-                "a body is like a message",
-            );
+        let Kind::Record(id) = self.named_type(&body.like)?.kind else {
+            let message = format!("`{}` is not a message", body.like.value);
+            self.problem(&body.like.place, message, "a body is like a message");
             return None;
         };
         let record = self.contracts.record(id);
@@ -137,9 +154,15 @@ impl Checker<'_> {
                 self.problems.push(problem.suggest(&name.value, names.iter().copied()));
             }
         }
-        let picked = |name: &str| body.pick.as_ref().is_none_or(|pick| pick.iter().any(|p| p.value == name));
-        let omitted = |name: &str| body.omit.iter().any(|o| o.value == name);
-        self.hidden = names.iter().filter(|n| !picked(n) || omitted(n)).map(|n| (*n).to_owned()).collect();
+        let hides = |name: &str| {
+            body.pick.as_ref().is_some_and(|pick| !pick.iter().any(|p| p.value == name))
+                || body.omit.iter().any(|o| o.value == name)
+        };
+        for name in body.required.iter().filter(|name| names.contains(&name.value.as_str()) && hides(&name.value)) {
+            let message = format!("`{}` is required, but the body does not have it", name.value);
+            self.problem(&name.place, message, "`pick` it, or do not `omit` it");
+        }
+        self.hidden = names.iter().filter(|n| hides(n)).map(|n| (*n).to_owned()).collect();
         let projection = self.project(id);
         if !self.use_all(projection, &mut vec![id], true) {
             self.problem(
@@ -182,14 +205,14 @@ impl Checker<'_> {
     }
 }
 
-fn constant(value: &crate::expr::Value<'_>) -> Code {
-    use crate::expr::Value;
+/// None of what no literal can be.
+fn constant(value: &Value<'_>) -> Option<Code> {
     match value {
-        Value::Bool(b) => Code::Bool(*b),
-        Value::Int(i) => Code::Int(*i),
-        Value::Uint(u) => i64::try_from(*u).map_or(Code::Null, Code::Int),
-        Value::Float(f) => Code::Float(*f),
-        Value::Text(t) => Code::Text(t.as_ref().into()),
-        _ => Code::Null,
+        Value::Bool(b) => Some(Code::Bool(*b)),
+        Value::Int(i) => Some(Code::Int(*i)),
+        Value::Uint(u) => i64::try_from(*u).ok().map(Code::Int),
+        Value::Float(f) => Some(Code::Float(*f)),
+        Value::Text(t) => Some(Code::Text(t.as_ref().into())),
+        _ => None,
     }
 }

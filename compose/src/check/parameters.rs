@@ -1,11 +1,13 @@
 //! What an HTTP call sends: path, query and headers.
 
+use super::function::written;
+use super::request::Sent;
 use super::{Checker, Typed};
 use crate::definition::{self, Argument, Spanned};
 use crate::expr::Code;
 use crate::plan::{Format, Piece, Query, QueryValue, Request};
 use crate::problem::Problem;
-use crate::schema::{Location, Parameter};
+use crate::schema::{Kind, Location, Parameter};
 
 impl Checker<'_> {
     pub(super) fn http(
@@ -15,54 +17,9 @@ impl Checker<'_> {
         parameters: &[Parameter],
         call: &definition::Call,
         into: Option<(&Spanned<String>, &Typed)>,
-        sent: &mut Typed,
+        sent: &mut Sent,
     ) -> Request {
-        let name_of = |p: &Parameter| {
-            let location = match p.location {
-                Location::Path => "path",
-                Location::Query => "query",
-                Location::Header => "header",
-            };
-            format!("{location}.{}", p.name)
-        };
-        let names: Vec<String> = parameters.iter().map(name_of).collect();
-        let mut values: Vec<Option<(QueryValue, Code)>> = parameters.iter().map(|_| None).collect();
-        for (name, argument) in &call.request {
-            let Some(i) = names.iter().position(|n| *n == name.value) else {
-                self.unknown_parameter(name, &names);
-                continue;
-            };
-            let Argument::Expr(text) = argument else {
-                self.problem(&name.place, "a parameter is one value", "write an expression");
-                continue;
-            };
-            let Some(value) = self.typed(text) else { continue };
-            let Some(value) = self.assign(value, &parameters[i].ty, parameters[i].required, &text.place) else {
-                continue;
-            };
-            self.add(sent, &value);
-            values[i] = Some((QueryValue::Code(value.code.clone(), Format::of(&value.ty.kind)), value.code));
-        }
-        if let Some((name, key)) = into {
-            match names.iter().position(|n| *n == name.value) {
-                Some(i) if parameters[i].location == Location::Query => {
-                    self.key_fits(key, &parameters[i].ty, &name.place);
-                    values[i] = Some((QueryValue::Keys, Code::Null));
-                }
-                Some(_) => self.problem(&name.place, "keys go into the query", "for example `into: query.ids`"),
-                None => self.unknown_parameter(name, &names),
-            }
-        }
-        for (parameter, name) in parameters.iter().zip(&names).zip(&values).filter(|(_, v)| v.is_none()).map(|(p, _)| p)
-        {
-            if parameter.required {
-                self.problem(
-                    &call.operation.place,
-                    format!("`{name}` is required by the contract"),
-                    format!("add `{name}: ...` to `request`"),
-                );
-            }
-        }
+        let values = self.values(parameters, call, into, sent);
         let code_of = |i: usize| values[i].as_ref().map(|(_, code)| code.clone());
         let path = pieces(path, |name| {
             let i = parameters.iter().position(|p| p.location == Location::Path && p.name == name)?;
@@ -76,10 +33,79 @@ impl Checker<'_> {
         Request::Http { method: method.to_owned(), path, query: query.collect(), headers, body: None }
     }
 
+    /// By parameter, what is sent: as it stands in a query, and as it stands in a path or a header.
+    fn values(
+        &mut self,
+        parameters: &[Parameter],
+        call: &definition::Call,
+        into: Option<(&Spanned<String>, &Typed)>,
+        sent: &mut Sent,
+    ) -> Vec<Option<(QueryValue, Code)>> {
+        let names: Vec<String> = parameters.iter().map(written_name).collect();
+        let mut values: Vec<Option<(QueryValue, Code)>> = parameters.iter().map(|_| None).collect();
+        let mut given: Vec<usize> = Vec::new();
+        let mut known = true;
+        for (name, argument) in &call.request {
+            let Some(i) = names.iter().position(|n| *n == name.value) else {
+                self.unknown_parameter(name, &names);
+                known = false;
+                continue;
+            };
+            given.push(i);
+            let Argument::Expr(text) = argument else {
+                self.problem(&name.place, "a parameter is one value", "write an expression");
+                continue;
+            };
+            let Some(value) = self.typed(text) else { continue };
+            let Some(value) = self.assign(value, &parameters[i].ty, parameters[i].required, &text.place) else {
+                continue;
+            };
+            self.add(sent, &value);
+            let format = Format::of(&value.ty.kind);
+            values[i] = Some((QueryValue::Code(value.code.clone(), format), written(value)));
+        }
+        if let Some((name, key)) = into {
+            match names.iter().position(|n| *n == name.value) {
+                Some(i) if given.contains(&i) => self.given_twice(&name.value, &name.place),
+                Some(i) if parameters[i].location == Location::Query => {
+                    // A parameter that takes "a,b" without saying that it is a list.
+                    if parameters[i].ty.kind != Kind::String {
+                        self.key_fits(key, &parameters[i].ty, &name.place);
+                    }
+                    given.push(i);
+                    values[i] = Some((QueryValue::Keys, Code::Null));
+                }
+                Some(_) => self.problem(&name.place, "keys go into the query", "for example `into: query.ids`"),
+                None => self.unknown_parameter(name, &names),
+            }
+        }
+        // What is not known may be a required parameter, misspelt: one problem is enough.
+        for (i, (parameter, name)) in parameters.iter().zip(&names).enumerate() {
+            if parameter.required && known && !given.contains(&i) {
+                self.problem(
+                    &call.operation.place,
+                    format!("`{name}` is required by the contract"),
+                    format!("add `{name}: ...` to `request`"),
+                );
+            }
+        }
+        values
+    }
+
     fn unknown_parameter(&mut self, name: &Spanned<String>, names: &[String]) {
         let problem = Problem::new(&name.place, format!("the operation has no parameter `{}`", name.value));
         self.problems.push(problem.suggest(&name.value, names.iter().map(String::as_str)));
     }
+}
+
+/// As a request names it: `path.id`, `query.ids`, `header.x-tenant`.
+fn written_name(parameter: &Parameter) -> String {
+    let location = match parameter.location {
+        Location::Path => "path",
+        Location::Query => "query",
+        Location::Header => "header",
+    };
+    format!("{location}.{}", parameter.name)
 }
 
 /// `/a/{id}/b` as literal pieces and values.

@@ -2,40 +2,52 @@
 
 use super::{Checker, Typed};
 use crate::definition::{self, Argument, Spanned};
-use crate::expr::{Code, Kind as Ast};
-use crate::plan::{Encoder, FieldEncoder, FieldValue, Request};
+use crate::expr::Kind as Ast;
+use crate::plan::{CallSet, Encoder, FieldEncoder, FieldValue, Need, Request};
 use crate::problem::{Place, Problem};
 use crate::schema::{Field, Kind, Operation, Protocol, Record, RecordId, Repeated, Type, Wire};
 
 /// The key of a request that spreads a record's fields.
 const SPREAD: &str = "...";
 
-/// Arguments of one message within, by the rest of their paths.
-type Group<'a> = Vec<(Spanned<String>, &'a Argument)>;
-
 /// Records within records deeper than this are not sent.
 const MAX_DEPTH: usize = 16;
 
+/// What a request is made of.
+#[derive(Default)]
+pub(super) struct Sent {
+    pub reads: CallSet,
+    pub needs: Vec<Need>,
+    pub from_client: bool,
+}
+
+/// An argument with the path that leads to its field.
+type Given<'a> = (Spanned<String>, &'a Argument);
+
+/// The field that takes the keys of a batch, and what they are.
+type Into<'a> = Option<(&'a Spanned<String>, &'a Typed)>;
+
 impl Checker<'_> {
-    /// The request, and the sum of what it reads: nullable where one of the values may be null because a call failed.
+    /// The request, and what it is made of.
     pub(super) fn request(
         &mut self,
         call: &definition::Call,
         operation: &Operation,
         key: Option<&Typed>,
-    ) -> Option<(Request, Typed)> {
-        let mut sent = Typed::new(Type::required(Kind::Bool), Code::Null);
+    ) -> Option<(Request, Sent)> {
+        let mut sent = Sent::default();
         let before = self.problems.len();
         let into = call.batch.as_ref().zip(key).map(|(batch, key)| (&batch.into, key));
         let request = match &operation.protocol {
             Protocol::Grpc { path, input } => {
-                let message = self.message(*input, &call.request, &call.name.place, into, &mut sent);
+                let given: Vec<Given<'_>> = call.request.iter().map(|(n, a)| (n.clone(), a)).collect();
+                let message = self.message(*input, &given, &call.name.place, into, &mut sent);
                 Request::Grpc { path: path.clone(), message }
             }
             Protocol::Http { method, path, parameters, body } => {
-                if let Some(body) = body
-                    .as_ref()
-                    .filter(|b| b.required || call.request.iter().any(|(n, _)| n.value.starts_with("body")))
+                let is_body = |name: &str| name == "body" || name.starts_with("body.");
+                if let Some(body) =
+                    body.as_ref().filter(|b| b.required || call.request.iter().any(|(n, _)| is_body(&n.value)))
                 {
                     let has = self.contracts.describe(&body.ty);
                     self.problem(
@@ -43,6 +55,7 @@ impl Checker<'_> {
                         format!("this operation takes a body ({has})"),
                         "this version sends bodies to gRPC services only",
                     );
+                    return None;
                 }
                 self.http(method, path, parameters, call, into, &mut sent)
             }
@@ -54,64 +67,69 @@ impl Checker<'_> {
         (self.problems.len() == before).then_some((request, sent))
     }
 
-    /// The fields of a message. `path.to.field` reaches into messages within.
+    /// A message, with all that its contract requires.
     fn message(
         &mut self,
         id: RecordId,
-        arguments: &[(Spanned<String>, Argument)],
+        arguments: &[Given<'_>],
         place: &Place,
-        into: Option<(&Spanned<String>, &Typed)>,
-        sent: &mut Typed,
+        into: Into<'_>,
+        sent: &mut Sent,
     ) -> Encoder {
+        let (encoder, given) = self.fields(id, arguments, into, sent);
+        // What is not known may be a required field, misspelt: one problem is enough.
+        let Some(given) = given else { return encoder };
         let record = self.contracts.record(id);
-        let mut fields: Vec<(usize, FieldEncoder)> = Vec::new();
-        let mut grouped: Vec<(&str, Group<'_>)> = Vec::new();
-        for (name, argument) in arguments.iter().filter(|(n, _)| n.value != SPREAD) {
-            let (first, rest) = name.value.split_once('.').map_or((name.value.as_str(), None), |(f, r)| (f, Some(r)));
-            let Some(i) = record.fields.iter().position(|f| f.name == first) else {
-                self.unknown_field(record, name, first);
-                continue;
-            };
-            match rest {
-                Some(rest) => {
-                    let place = name.place.within(first.chars().count() + 1, rest.chars().count());
-                    let inner = (Spanned { value: rest.to_owned(), place }, argument);
-                    match grouped.iter_mut().find(|(n, _)| *n == first) {
-                        Some((_, group)) => group.push(inner),
-                        None => grouped.push((first, vec![inner])),
-                    }
-                }
-                None => {
-                    if let Some(encoder) = self.argument(&record.fields[i], argument, &name.place, sent) {
-                        fields.push((i, encoder));
-                    }
-                }
-            }
-        }
-        for (first, group) in grouped {
-            if let Some((i, encoder)) = self.group(record, first, group, sent) {
-                fields.push((i, encoder));
-            }
-        }
-        if let Some((name, key)) = into {
-            if let Some(i) = record.fields.iter().position(|f| f.name == name.value) {
-                self.key_fits(key, &record.fields[i].ty, &name.place);
-                fields.extend(encoder(&record.fields[i], FieldValue::Keys).map(|e| (i, e)));
-            } else {
-                self.unknown_field(record, name, &name.value);
-            }
-        }
-        if let Some((name, argument)) = arguments.iter().find(|(n, _)| n.value == SPREAD) {
-            self.spread(id, argument, &name.place, &mut fields, sent);
-        }
         for (i, field) in record.fields.iter().enumerate() {
-            if field.required && !fields.iter().any(|(f, _)| *f == i) {
+            if field.required && !given.contains(&i) {
                 let help = format!("add `{}: ...` to the request", field.name);
                 self.problem(place, format!("`{}` is required by `{}`", field.name, record.name), help);
             }
         }
+        encoder
+    }
+
+    /// The fields that are given, and which they are; the latter only where all are known.
+    fn fields(
+        &mut self,
+        id: RecordId,
+        arguments: &[Given<'_>],
+        into: Into<'_>,
+        sent: &mut Sent,
+    ) -> (Encoder, Option<Vec<usize>>) {
+        let record = self.contracts.record(id);
+        let (groups, mut known) = self.groups(record, arguments);
+        let mut given: Vec<usize> = groups.iter().map(|(i, _)| *i).collect();
+        let mut fields: Vec<(usize, FieldEncoder)> = Vec::new();
+        for (i, group) in &groups {
+            fields.extend(self.group(&record.fields[*i], group, sent).map(|encoder| (*i, encoder)));
+        }
+        if let Some((name, key)) = into {
+            match record.fields.iter().position(|f| f.name == name.value) {
+                Some(i) if given.contains(&i) => self.given_twice(&name.value, &name.place),
+                Some(i) => {
+                    self.key_fits(key, &record.fields[i].ty, &name.place);
+                    fields.extend(encoder(&record.fields[i], FieldValue::Keys).map(|e| (i, e)));
+                    given.push(i);
+                }
+                None => {
+                    self.unknown_field(record, name, &name.value);
+                    known = false;
+                }
+            }
+        }
+        if let Some((name, argument)) = arguments.iter().find(|(n, _)| n.value == SPREAD) {
+            match self.spread(id, argument, &name.place, &given, sent) {
+                Some(spread) => {
+                    given.extend(spread.iter().map(|(i, _)| *i));
+                    fields.extend(spread);
+                }
+                None => known = false,
+            }
+        }
         fields.sort_by_key(|(_, f)| f.number);
-        Encoder { fields: fields.into_iter().map(|(_, f)| f).collect() }
+        let encoder = Encoder { fields: fields.into_iter().map(|(_, f)| f).collect() };
+        (encoder, known.then_some(given))
     }
 
     fn unknown_field(&mut self, record: &Record, name: &Spanned<String>, written: &str) {
@@ -119,41 +137,56 @@ impl Checker<'_> {
         self.problems.push(problem.suggest(written, record.fields.iter().map(|f| f.name.as_str())));
     }
 
-    /// `order.id: ...` and `order.note: ...` together are one message `order`.
-    fn group(
-        &mut self,
-        record: &Record,
-        first: &str,
-        group: Group<'_>,
-        sent: &mut Typed,
-    ) -> Option<(usize, FieldEncoder)> {
-        let i = record.fields.iter().position(|f| f.name == first)?;
-        let place = group.first()?.0.place.clone();
-        let Kind::Record(inner) = record.fields[i].ty.kind else {
-            self.problem(&place, format!("`{first}` is not a message"), "remove what follows the dot");
-            return None;
-        };
-        let id = inner;
-        let record_inner = self.contracts.record(id);
-        let mut fields = Vec::new();
-        for (name, argument) in group {
-            let Some(field) = record_inner.fields.iter().find(|f| f.name == name.value) else {
-                self.unknown_field(record_inner, &name, &name.value);
-                continue;
-            };
-            fields.extend(self.argument(field, argument, &name.place, sent));
-        }
-        fields.sort_by_key(|f: &FieldEncoder| f.number);
-        encoder(&record.fields[i], FieldValue::Message(Encoder { fields })).map(|e| (i, e))
+    pub(super) fn given_twice(&mut self, name: &str, place: &Place) {
+        self.problem(place, format!("`{name}` is given twice"), "give it once, as a whole or field by field");
     }
 
-    fn argument(
-        &mut self,
-        field: &Field,
-        argument: &Argument,
-        place: &Place,
-        sent: &mut Typed,
-    ) -> Option<FieldEncoder> {
+    /// The arguments by field, each with what is left of its path; and whether every field is known.
+    fn groups<'g>(&mut self, record: &Record, arguments: &[Given<'g>]) -> (Vec<(usize, Vec<Given<'g>>)>, bool) {
+        let mut groups: Vec<(usize, Vec<Given<'g>>)> = Vec::new();
+        let mut known = true;
+        for (name, argument) in arguments.iter().filter(|(n, _)| n.value != SPREAD) {
+            let (first, rest) = name.value.split_once('.').unwrap_or((&name.value, ""));
+            let Some(i) = record.fields.iter().position(|f| f.name == first) else {
+                self.unknown_field(record, name, first);
+                known = false;
+                continue;
+            };
+            let length = rest.chars().count();
+            let place = name.place.within(name.value.chars().count() - length, length);
+            let place = if rest.is_empty() { name.place.clone() } else { place };
+            let inner = (Spanned { value: rest.to_owned(), place }, *argument);
+            match groups.iter_mut().find(|(other, _)| *other == i) {
+                Some((_, group)) => group.push(inner),
+                None => groups.push((i, vec![inner])),
+            }
+        }
+        (groups, known)
+    }
+
+    /// One field: given as a whole, or as `order.id: ...` and `order.note: ...`, which together are one message.
+    fn group(&mut self, field: &Field, group: &[Given<'_>], sent: &mut Sent) -> Option<FieldEncoder> {
+        let (name, argument) = group.first()?;
+        let whole = group.iter().position(|(rest, _)| rest.value.is_empty());
+        match (whole, &field.ty.kind) {
+            (Some(_), _) if group.len() == 1 => self.argument(field, argument, &name.place, sent),
+            (Some(_), _) => {
+                self.given_twice(&field.name, &group[1].0.place);
+                None
+            }
+            (None, Kind::Record(inner)) => {
+                // Single fields are a change of the message, not the whole of it: what it requires is there already.
+                let (message, _) = self.fields(*inner, group, None, sent);
+                encoder(field, FieldValue::Message(message))
+            }
+            (None, _) => {
+                self.problem(&name.place, format!("`{}` is not a message", field.name), "remove what follows the dot");
+                None
+            }
+        }
+    }
+
+    fn argument(&mut self, field: &Field, argument: &Argument, place: &Place, sent: &mut Sent) -> Option<FieldEncoder> {
         match argument {
             Argument::Expr(text) => {
                 let value = self.typed(text)?;
@@ -166,7 +199,8 @@ impl Checker<'_> {
                     self.problem(place, format!("`{}` is not a message", field.name), "write an expression");
                     return None;
                 };
-                let message = self.message(id, arguments, place, None, sent);
+                let given: Vec<Given<'_>> = arguments.iter().map(|(n, a)| (n.clone(), a)).collect();
+                let message = self.message(id, &given, place, None, sent);
                 encoder(field, FieldValue::Message(message))
             }
             Argument::List(items, _) => {
@@ -187,27 +221,27 @@ impl Checker<'_> {
         }
     }
 
-    /// Every field of the spread record that the message has too, and that the request does not give itself.
+    /// Every field of the spread record that the request does not give itself; none where nothing can be spread.
     fn spread(
         &mut self,
         id: RecordId,
         argument: &Argument,
         place: &Place,
-        fields: &mut Vec<(usize, FieldEncoder)>,
-        sent: &mut Typed,
-    ) {
+        given: &[usize],
+        sent: &mut Sent,
+    ) -> Option<Vec<(usize, FieldEncoder)>> {
         let body = match argument {
-            Argument::Expr(text) if matches!(&text.expr.kind, Ast::Variable(v) if v == "body") => self.typed(text),
+            Argument::Expr(text) if matches!(&text.expr.kind, Ast::Variable(v) if v == "body") => self.typed(text)?,
             _ => {
                 self.problem(place, "only the body can be spread", "write `...: $body`");
-                None
+                return None;
             }
         };
-        let Some(body) = body else { return };
-        let Some(projection) = body.projection else { return };
-        let from = self.contracts.record(self.projections[projection.0].record);
+        let from = self.contracts.record(self.projections[body.projection?.0].record);
         let record = self.contracts.record(id);
-        for field in from.fields.iter().filter(|f| !self.hidden.contains(&f.name)).cloned().collect::<Vec<_>>() {
+        let hidden = self.hidden.clone();
+        let mut fields = Vec::new();
+        for field in from.fields.iter().filter(|f| !hidden.contains(&f.name)) {
             let Some(i) = record.fields.iter().position(|f| f.name == field.name) else {
                 self.problem(
                     place,
@@ -216,7 +250,7 @@ impl Checker<'_> {
                 );
                 continue;
             };
-            if fields.iter().any(|(f, _)| *f == i) || matches!(field.ty.kind, Kind::Opaque(_)) {
+            if given.contains(&i) || matches!(field.ty.kind, Kind::Opaque(_)) {
                 continue;
             }
             let Some(value) = self.field(body.clone(), &field.name, false, place) else { continue };
@@ -225,11 +259,14 @@ impl Checker<'_> {
             self.add(sent, &value);
             fields.extend(self.value(&record.fields[i], value, place, 0).map(|e| (i, e)));
         }
+        Some(fields)
     }
 
-    pub(super) fn add(&mut self, sent: &mut Typed, value: &Typed) {
-        let may_miss = value.ty.nullable && !value.reads.only(self.optional).is_empty();
-        sent.ty.nullable |= may_miss;
+    pub(super) fn add(&self, sent: &mut Sent, value: &Typed) {
+        let calls = value.reads.only(self.optional);
+        if value.ty.nullable && !calls.is_empty() {
+            sent.needs.push(Need { value: value.code.clone(), calls });
+        }
         sent.reads = sent.reads.with(value.reads);
         sent.from_client |= value.from_client;
     }

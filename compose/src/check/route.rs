@@ -13,9 +13,7 @@ pub(super) fn problems(views: &[View], reserved: &[&str]) -> Vec<Problem> {
                 Problem::new(&route.place, format!("the server itself answers `{taken}`")).help("choose another path"),
             );
         }
-        for other in &views[..i] {
-            problems.extend(conflict(view, other));
-        }
+        problems.extend(views[..i].iter().find_map(|other| conflict(view, other)));
     }
     problems
 }
@@ -33,6 +31,10 @@ fn path(route: &Route) -> Option<Problem> {
     let segments: Vec<&str> = route.path.split('/').skip(1).collect();
     let plain = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._~".contains(c));
     let named = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if let Some((before, "")) = route.path.rsplit_once('/').filter(|(before, _)| !before.is_empty()) {
+        let help = format!("write `{} {before}`", route.method);
+        return Some(Problem::new(&route.place, "a path does not end with `/`").help(help));
+    }
     let wrong = segments.iter().find(|segment| !parameter(segment).map_or_else(|| plain(segment), named));
     if let Some(segment) = wrong {
         let message = format!("`{segment}` cannot be a part of a path");

@@ -88,10 +88,13 @@ impl Checker<'_> {
                     Some(item) => checker.item(item, bound, place),
                     None => checker.leaf(bound, place),
                 };
-                Some((keep.map_or(Some(None), |k| k.map(|k| Some(k.code)))?, item?))
+                Some((keep.map_or(Some(None), |k| k.map(Some))?, item?))
             })
         });
         let (keep, item) = parts?;
+        // Without an answer to its condition the whole list is in doubt.
+        self.note(keep.as_ref().map(|keep| keep.reads).unwrap_or_default());
+        let keep = keep.map(|keep| keep.code);
         Some(plan::Shape::List { from: list.code, local, keep, take, item: Box::new(item) })
     }
 
@@ -106,6 +109,11 @@ impl Checker<'_> {
             );
             return None;
         }
+        if matches!(value.code, Code::Int(n) if n < 0) {
+            self.problem(&text.place, "a negative number takes nothing", "how many items the list has at the most");
+            return None;
+        }
+        self.note(value.reads);
         Some(value.code)
     }
 
@@ -115,7 +123,13 @@ impl Checker<'_> {
             Item::Pick(names) => {
                 let members: Vec<Option<Member>> = names
                     .iter()
-                    .map(|name| {
+                    .enumerate()
+                    .map(|(i, name)| {
+                        if names[..i].iter().any(|n| camel_case(&n.value) == camel_case(&name.value)) {
+                            let message = format!("`{}` is picked twice", name.value);
+                            self.problem(&name.place, message, "remove one of them");
+                            return None;
+                        }
                         let field = self.field(of.clone(), &name.value, false, &name.place)?;
                         let key = camel_case(&name.value);
                         let shape = self.under(&key, |checker| checker.leaf(&field, &name.place))?;

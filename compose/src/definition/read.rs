@@ -30,19 +30,21 @@ struct Fields<'a> {
 /// Parts of the language that this version does not run.
 const LATER: [&str; 8] = ["cache", "hedge", "variants", "proxy", "invalidates", "sort", "after", "fragment"];
 
+fn later(place: &Place, key: &str) -> Problem {
+    Problem::new(place, format!("`{key}` is part of the language, but this version cannot run it yet"))
+        .help("remove it")
+}
+
 impl<'a> Fields<'a> {
     fn of(node: &'a Node, what: &str, known: &[&str], problems: &'a mut Vec<Problem>) -> Option<Fields<'a>> {
         let Some(entries) = node.entries() else {
-            problems.push(Problem::new(&node.place, format!("{what} must be a map, not {}", node.noun())));
+            let message = format!("{what} must be a map, not {}", node.noun());
+            problems.push(Problem::new(&node.place, message).help(format!("its keys are {}", known.join(", "))));
             return None;
         };
         for entry in entries.iter().filter(|e| !known.contains(&e.key.as_str())) {
             let problem = if LATER.contains(&entry.key.as_str()) {
-                Problem::new(
-                    &entry.place,
-                    format!("`{}` is part of the language, but this version cannot run it yet", entry.key),
-                )
-                .help("remove it")
+                later(&entry.place, &entry.key)
             } else {
                 Problem::new(&entry.place, format!("{what} has no key `{}`", entry.key))
                     .suggest(&entry.key, known.iter().copied())
@@ -74,7 +76,8 @@ impl<'a> Fields<'a> {
     fn text(&mut self, node: &Node) -> Option<Spanned<String>> {
         let text = node.text().filter(|t| !t.is_empty());
         if text.is_none() {
-            self.problems.push(Problem::new(&node.place, format!("a text is expected here, not {}", node.noun())));
+            let message = format!("a text is expected here, not {}", node.noun());
+            self.problems.push(Problem::new(&node.place, message).help("write one, or remove the key"));
         }
         Some(Spanned { value: text?.to_owned(), place: node.place.clone() })
     }
@@ -87,12 +90,21 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A name that expressions can use.
+    fn name(&mut self, name: &Spanned<String>) -> Option<()> {
+        let fits = crate::expr::is_name(&name.value);
+        if !fits {
+            let help =
+                "letters, digits and `_`, not a digit first; `null`, `true`, `false` and `not` mean something else";
+            self.problem(&name.place, format!("no expression can use the name `{}`", name.value), help);
+        }
+        fits.then_some(())
+    }
+
     fn expr(&mut self, node: &Node) -> Option<Text> {
         let text = self.text(node)?;
-        let plain = matches!(node.kind, yaml::Kind::Scalar { plain: true, .. });
-        let place = if plain { text.place } else { text.place.within(1, 1) };
-        match crate::expr::parse(&text.value, &place) {
-            Ok(expr) => Some(Text { expr, place }),
+        match crate::expr::parse(&text.value, &text.place) {
+            Ok(expr) => Some(Text { expr, place: text.place }),
             Err(problem) => {
                 self.problems.push(problem);
                 None
@@ -119,13 +131,13 @@ impl<'a> Fields<'a> {
     fn duration(&mut self, node: &Node) -> Option<Spanned<Duration>> {
         let duration = node.text().and_then(duration);
         if duration.is_none() {
-            self.problem(&node.place, "a time span is expected here", "write 250ms, 2s, 10m or 1h");
+            self.problem(&node.place, "a time span is expected here", "write 250ms, 2s, 10m or 1h; a day at the most");
         }
         Some(Spanned { value: duration?, place: node.place.clone() })
     }
 }
 
-/// `250ms`, `2s`, `10m`, `1h`; more than zero.
+/// `250ms`, `2s`, `10m`, `1h`: more than zero, at most a day.
 fn duration(text: &str) -> Option<Duration> {
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
     let count: u64 = text[..text.len() - unit.len()].parse().ok()?;
@@ -136,7 +148,7 @@ fn duration(text: &str) -> Option<Duration> {
         "h" => 3_600_000,
         _ => return None,
     };
-    count.checked_mul(millis).filter(|ms| *ms > 0).map(Duration::from_millis)
+    count.checked_mul(millis).filter(|ms| (1..=86_400_000).contains(ms)).map(Duration::from_millis)
 }
 
 const VIEW_KEYS: [&str; 11] =
@@ -144,10 +156,14 @@ const VIEW_KEYS: [&str; 11] =
 
 fn view(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
     let before = problems.len();
+    if let Some(fragment) = node.get("fragment") {
+        problems.push(later(&fragment.place, "fragment"));
+        return None;
+    }
     let mut fields = Fields::of(node, "a view", &VIEW_KEYS, problems)?;
     let name = fields.required("view", "home").and_then(|n| fields.text(n));
     let route = fields.required("route", "GET /v1/home").and_then(|n| route(n, &mut fields));
-    let access = fields.required("access", "user").map(|n| fields.texts(n));
+    let access = fields.required("access", "user").map(|n| access(n, &mut fields));
     let deadline = fields.get("deadline").and_then(|n| fields.duration(n)).map(|d| d.value);
     let idempotency = fields.get("idempotency").is_some_and(|n| {
         if n.text() != Some("required") {
@@ -182,6 +198,13 @@ fn view(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
     })
 }
 
+fn access(node: &Node, fields: &mut Fields<'_>) -> Vec<Spanned<String>> {
+    if node.list().is_some_and(<[Node]>::is_empty) {
+        fields.problem(&node.place, "`access` admits nobody", "name a role, or `public`");
+    }
+    fields.texts(node)
+}
+
 /// Reads each entry of a map of named parts.
 fn named<T>(
     node: Option<&Node>,
@@ -191,7 +214,8 @@ fn named<T>(
 ) -> Vec<T> {
     let Some(node) = node else { return Vec::new() };
     let Some(entries) = node.entries() else {
-        problems.push(Problem::new(&node.place, format!("{what} must be a map of names, not {}", node.noun())));
+        let message = format!("{what} must be a map of names, not {}", node.noun());
+        problems.push(Problem::new(&node.place, message).help("remove it where there are none"));
         return Vec::new();
     };
     let name = |key: &str, place: &Place| Spanned { value: key.to_owned(), place: place.clone() };

@@ -1,8 +1,20 @@
 //! Values to protobuf wire.
 
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
 use crate::expr::{Env, Fault, Value, money};
 use crate::plan::{Encoder, FieldEncoder, FieldValue};
 use crate::schema::Scalar;
+
+/// Padded or not, as protobuf's JSON may be; of either alphabet once `-` and `_` are replaced.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 const VARINT: u32 = 0;
 const FIXED64: u32 = 1;
@@ -111,7 +123,7 @@ fn payload(scalar: &Scalar, value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), 
         Scalar::Sfixed32 => out.extend_from_slice(&narrow::<i32>(value)?.to_le_bytes()),
         Scalar::Sfixed64 => out.extend_from_slice(&narrow::<i64>(value)?.to_le_bytes()),
         Scalar::Double => out.extend_from_slice(&float(value)?.to_le_bytes()),
-        Scalar::Float => out.extend_from_slice(&(float(value)? as f32).to_le_bytes()),
+        Scalar::Float => out.extend_from_slice(&float32(value)?.to_le_bytes()),
         Scalar::String => out.extend_from_slice(value.text().ok_or_else(misfit)?.as_bytes()),
         Scalar::Bytes => bytes(value, out)?,
         Scalar::Message => well_known(value, out)?,
@@ -165,18 +177,27 @@ fn float(value: &Value<'_>) -> Result<f64, Fault> {
     match value {
         Value::Float(f) => Ok(*f),
         Value::Int(i) => Ok(*i as f64),
-        Value::Number(t) => t.parse().map_err(|_| misfit()),
+        Value::Number(t) => t.parse().ok().filter(|f: &f64| f.is_finite()).ok_or_else(too_large),
         _ => Err(misfit()),
     }
 }
 
+fn float32(value: &Value<'_>) -> Result<f32, Fault> {
+    let wide = float(value)?;
+    let narrow = wide as f32;
+    if narrow.is_finite() || !wide.is_finite() { Ok(narrow) } else { Err(too_large()) }
+}
+
+fn too_large() -> Fault {
+    Fault::bad_request("a number does not fit the field it is sent in")
+}
+
 fn bytes(value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
-    use base64::Engine;
     match value {
         Value::Bytes(b) => out.extend_from_slice(b),
         other => {
             let text = other.text().ok_or_else(misfit)?;
-            let decoded = base64::engine::general_purpose::STANDARD.decode(text.as_bytes());
+            let decoded = BASE64.decode(text.replace('-', "+").replace('_', "/"));
             out.extend_from_slice(&decoded.map_err(|_| Fault::bad_request("a byte string is not base64"))?);
         }
     }

@@ -222,6 +222,7 @@ impl<'a> Env<'a> {
                 Value::Int(number) => Value::Text(Cow::Borrowed(names.name_of(number as i32))),
                 other => other,
             },
+            Code::Seconds(of) => seconds(&self.eval(of)?)?,
             Code::Function { function, arguments } => self.function(*function, arguments)?,
         })
     }
@@ -312,6 +313,13 @@ pub(crate) fn money(node: Node<'_>) -> Result<(Cow<'_, str>, i64, i32), Fault> {
         (Value::Int(units), Value::Int(nanos)) => Ok((currency, units, i32::try_from(nanos).map_err(|_| wrong())?)),
         _ => Err(wrong()),
     }
+}
+
+fn seconds<'a>(of: &Value<'_>) -> Evaluated<'a> {
+    let Value::Time { seconds, nanos } = of else { return Ok(Value::Null) };
+    let mut out = Vec::new();
+    write::duration(&mut out, *seconds, *nanos).ok_or_else(|| Fault::new("a duration is out of range"))?;
+    Ok(Value::Text(Cow::Owned(String::from_utf8_lossy(&out).into_owned())))
 }
 
 fn money_part<'a>(of: &Value<'a>, part: MoneyPart) -> Evaluated<'a> {

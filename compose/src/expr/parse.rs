@@ -5,10 +5,16 @@ use crate::problem::{Place, Problem};
 
 /// Deeper nesting is refused, so that no expression exhausts the stack.
 const MAX_DEPTH: usize = 32;
+/// The same for chains: every operator in one takes the stack a step deeper.
+const MAX_TOKENS: usize = 256;
 
 /// Parses `text`, which starts at `place`.
 pub fn parse(text: &str, place: &Place) -> Result<Expr, Problem> {
     let tokens = tokens(text).map_err(|e| e.at(place))?;
+    if let Some(token) = tokens.get(MAX_TOKENS) {
+        let message = format!("an expression has at most {MAX_TOKENS} words and signs");
+        return Err(Mistake::new(token.at, token.width, message).at(place));
+    }
     let end = text.chars().count();
     let mut parser = Parser { tokens: &tokens, next: 0, end, depth: 0 };
     let expr = parser.or().map_err(|e| e.at(place))?;
@@ -89,6 +95,9 @@ fn token(rest: &[char], at: usize) -> Result<(TokenKind, usize), Mistake> {
         '0'..='9' => number(rest, at),
         '-' if rest.get(1).is_some_and(char::is_ascii_digit) => number(rest, at),
         '$' => match word_from(1) {
+            _ if rest.get(1) == Some(&'{') => {
+                Err(Mistake::new(at, 2, "an expression stands without `${ }`").help(JOINED))
+            }
             name if name.is_empty() => {
                 Err(Mistake::new(at, 1, "a name must follow `$`").help("for example `$auth.sub` or `$params.id`"))
             }
@@ -106,14 +115,17 @@ fn token(rest: &[char], at: usize) -> Result<(TokenKind, usize), Mistake> {
     }
 }
 
+const JOINED: &str = "texts are joined by `concat(a, b)`";
+const NO_ARITHMETIC: &str = "there is no arithmetic in this version; texts are joined by `concat(a, b)`";
+
 fn stray(c: char, at: usize) -> Mistake {
     let mistake = Mistake::new(at, 1, format!("`{c}` is not part of the expression language"));
     match c {
         '?' | ':' => mistake.help("write `if(condition, a, b)` for a choice, `a?.b` and `a ?? b` for what may be null"),
         '=' => mistake.help("equality is `==`"),
         '&' | '|' => mistake.help("write `&&` and `||`"),
-        '+' | '-' | '*' | '/' => mistake.help("there is no arithmetic yet; texts are joined by `concat(a, b)`"),
-        _ => mistake,
+        '+' | '-' | '*' | '/' => mistake.help(NO_ARITHMETIC),
+        _ => mistake.help("a text stands in quotes; names are ASCII letters, digits and `_`"),
     }
 }
 
@@ -151,15 +163,18 @@ fn number(rest: &[char], at: usize) -> Result<(TokenKind, usize), Mistake> {
     } else {
         digits.parse().ok().map(TokenKind::Int)
     };
-    kind.map(|k| (k, width))
-        .ok_or_else(|| Mistake::new(at, width, format!("`{digits}` is not a number that fits 64 bits")))
+    let wrong = if digits.contains('.') { "is not a number" } else { "is larger than 64 bits with a sign" };
+    kind.map(|k| (k, width)).ok_or_else(|| Mistake::new(at, width, format!("`{digits}` {wrong}")))
 }
 
 fn unexpected(token: &Token) -> Mistake {
     let mistake = Mistake::new(token.at, token.width, "the expression should have ended here");
     match &token.kind {
-        TokenKind::Name(_) => mistake.help("is an operator or a comma missing?"),
-        _ => mistake,
+        TokenKind::Int(i) if *i < 0 => mistake.help(NO_ARITHMETIC),
+        TokenKind::Float(f) if *f < 0.0 => mistake.help(NO_ARITHMETIC),
+        TokenKind::Symbol(")" | "]") => mistake.help("nothing before it opens what it closes"),
+        TokenKind::Symbol(_) => mistake.help("compare two values at a time, and join comparisons with `&&`"),
+        _ => mistake.help("is an operator missing?"),
     }
 }
 
@@ -203,7 +218,7 @@ impl<'a> Parser<'a> {
             return Err(Mistake::new(
                 self.peek().map_or(0, |t| t.at),
                 1,
-                format!("nested deeper than {MAX_DEPTH} levels"),
+                format!("an expression nests at most {MAX_DEPTH} levels deep"),
             ));
         }
         let mut left = self.and()?;
@@ -262,7 +277,7 @@ impl<'a> Parser<'a> {
         self.next += 1;
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(Mistake::new(token.at, 1, format!("nested deeper than {MAX_DEPTH} levels")));
+            return Err(Mistake::new(token.at, 1, format!("an expression nests at most {MAX_DEPTH} levels deep")));
         }
         let of = self.unary()?;
         self.depth -= 1;
@@ -275,7 +290,7 @@ impl<'a> Parser<'a> {
         loop {
             links += 1;
             if links > MAX_DEPTH {
-                return Err(Mistake::new(expr.at, expr.width, format!("longer than {MAX_DEPTH} steps")));
+                return Err(Mistake::new(expr.at, expr.width, format!("a path has at most {MAX_DEPTH} steps")));
             }
             let of = Box::new(expr.clone());
             let kind = if self.take("?.") {
@@ -341,7 +356,14 @@ impl<'a> Parser<'a> {
             if self.take(")") {
                 return Ok(arguments);
             }
-            self.expect(",")?;
+            if !self.take(",") {
+                let at = self.peek().map_or(self.end, |t| t.at);
+                let mistake = Mistake::new(at, 1, "`,` or `)` is missing here");
+                return Err(match self.peek() {
+                    None => mistake.help("within `{ }` and `[ ]` YAML ends a value at a comma: put it in quotes"),
+                    Some(_) => mistake,
+                });
+            }
         }
     }
 }

@@ -38,6 +38,11 @@ impl Plan {
         if call.optional {
             write!(f, ", null where it fails")?;
         }
+        let needs = call.needs.iter().fold(call.when_needs, |all, need| all.with(need.calls));
+        if !needs.is_empty() {
+            let needs: Vec<&str> = needs.iter().map(|i| self.calls[i].name.as_str()).collect();
+            write!(f, ", skipped without {}", needs.join(" or "))?;
+        }
         let used = call.layout.as_ref().map(used).unwrap_or_default();
         writeln!(f, "\n    decodes {}", if used.is_empty() { "nothing".to_owned() } else { used })
     }

@@ -61,7 +61,7 @@ impl Contracts {
 
 /// The file's only document, if its version is one that is read here.
 fn document(file: &Arc<File>) -> Result<Node, Problem> {
-    let start = Place { file: file.clone(), line: 1, column: 1, width: 1 };
+    let start = Place::start_of(file);
     let mut documents = yaml::parse(file)?;
     let (Some(root), true) = (documents.pop(), documents.is_empty()) else {
         return Err(Problem::new(&start, "a contract is one YAML or JSON document"));

@@ -6,7 +6,7 @@
 //! expected: `problems`, `plan`, `sent` (each call's request), `answer`. `UPDATE_CASES=1` writes what came into the
 //! expected blocks that a file has.
 
-mod contracts;
+pub mod contracts;
 mod world;
 
 use std::path::{Path, PathBuf};

@@ -4,5 +4,6 @@
 
 mod cases;
 mod decode;
+mod definition;
 mod schema;
 mod write;

@@ -10,6 +10,7 @@ const CALL_KEYS: [&str; 10] =
 
 pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Problem>) -> Option<Call> {
     let mut fields = Fields::of(node, "a call", &CALL_KEYS, problems)?;
+    fields.name(&name);
     let (protocol, operation) = match (fields.get("grpc"), fields.get("http")) {
         (Some(node), None) => (Protocol::Grpc, fields.text(node)?),
         (None, Some(node)) => (Protocol::Http, fields.text(node)?),
@@ -62,6 +63,7 @@ pub(super) fn stream(node: &Node, problems: &mut Vec<Problem>) -> Option<Call> {
     let mut fields = Fields::of(node, "`stream`", &["grpc", "request", "as", "timeout"], problems)?;
     let operation = fields.required("grpc", "orders/orders.v1.OrderService.WatchOrders").and_then(|n| fields.text(n));
     let name = fields.required("as", "change").and_then(|n| fields.text(n));
+    name.as_ref().and_then(|name| fields.name(name))?;
     let timeout = fields.get("timeout").and_then(|n| fields.duration(n));
     let request = fields.get("request").map(|n| arguments(n, &mut fields)).unwrap_or_default();
     Some(Call {
@@ -93,7 +95,7 @@ fn on_fail(node: &Node, fields: &mut Fields<'_>) -> Option<OnFail> {
 }
 
 fn batch(node: &Node, outer: &mut Fields<'_>) -> Option<Batch> {
-    let bound = outer.get("bound").and_then(|n| outer.number(n, "`bound`"));
+    let bound = outer.get("bound").and_then(|n| outer.number::<u32>(n, "`bound`"));
     let missing = outer.get("missing").map_or(Some(Missing::Fail), |n| match n.text() {
         Some("null") => Some(Missing::Null),
         Some("fail") => Some(Missing::Fail),
@@ -101,7 +103,7 @@ fn batch(node: &Node, outer: &mut Fields<'_>) -> Option<Batch> {
             outer.problem(
                 &n.place,
                 "`missing` is `fail` or `null` in this version",
-                "what a key is that the batch does not answer",
+                "of a key without a result: `null` makes it null, `fail` lets the call fail",
             );
             None
         }
@@ -109,9 +111,10 @@ fn batch(node: &Node, outer: &mut Fields<'_>) -> Option<Batch> {
     let mut fields = Fields::of(node, "`batch`", &["into", "max", "items", "key"], outer.problems)?;
     let into = fields.required("into", "query.ids").and_then(|n| fields.text(n));
     let max = fields.required("max", "50").and_then(|n| fields.number::<u32>(n, "`max`"));
-    if let Some(zero) = max.as_ref().filter(|m| m.value == 0) {
-        fields.problem(&zero.place, "`max` must be at least 1", "how many keys one request takes");
-        return None;
+    for (limit, message) in [(&max, "`max` must be at least 1"), (&bound, "`bound` must be at least 1")] {
+        if let Some(zero) = limit.as_ref().filter(|limit| limit.value == 0) {
+            fields.problem(&zero.place, message, "`max`: keys of one request; `bound`: keys altogether");
+        }
     }
     let items = fields.get("items").and_then(|n| fields.text(n));
     let key = fields.required("key", "id").and_then(|n| fields.text(n));

@@ -15,6 +15,10 @@ pub(super) fn shape(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
         }
         Kind::Map(_) if node.get("from").is_some() => list(node, problems),
         Kind::Map(_) if node.get("of").is_some() => of(node, problems),
+        Kind::Map(entries) if entries.len() == 1 && entries[0].key == "use" => {
+            problems.push(super::later(&entries[0].place, "use"));
+            None
+        }
         Kind::Map(entries) => {
             let members = entries.iter().map(|e| {
                 let name = Spanned { value: e.key.clone(), place: e.place.clone() };
@@ -28,12 +32,12 @@ pub(super) fn shape(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
 }
 
 fn list(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
-    let mut fields = Fields::of(node, "a list", &["from", "where", "take", "item", "pick"], problems)?;
+    let mut fields = Fields::of(node, "a list (`from`)", &["from", "where", "take", "item", "pick"], problems)?;
     let from = fields.required("from", "orders.orders as o").and_then(|n| binding(n, &mut fields));
     let keep = fields.get("where").and_then(|n| fields.expr(n));
     let take = fields.get("take").and_then(|n| fields.expr(n));
     let item = item(node, problems)?;
-    Some(Shape::List { from: from?, keep, take, item })
+    Some(Shape::List { from: Box::new(from?), keep, take, item })
 }
 
 fn of(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
@@ -66,7 +70,9 @@ fn item(node: &Node, problems: &mut Vec<Problem>) -> Option<Option<Item>> {
 /// `expression as name`.
 fn binding(node: &Node, fields: &mut Fields<'_>) -> Option<Binding> {
     let text = fields.text(node)?;
-    let Some((expr, name)) = text.value.rsplit_once(" as ") else {
+    // What follows an ` as ` within quotes is no name.
+    let named = text.value.rsplit_once(" as ").filter(|(_, name)| !name.contains(['"', '\'', ')']));
+    let Some((expr, name)) = named else {
         return Some(Binding { text: fields.expr(node)?, name: None });
     };
     let mut place = text.place.clone();
@@ -74,15 +80,6 @@ fn binding(node: &Node, fields: &mut Fields<'_>) -> Option<Binding> {
     let name_at = text.value.chars().count() - name.chars().count();
     let name = Spanned { value: name.trim().to_owned(), place: text.place.within(name_at, name.chars().count()) };
     let expr = Node { place, kind: Kind::Scalar { text: expr.trim_end().to_owned(), plain: true } };
-    let is_name = name.value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        && !name.value.starts_with(|c: char| c.is_ascii_digit());
-    if name.value.is_empty() || !is_name {
-        fields.problem(
-            &name.place,
-            format!("`{}` is not a name", name.value),
-            "letters, digits and `_`, for example `as o`",
-        );
-        return None;
-    }
+    fields.name(&name)?;
     Some(Binding { text: fields.expr(&expr)?, name: Some(name) })
 }

@@ -36,7 +36,7 @@ pub fn pool(source: &str) -> DescriptorPool {
 }
 
 /// The contracts, the descriptors by source, and the problems of OpenAPI documents.
-pub fn contracts(case: &Case) -> (Contracts, HashMap<String, DescriptorPool>, Vec<Problem>) {
+pub(super) fn contracts(case: &Case) -> (Contracts, HashMap<String, DescriptorPool>, Vec<Problem>) {
     let mut contracts = Contracts::default();
     let mut pools = HashMap::new();
     let mut problems = Vec::new();

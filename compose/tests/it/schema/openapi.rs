@@ -197,14 +197,14 @@ components:
             "3:3 `{id}` in the path of `a` is not declared as a parameter; add a parameter with `in: path`",
             "3:3 `{missing}` in the path of `a` is not declared as a parameter; add a parameter with `in: path`",
             "7:27 parameters cannot be in `qery`; did you mean `query`?",
-            "9:65 `#/components/schemas/Ordr` leads nowhere: there is no `Ordr`; did you mean `Order`?",
+            "9:66 `#/components/schemas/Ordr` leads nowhere: there is no `Ordr`; did you mean `Order`?",
             "10:5 the operation `a` is declared twice; give each its own operationId",
-            "13:55 `other.yaml#/Order` is outside this document; bundle the contract into one file; references start with `#/`",
+            "13:56 `other.yaml#/Order` is outside this document; bundle the contract into one file; references start with `#/`",
             "13:92 `strin` is not a type of JSON schemas; did you mean `string`?",
             "13:107 a schema is a map, this is a single value",
             "14:11 this reference leads back to itself; let it end at a definition",
             "15:11 this schema contains itself; only a property of an object may lead back to the object",
-            "16:18 `#/components/%zz` is not a path in this document; write it like `#/components/schemas/Order`",
+            "16:19 `#/components/%zz` is not a path in this document; write it like `#/components/schemas/Order`",
             "17:10 this schema contains itself; only a property of an object may lead back to the object",
         ]
     );
@@ -214,7 +214,7 @@ components:
 fn other_documents_are_refused() {
     assert_eq!(
         problems("swagger: '2.0'"),
-        ["1:10 OpenAPI `2.0` is not read here; convert the document to OpenAPI 3.0 or 3.1"]
+        ["1:11 OpenAPI `2.0` is not read here; convert the document to OpenAPI 3.0 or 3.1"]
     );
     assert_eq!(
         problems("openapi: 3.2.0")[0],
