@@ -2,8 +2,7 @@
 
 use std::net::SocketAddr;
 
-#[derive(clap::Parser, Clone)]
-#[command(name = "orders-svc", version, about)]
+#[derive(clap::Args, Clone)]
 pub struct Config {
     /// Where to listen for gRPC.
     #[arg(long, env = "ORDERS__LISTEN", default_value = "127.0.0.1:50051")]

@@ -15,11 +15,13 @@ mod field;
 mod money;
 mod orders;
 mod page;
+mod probe;
 mod server;
 mod store;
 mod token;
 
 pub use config::Config;
+pub use probe::probe;
 pub use server::serve;
 
 /// The contract, generated from `proto/`: messages, servers and clients.

@@ -1,4 +1,4 @@
-//! Everything that stands behind the BFF: the four upstreams and the address that controls them.
+//! Everything that stands behind the BFF: the upstreams and the address that controls them.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -71,14 +71,18 @@ impl Addresses {
 }
 
 impl Backends {
-    pub async fn start(addresses: Addresses, orders: orders_svc::Config) -> anyhow::Result<Self> {
+    /// Without a configuration for it, orders-svc runs elsewhere.
+    pub async fn start(addresses: Addresses, orders: Option<orders_svc::Config>) -> anyhow::Result<Self> {
         let loyalty = Origin::Routes(loyalty::router().await?);
-        let upstreams = Arc::from([
+        let mut upstreams = vec![
             Upstream::start("profiles", addresses.profiles, Origin::Routes(profiles::router())).await?,
             Upstream::start("catalog", addresses.catalog, Origin::Routes(catalog::router())).await?,
             Upstream::start("loyalty", addresses.loyalty, loyalty).await?,
-            Upstream::start("orders", addresses.orders, Origin::Orders(orders)).await?,
-        ]);
+        ];
+        if let Some(orders) = orders {
+            upstreams.push(Upstream::start("orders", addresses.orders, Origin::Orders(orders)).await?);
+        }
+        let upstreams = Arc::from(upstreams);
         let listener = server::bind("control", addresses.control, "SHOP__CONTROL__LISTEN").await?;
         let control_address = listener.local_addr()?;
         let control = Server::default();

@@ -22,11 +22,11 @@ pub async fn run(env: BTreeMap<String, String>, shutdown: CancellationToken) -> 
     let addresses = Addresses::from_env(&env)?;
     let mut config = config::load(&[], &env)?;
     config.http.drain_ms = config.http.drain_ms.min(DRAIN_MS);
-    telemetry::install(&config.telemetry, config.is_production())?;
     app::install_crypto();
+    let telemetry = telemetry::install(&config.telemetry, config.is_production())?;
 
     let (config, listeners) = app::bind(config).await.map_err(name_variable)?;
-    let backends = Backends::start(addresses, orders_config(&env, &config)).await?;
+    let backends = Backends::start(addresses, Some(orders_config(&env, &config))).await?;
     let config = follow(config, &backends);
     let greeting = greeting::text(&config, &backends);
     let app = app::build(config, Clock::system()).await?;
@@ -46,6 +46,7 @@ pub async fn run(env: BTreeMap<String, String>, shutdown: CancellationToken) -> 
     // The seed's orders need the BFF up: orders-svc verifies tokens with the keys that it serves.
     let (_, opened) = tokio::join!(app.serve(listeners, shutdown.clone()), shutdown.run_until_cancelled(opening));
     backends.stop().await;
+    telemetry.flush().await;
     opened.transpose()?;
     Ok(())
 }

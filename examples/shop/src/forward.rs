@@ -13,7 +13,10 @@ use hyper_util::rt::TokioExecutor;
 use tonic::Status;
 
 pub fn router(backend: SocketAddr) -> Router {
-    let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let mut tcp = HttpConnector::new();
+    // A call is one small message, which must not wait for the acknowledgement of the one before.
+    tcp.set_nodelay(true);
+    let client = Client::builder(TokioExecutor::new()).http2_only(true).build(tcp);
     Router::new().fallback(forward).with_state(Target { client, backend })
 }
 

@@ -1,13 +1,14 @@
 //! The example shop: three upstreams, the orders backend and the BFF in one process, with real sockets between them.
 //!
 //! Read in this order: [`profiles`], [`catalog`] and [`loyalty`] are three small services; an [`upstream::Upstream`]
-//! gives each a socket and the [`fault`]s that [`control`] asks for; [`demo`] starts everything.
+//! gives each a socket and the [`fault`]s that [`control`] asks for; [`demo`] starts everything, [`standalone`] the three alone.
 
 pub mod catalog;
 pub mod loyalty;
 pub mod profiles;
 
 pub mod demo;
+pub mod standalone;
 
 pub mod backends;
 pub mod control;

@@ -75,3 +75,17 @@ async fn a_restart_keeps_everything() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_binary_asks_a_running_server_how_it_is() {
+    in_each_shop(async |shop| {
+        let healthz = |listen: &str| {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_orders-svc"));
+            command.arg("healthz").env("ORDERS__LISTEN", listen).output().unwrap()
+        };
+        let output = healthz(shop.address.trim_start_matches("http://"));
+        assert!(output.status.success(), "{output:?}");
+        assert!(!healthz("127.0.0.1:1").status.success());
+    })
+    .await;
+}

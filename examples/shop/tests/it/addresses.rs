@@ -30,7 +30,7 @@ async fn a_taken_port_says_what_to_set() {
     let shop = Shop::start().await;
     let taken = shop.address("profiles");
     let addresses = Addresses { profiles: taken, ..Addresses::default() };
-    let Err(error) = Backends::start(addresses, shop.orders()).await else {
+    let Err(error) = Backends::start(addresses, Some(shop.orders())).await else {
         panic!("two servers on one port");
     };
     let said = error.to_string();

@@ -32,7 +32,7 @@ impl Shop {
             Addresses { control: anywhere, profiles: anywhere, catalog: anywhere, loyalty: anywhere, orders: anywhere };
         let data = Folder::new();
         let orders = orders(&data.0);
-        Self { backends: Backends::start(addresses, orders).await.unwrap(), http: reqwest::Client::new(), data }
+        Self { backends: Backends::start(addresses, Some(orders)).await.unwrap(), http: reqwest::Client::new(), data }
     }
 
     pub fn orders(&self) -> orders_svc::Config {

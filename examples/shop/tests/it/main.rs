@@ -12,3 +12,4 @@ mod demo;
 mod faults;
 mod loyalty;
 mod profiles;
+mod standalone;
