@@ -1,173 +1,162 @@
-//! What must survive a restart: records, and the port through which they are read and written.
+//! What must survive a restart or be shared by replicas: records, and three ports, each over what the configuration names.
 //!
-//! Knows neither rules nor clocks: the rules are pure functions of `identity`, applied here by
-//! compare-and-put, and every time is handed in.
+//! Knows neither rules nor who calls. A rule is a pure function of the part that owns it, applied here by
+//! compare-and-put. Every call ends in time, and a store that is away is left alone for a moment.
 
-mod embedded;
+mod accounts;
+mod breaker;
+mod bus;
+mod config;
+mod database;
+mod error;
+mod guard;
+mod key_value;
+mod nats;
+mod queue;
 mod record;
 
+pub use accounts::Accounts;
+pub use bus::{Bus, Heard, MAX_ANNOUNCEMENT_BYTES, Subscription};
+pub use config::Config;
+pub use error::{Cause, Error, OpenError};
+pub use key_value::{KeyValue, MAX_KEY_BYTES, MAX_VALUE_BYTES, Rate, Taken};
+pub use queue::{Job, MAX_ID_BYTES, MAX_PAYLOAD_BYTES, Queue, Topic};
 pub use record::{Account, KeyState, Previous, Session, SessionKind, SigningKey};
 
-use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
-use time::OffsetDateTime;
-use uuid::Uuid;
+use secrecy::ExposeSecret;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use embedded::Embedded;
+use crate::clock::Clock;
+use database::Database;
+use nats::Nats;
 
-/// Where records are kept: `[store]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// `sqlite:PATH`, one file with nothing to install.
-    pub database_url: SecretString,
+/// Everything that is kept, opened once; `close` it, so that nothing is cut off.
+#[derive(Debug)]
+pub struct Stores {
+    pub accounts: Accounts,
+    pub key_value: KeyValue,
+    pub queue: Queue,
+    pub bus: Bus,
+    parts: Vec<Part>,
+    sweeping: TaskTracker,
+    closing: CancellationToken,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self { database_url: "sqlite:data/bff.db".into() }
-    }
-}
-
-/// Accounts, their sessions and the signing keys; cheap to clone.
+/// One thing that can be away.
 #[derive(Debug, Clone)]
-pub enum Accounts {
-    Embedded(Embedded),
+pub enum Part {
+    Database(Database),
+    Redis(key_value::Redis),
+    Nats(Nats),
 }
 
-/// The store did not answer; says during what.
-#[derive(Debug, thiserror::Error)]
-#[error("the account store failed to {action}")]
-pub struct Error {
-    action: &'static str,
-    source: sqlx::Error,
-}
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
-/// Why the store cannot be opened at start.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("store.database_url: expected `sqlite:PATH` with the path of a file")]
-    Url,
-    #[error("store.database_url: cannot create the folder {}", path.display())]
-    Folder { path: PathBuf, source: std::io::Error },
-    #[error("store.database_url: cannot create {}", path.display())]
-    File { path: PathBuf, source: std::io::Error },
-    #[error("store.database_url: cannot open {}", path.display())]
-    Open { path: PathBuf, source: sqlx::Error },
-    #[error("{}: cannot bring the tables up to date", path.display())]
-    Migrate { path: PathBuf, source: sqlx::migrate::MigrateError },
-}
-
-impl Accounts {
-    /// Opens the store and brings its tables up to date.
-    pub async fn open(config: &Config) -> Result<Self, OpenError> {
-        let path = config.database_url.expose_secret().strip_prefix("sqlite:").ok_or(OpenError::Url)?;
-        let path = path.strip_prefix("//").unwrap_or(path);
-        if path.is_empty() || path.starts_with(':') {
-            return Err(OpenError::Url);
-        }
-        Embedded::open(Path::new(path)).await.map(Self::Embedded)
+impl Stores {
+    /// The database must answer, and its tables are brought up to date; Redis and NATS may come later.
+    pub async fn open(config: &Config, clock: Clock) -> Result<Self, OpenError> {
+        let timeout = Duration::from_millis(config.timeout_ms);
+        let redis = config.redis_url.as_ref().map(|url| key_value::Address::parse(url.expose_secret())).transpose()?;
+        let nats = config.nats_url.as_ref().map(|url| nats::addresses(url.expose_secret())).transpose()?;
+        let database = open_database(config, config.migrate_at_start).await?;
+        let mut parts = vec![Part::Database(database.clone())];
+        let values = key_value::Table::new(database.clone(), clock.clone());
+        let jobs = queue::Table::new(database.clone(), clock);
+        let key_value = match redis {
+            Some(address) => {
+                let redis = key_value::Redis::new(address, &config.namespace, timeout)?;
+                parts.push(Part::Redis(redis.clone()));
+                KeyValue::Redis(redis)
+            }
+            None => KeyValue::Embedded(values.clone()),
+        };
+        let (queue, bus) = match nats {
+            Some(addresses) => {
+                let nats = Nats::connect(addresses, &config.namespace, timeout).await?;
+                parts.push(Part::Nats(nats.clone()));
+                (Queue::Nats(queue::Stream::new(nats.clone()).into()), Bus::Nats(nats))
+            }
+            None => (Queue::Embedded(jobs.clone()), Bus::Embedded(bus::Local::default())),
+        };
+        let (sweeping, closing) = (TaskTracker::new(), CancellationToken::new());
+        sweeping.spawn(closing.clone().run_until_cancelled_owned(sweep(values, jobs)));
+        Ok(Self { accounts: Accounts::new(database), key_value, queue, bus, parts, sweeping, closing })
     }
 
-    /// The folder of the database file, where there is one.
-    pub fn folder(&self) -> Option<&Path> {
-        match self {
-            Self::Embedded(store) => store.folder(),
-        }
-    }
-
-    /// Succeeds if the store answers.
-    pub async fn check(&self) -> Result<(), Error> {
-        match self {
-            Self::Embedded(store) => store.check().await,
-        }
+    /// What is in use, to be asked whether it answers.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
     /// Finishes open work and closes every connection.
-    pub async fn close(&self) {
+    pub async fn close(self) {
+        self.closing.cancel();
+        self.sweeping.close();
+        self.sweeping.wait().await;
+        for part in &self.parts {
+            part.close().await;
+        }
+    }
+}
+
+impl Part {
+    pub fn name(&self) -> &'static str {
         match self {
-            Self::Embedded(store) => store.close().await,
+            Self::Database(_) => "database",
+            Self::Redis(_) => "redis",
+            Self::Nats(_) => "nats",
         }
     }
 
-    pub async fn account(&self, id: Uuid) -> Result<Option<Account>, Error> {
+    /// Without the database nothing can be decided; without the others something can.
+    pub fn is_required(&self) -> bool {
+        matches!(self, Self::Database(_))
+    }
+
+    /// Succeeds if it answers.
+    pub async fn check(&self) -> Result<(), Error> {
         match self {
-            Self::Embedded(store) => store.account(id).await,
+            Self::Database(database) => database.check().await,
+            Self::Redis(redis) => redis.check().await,
+            Self::Nats(nats) => nats.check().await,
         }
     }
 
-    /// The account that uses this normalised address and is not deleted.
-    pub async fn account_by_email(&self, email: &str) -> Result<Option<Account>, Error> {
+    async fn close(&self) {
         match self {
-            Self::Embedded(store) => store.account_by_email(email).await,
+            Self::Database(database) => database.close().await,
+            // Its connection ends with its last clone.
+            Self::Redis(_) => {}
+            Self::Nats(nats) => nats.close().await,
         }
     }
+}
 
-    /// The account that uses this E.164 number and is not deleted.
-    pub async fn account_by_phone(&self, phone: &str) -> Result<Option<Account>, Error> {
-        match self {
-            Self::Embedded(store) => store.account_by_phone(phone).await,
-        }
-    }
+/// Brings the tables up to date, and nothing else.
+pub async fn migrate(config: &Config) -> Result<(), OpenError> {
+    open_database(config, true).await?.close().await;
+    Ok(())
+}
 
-    /// False if the id, the address or the number is taken; nothing is changed then.
-    pub async fn insert_account(&self, account: &Account) -> Result<bool, Error> {
-        match self {
-            Self::Embedded(store) => store.insert_account(account).await,
-        }
-    }
+async fn open_database(config: &Config, migrate: bool) -> Result<Database, OpenError> {
+    let address = database::Address::parse(config.database_url.expose_secret())?;
+    let timeout = Duration::from_millis(config.timeout_ms);
+    Database::open(address, &database::Options { connections: config.database_connections, timeout, migrate }).await
+}
 
-    /// Swaps one hash for another of the same password; false if the hash has changed meanwhile.
-    pub async fn rehash_password(&self, id: Uuid, old: &str, new: &str) -> Result<bool, Error> {
-        match self {
-            Self::Embedded(store) => store.rehash_password(id, old, new).await,
-        }
-    }
-
-    pub async fn session(&self, id: Uuid) -> Result<Option<Session>, Error> {
-        match self {
-            Self::Embedded(store) => store.session(id).await,
-        }
-    }
-
-    pub async fn session_by_secret(&self, hash: &[u8; 32]) -> Result<Option<Session>, Error> {
-        match self {
-            Self::Embedded(store) => store.session_by_secret(hash).await,
-        }
-    }
-
-    pub async fn insert_session(&self, session: &Session) -> Result<(), Error> {
-        match self {
-            Self::Embedded(store) => store.insert_session(session).await,
-        }
-    }
-
-    /// Compare-and-put: false if the row is no longer at `session.revision`, which the write raises by one.
-    pub async fn update_session(&self, session: &Session) -> Result<bool, Error> {
-        match self {
-            Self::Embedded(store) => store.update_session(session).await,
-        }
-    }
-
-    /// Sessions revoked after a moment, newest first, with the moment of each.
-    pub async fn revoked_since(&self, since: OffsetDateTime, limit: u32) -> Result<Vec<(Uuid, OffsetDateTime)>, Error> {
-        match self {
-            Self::Embedded(store) => store.revoked_since(since, limit).await,
-        }
-    }
-
-    pub async fn signing_keys(&self) -> Result<Vec<SigningKey>, Error> {
-        match self {
-            Self::Embedded(store) => store.signing_keys().await,
-        }
-    }
-
-    /// False if another server has put a current key of this algorithm first.
-    pub async fn insert_signing_key(&self, key: &SigningKey) -> Result<bool, Error> {
-        match self {
-            Self::Embedded(store) => store.insert_signing_key(key).await,
+/// Removes what has expired, also what was left by a configuration that did not use Redis or NATS yet.
+async fn sweep(values: key_value::Table, jobs: queue::Table) {
+    let mut turns = interval(SWEEP_EVERY);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        turns.tick().await;
+        let swept = async { Ok::<_, Error>(values.sweep().await? + jobs.sweep().await?) }.await;
+        if let Err(error) = swept {
+            tracing::warn!(%error, "cannot remove what has expired");
         }
     }
 }

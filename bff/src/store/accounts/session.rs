@@ -1,0 +1,145 @@
+//! The rows of sessions.
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::Accounts;
+use crate::store::database::{Id, Row, corrupt, micros, time_from};
+use crate::store::{Error, Previous, Session, SessionKind};
+
+impl Accounts {
+    pub async fn session(&self, id: Uuid) -> Result<Option<Session>, Error> {
+        self.database.query(BY_ID).bind(Id(id)).first(READ, session_in).await
+    }
+
+    pub async fn session_by_secret(&self, hash: &[u8; 32]) -> Result<Option<Session>, Error> {
+        self.database.query(BY_SECRET).bind(hash.to_vec()).first(READ, session_in).await
+    }
+
+    pub async fn insert_session(&self, session: &Session) -> Result<(), Error> {
+        let insert = self
+            .database
+            .query(INSERT)
+            .bind(Id(session.id))
+            .bind(Id(session.account_id))
+            .bind(kind_name(session.kind).to_owned())
+            .bind(session.secret_hash.to_vec())
+            .bind(i64::from(session.generation))
+            .bind(micros(session.created_at))
+            .bind(micros(session.last_seen_at))
+            .bind(micros(session.idle_expires_at))
+            .bind(micros(session.absolute_expires_at))
+            .bind(session.auth_version)
+            .bind(session.user_agent.clone())
+            .bind(session.address.clone())
+            .bind(session.revision);
+        insert.execute("add a session").await?;
+        Ok(())
+    }
+
+    /// Compare-and-put: false if the row is no longer at `session.revision`, which the write raises by one.
+    pub async fn update_session(&self, session: &Session) -> Result<bool, Error> {
+        let previous = session.previous.as_ref();
+        let update = self
+            .database
+            .query(UPDATE)
+            .bind(Id(session.id))
+            .bind(session.revision)
+            .bind(session.secret_hash.to_vec())
+            .bind(i64::from(session.generation))
+            .bind(previous.map(|previous| previous.secret_hash.to_vec()))
+            .bind(previous.map(|previous| previous.sealed_successor.clone()))
+            .bind(previous.map(|previous| micros(previous.rotated_at)))
+            .bind(micros(session.last_seen_at))
+            .bind(micros(session.idle_expires_at))
+            .bind(session.revoked_at.map(micros));
+        Ok(update.execute("change a session").await? == 1)
+    }
+
+    /// Sessions revoked after a moment, newest first, with the moment of each.
+    pub async fn revoked_since(&self, since: OffsetDateTime, limit: u32) -> Result<Vec<(Uuid, OffsetDateTime)>, Error> {
+        let query = self.database.query(REVOKED_SINCE).bind(micros(since)).bind(i64::from(limit));
+        let revoked = |row: &Row| Ok((row.get::<Id>("id")?.0, time_from(row.get("revoked_at")?)?));
+        query.all("list the revoked sessions", revoked).await
+    }
+}
+
+const READ: &str = "read a session";
+
+const BY_ID: &str = "
+    SELECT id, account_id, kind, secret_hash, generation, previous_hash, sealed_successor, rotated_at, created_at,
+           last_seen_at, idle_expires_at, absolute_expires_at, auth_version, user_agent, address, revoked_at, revision
+      FROM sessions
+     WHERE id = $1";
+
+const BY_SECRET: &str = "
+    SELECT id, account_id, kind, secret_hash, generation, previous_hash, sealed_successor, rotated_at, created_at,
+           last_seen_at, idle_expires_at, absolute_expires_at, auth_version, user_agent, address, revoked_at, revision
+      FROM sessions
+     WHERE secret_hash = $1";
+
+const INSERT: &str = "
+    INSERT INTO sessions (id, account_id, kind, secret_hash, generation, created_at, last_seen_at, idle_expires_at,
+                          absolute_expires_at, auth_version, user_agent, address, revision)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+
+const UPDATE: &str = "
+    UPDATE sessions
+       SET secret_hash = $3, generation = $4, previous_hash = $5, sealed_successor = $6, rotated_at = $7,
+           last_seen_at = $8, idle_expires_at = $9, revoked_at = $10, revision = revision + 1
+     WHERE id = $1 AND revision = $2";
+
+const REVOKED_SINCE: &str = "
+    SELECT id, revoked_at
+      FROM sessions
+     WHERE revoked_at > $1
+     ORDER BY revoked_at DESC
+     LIMIT $2";
+
+fn kind_name(kind: SessionKind) -> &'static str {
+    match kind {
+        SessionKind::Cookie => "cookie",
+        SessionKind::Token => "token",
+    }
+}
+
+fn kind_from(name: &str) -> Result<SessionKind, sqlx::Error> {
+    match name {
+        "cookie" => Ok(SessionKind::Cookie),
+        "token" => Ok(SessionKind::Token),
+        _ => Err(corrupt(format!("unknown kind of session `{name}`"))),
+    }
+}
+
+fn session_in(row: &Row) -> Result<Session, sqlx::Error> {
+    Ok(Session {
+        id: row.get::<Id>("id")?.0,
+        account_id: row.get::<Id>("account_id")?.0,
+        kind: kind_from(&row.get::<String>("kind")?)?,
+        secret_hash: hash_from(row.get("secret_hash")?)?,
+        generation: u32::try_from(row.get::<i64>("generation")?).map_err(corrupt)?,
+        previous: previous_in(row)?,
+        created_at: time_from(row.get("created_at")?)?,
+        last_seen_at: time_from(row.get("last_seen_at")?)?,
+        idle_expires_at: time_from(row.get("idle_expires_at")?)?,
+        absolute_expires_at: time_from(row.get("absolute_expires_at")?)?,
+        auth_version: row.get("auth_version")?,
+        user_agent: row.get("user_agent")?,
+        address: row.get("address")?,
+        revoked_at: row.get::<Option<i64>>("revoked_at")?.map(time_from).transpose()?,
+        revision: row.get("revision")?,
+    })
+}
+
+fn previous_in(row: &Row) -> Result<Option<Previous>, sqlx::Error> {
+    let Some(hash) = row.get::<Option<Vec<u8>>>("previous_hash")? else { return Ok(None) };
+    Ok(Some(Previous {
+        secret_hash: hash_from(hash)?,
+        sealed_successor: row.get("sealed_successor")?,
+        rotated_at: time_from(row.get("rotated_at")?)?,
+    }))
+}
+
+fn hash_from(bytes: Vec<u8>) -> Result<[u8; 32], sqlx::Error> {
+    bytes.try_into().map_err(|_| corrupt("a hash that is not 32 bytes long"))
+}

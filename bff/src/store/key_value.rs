@@ -1,0 +1,108 @@
+//! Values that expire, and token buckets: in Redis where it is used, else in the database and in memory.
+//!
+//! Every decision touches one key. Expiry is housekeeping, by Redis's clock or by this server's: a rule that
+//! depends on a time keeps it inside its value.
+
+mod redis;
+mod table;
+mod token_bucket;
+
+pub use redis::{Address, Redis};
+pub use table::Table;
+pub use token_bucket::{Rate, Taken};
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::error::Error;
+use super::guard::Guard;
+
+pub const MAX_KEY_BYTES: usize = 512;
+pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
+
+#[derive(Debug, Clone)]
+pub enum KeyValue {
+    /// A table of the database; the buckets are this process's own.
+    Embedded(Table),
+    Redis(Redis),
+}
+
+impl KeyValue {
+    pub async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
+        self.check_sizes("read a value", key, &[])?;
+        match self {
+            Self::Embedded(store) => store.get(key).await,
+            Self::Redis(store) => store.get(key).await,
+        }
+    }
+
+    pub async fn put(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), Error> {
+        self.check_sizes("keep a value", key, value)?;
+        match self {
+            Self::Embedded(store) => store.put(key, value, ttl).await,
+            Self::Redis(store) => store.put(key, value, ttl).await,
+        }
+    }
+
+    /// Removes the value and hands it to one caller alone.
+    pub async fn take(&self, key: &str) -> Result<Option<Bytes>, Error> {
+        self.check_sizes("take a value", key, &[])?;
+        match self {
+            Self::Embedded(store) => store.take(key).await,
+            Self::Redis(store) => store.take(key).await,
+        }
+    }
+
+    /// False, and nothing written, unless the value is the expected one; none means that there is no value.
+    pub async fn compare_and_put(
+        &self,
+        key: &str,
+        expected: Option<&[u8]>,
+        new: &[u8],
+        ttl: Duration,
+    ) -> Result<bool, Error> {
+        self.check_sizes("change a value", key, new)?;
+        match self {
+            Self::Embedded(store) => store.compare_and_put(key, expected, new, ttl).await,
+            Self::Redis(store) => store.compare_and_put(key, expected, new, ttl).await,
+        }
+    }
+
+    pub async fn delete(&self, key: &str) -> Result<(), Error> {
+        self.check_sizes("delete a value", key, &[])?;
+        match self {
+            Self::Embedded(store) => store.delete(key).await,
+            Self::Redis(store) => store.delete(key).await,
+        }
+    }
+
+    /// Takes so many tokens from the bucket of a key, or none. A bucket starts full.
+    pub async fn take_tokens(&self, key: &str, rate: Rate, cost: u32) -> Result<Taken, Error> {
+        self.check_sizes("count a use", key, &[])?;
+        match self {
+            Self::Embedded(store) => Ok(store.take_tokens(key, rate, cost).await),
+            Self::Redis(store) => store.take_tokens(key, rate, cost).await,
+        }
+    }
+
+    /// The same store for a place where every request waits: with less patience.
+    pub fn hot(&self, timeout: Duration) -> Self {
+        match self {
+            Self::Embedded(store) => Self::Embedded(store.clone()),
+            Self::Redis(store) => Self::Redis(store.with_timeout(timeout)),
+        }
+    }
+
+    fn check_sizes(&self, action: &'static str, key: &str, value: &[u8]) -> Result<(), Error> {
+        self.guard().bounded(action, "the key", key.len(), MAX_KEY_BYTES)?;
+        self.guard().bounded(action, "the value", value.len(), MAX_VALUE_BYTES)
+    }
+
+    fn guard(&self) -> &Guard {
+        match self {
+            Self::Embedded(store) => store.guard(),
+            Self::Redis(store) => store.guard(),
+        }
+    }
+}

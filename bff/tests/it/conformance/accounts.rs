@@ -1,0 +1,250 @@
+//! Accounts, sessions and signing keys.
+
+use bff::clock::Clock;
+use bff::store::{self, Account, Config, KeyState, OpenError, Previous, Session, SessionKind, SigningKey, Stores};
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::Backend::{Postgres, Sqlite};
+use super::{Place, at_once};
+
+const BACKENDS: [super::Backend; 2] = [Sqlite, Postgres];
+const NOON: OffsetDateTime = datetime!(2026-01-01 12:00:00.123456 UTC);
+
+fn account(number: u128, email: &str) -> Account {
+    Account {
+        id: Uuid::from_u128(number),
+        email: Some(email.to_owned()),
+        email_verified_at: Some(NOON),
+        phone: None,
+        phone_verified_at: None,
+        password_hash: Some("old".to_owned()),
+        name: "Ada".to_owned(),
+        locale: None,
+        role: "user".to_owned(),
+        auth_version: 1,
+        credentials_changed_at: NOON,
+        created_at: NOON,
+        disabled_at: None,
+        deleted_at: None,
+    }
+}
+
+fn session(number: u128, account: &Account) -> Session {
+    Session {
+        id: Uuid::from_u128(number),
+        account_id: account.id,
+        kind: SessionKind::Token,
+        secret_hash: [number.to_le_bytes()[0]; 32],
+        generation: 0,
+        previous: None,
+        created_at: NOON,
+        last_seen_at: NOON,
+        idle_expires_at: NOON + Duration::DAY,
+        absolute_expires_at: NOON + Duration::WEEK,
+        auth_version: 1,
+        user_agent: Some("test".to_owned()),
+        address: None,
+        revoked_at: None,
+        revision: 0,
+    }
+}
+
+fn signing_key(kid: &str, state: KeyState) -> SigningKey {
+    SigningKey {
+        kid: kid.to_owned(),
+        algorithm: "ES256".to_owned(),
+        state,
+        sealed: vec![1],
+        created_at: NOON,
+        state_since: NOON,
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_found_by_what_it_is_called() {
+    Place::each(&BACKENDS, async |place| {
+        let stores = place.open().await;
+        let store = &stores.accounts;
+        let ada = Account { phone: Some("+15550100001".to_owned()), ..account(1, "ada@shop.test") };
+        assert!(store.insert_account(&ada).await.unwrap());
+
+        for found in [
+            store.account(ada.id).await.unwrap().unwrap(),
+            store.account_by_email("ada@shop.test").await.unwrap().unwrap(),
+            store.account_by_phone("+15550100001").await.unwrap().unwrap(),
+        ] {
+            assert_eq!((found.id, found.created_at, found.email_verified_at), (ada.id, NOON, Some(NOON)));
+        }
+        assert!(store.account_by_email("bob@shop.test").await.unwrap().is_none());
+        stores.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_address_belongs_to_one_account_until_it_is_deleted() {
+    Place::each(&BACKENDS, async |place| {
+        let stores = place.open().await;
+        let store = &stores.accounts;
+        let deleted = Account { deleted_at: Some(NOON), ..account(1, "ada@shop.test") };
+        assert!(store.insert_account(&deleted).await.unwrap());
+        assert!(store.account_by_email("ada@shop.test").await.unwrap().is_none());
+        assert!(store.insert_account(&account(2, "ada@shop.test")).await.unwrap());
+        assert!(!store.insert_account(&account(3, "ada@shop.test")).await.unwrap());
+        assert_eq!(store.account_by_email("ada@shop.test").await.unwrap().unwrap().id, Uuid::from_u128(2));
+        stores.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_hash_is_replaced_only_by_who_knows_it() {
+    Place::each(&BACKENDS, async |place| {
+        let stores = place.open().await;
+        let store = &stores.accounts;
+        let ada = account(1, "ada@shop.test");
+        store.insert_account(&ada).await.unwrap();
+        assert!(!store.rehash_password(ada.id, "other", "new").await.unwrap());
+        assert!(store.rehash_password(ada.id, "old", "new").await.unwrap());
+        assert_eq!(store.account(ada.id).await.unwrap().unwrap().password_hash.as_deref(), Some("new"));
+        stores.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_two_writers_of_a_session_one_wins() {
+    Place::each(&BACKENDS, async |place| {
+        let stores = place.open().await;
+        let store = &stores.accounts;
+        let ada = account(1, "ada@shop.test");
+        store.insert_account(&ada).await.unwrap();
+        let first = session(7, &ada);
+        store.insert_session(&first).await.unwrap();
+
+        let previous = Previous {
+            secret_hash: first.secret_hash,
+            sealed_successor: vec![1, 2, 3],
+            rotated_at: NOON + Duration::HOUR,
+        };
+        let rotated = Session { secret_hash: [8; 32], generation: 1, previous: Some(previous), ..first.clone() };
+        assert!(store.update_session(&rotated).await.unwrap());
+        assert!(!store.update_session(&first).await.unwrap());
+
+        let found = store.session(first.id).await.unwrap().unwrap();
+        assert_eq!((found.revision, found.generation, found.secret_hash), (1, 1, [8; 32]));
+        let previous = found.previous.unwrap();
+        assert_eq!((previous.secret_hash, previous.sealed_successor), (first.secret_hash, vec![1, 2, 3]));
+        assert_eq!(previous.rotated_at, NOON + Duration::HOUR);
+        assert!(store.session_by_secret(&first.secret_hash).await.unwrap().is_none());
+        assert_eq!(store.session_by_secret(&[8; 32]).await.unwrap().unwrap().id, first.id);
+        stores.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn revoked_sessions_are_listed_newest_first() {
+    Place::each(&BACKENDS, async |place| {
+        let stores = place.open().await;
+        let store = &stores.accounts;
+        let ada = account(1, "ada@shop.test");
+        store.insert_account(&ada).await.unwrap();
+        for number in 1..=4 {
+            let session = session(number, &ada);
+            store.insert_session(&session).await.unwrap();
+            let at = NOON + Duration::minutes(i64::try_from(number).unwrap());
+            store.update_session(&Session { revoked_at: Some(at), ..session }).await.unwrap();
+        }
+        let since = store.revoked_since(NOON + Duration::MINUTE, 2).await.unwrap();
+        let expected =
+            [4, 3].map(|minute| (Uuid::from_u128(minute), NOON + Duration::minutes(i64::try_from(minute).unwrap())));
+        assert_eq!(since, expected);
+        stores.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_algorithm_has_one_current_key() {
+    Place::each(&BACKENDS, async |place| {
+        let stores = place.open().await;
+        let store = &stores.accounts;
+        assert!(store.insert_signing_key(&signing_key("a", KeyState::Current)).await.unwrap());
+        assert!(!store.insert_signing_key(&signing_key("b", KeyState::Current)).await.unwrap());
+        assert!(store.insert_signing_key(&signing_key("c", KeyState::Next)).await.unwrap());
+        let kids: Vec<String> = store.signing_keys().await.unwrap().into_iter().map(|key| key.kid).collect();
+        assert_eq!(kids, ["a", "c"]);
+        stores.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_second_opening_finds_what_the_first_has_left() {
+    Place::each(&BACKENDS, async |place| {
+        let stores = place.open().await;
+        stores.accounts.insert_account(&account(1, "ada@shop.test")).await.unwrap();
+        stores.close().await;
+        let stores = place.open().await;
+        assert!(stores.accounts.account_by_email("ada@shop.test").await.unwrap().is_some());
+        stores.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_200_writers_of_a_session_one_wins() {
+    Place::each(&BACKENDS, async |place| {
+        let stores = place.open().await;
+        let ada = account(1, "ada@shop.test");
+        stores.accounts.insert_account(&ada).await.unwrap();
+        let first = session(7, &ada);
+        stores.accounts.insert_session(&first).await.unwrap();
+        let won = at_once(200, |number| {
+            let store = stores.accounts.clone();
+            let changed = Session { generation: u32::try_from(number).unwrap(), ..first.clone() };
+            async move { store.update_session(&changed).await.unwrap() }
+        });
+        assert_eq!(won.await.into_iter().filter(|won| *won).count(), 1);
+        assert_eq!(stores.accounts.session(first.id).await.unwrap().unwrap().revision, 1);
+        stores.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn replicas_that_start_at_once_agree_on_tables_and_key() {
+    Place::each(&BACKENDS, async |place| {
+        let won = at_once(4, |number| {
+            let config = place.config.clone();
+            async move {
+                let stores = Stores::open(&config, Clock::system()).await.unwrap();
+                let key = signing_key(&format!("key {number}"), KeyState::Current);
+                let won = stores.accounts.insert_signing_key(&key).await.unwrap();
+                stores.close().await;
+                won
+            }
+        });
+        assert_eq!(won.await.into_iter().filter(|won| *won).count(), 1);
+        let stores = place.open().await;
+        assert_eq!(stores.accounts.signing_keys().await.unwrap().len(), 1);
+        stores.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_may_not_migrate_waits_for_who_may() {
+    Place::each(&BACKENDS, async |place| {
+        let config = Config { migrate_at_start: false, ..place.config.clone() };
+        let open = || Stores::open(&config, Clock::system());
+        assert!(matches!(open().await, Err(OpenError::Behind)));
+        store::migrate(&config).await.unwrap();
+        store::migrate(&config).await.unwrap();
+        open().await.unwrap().close().await;
+    })
+    .await;
+}

@@ -1,0 +1,26 @@
+-- What Redis and NATS keep where they are used. Times are microseconds since 1970, UTC.
+
+CREATE TABLE expiring_values (
+    key        TEXT    NOT NULL PRIMARY KEY,
+    value      BYTEA   NOT NULL,
+    expires_at BIGINT  NOT NULL
+);
+
+CREATE INDEX expiring_values_end ON expiring_values (expires_at);
+
+CREATE TABLE jobs (
+    topic        TEXT    NOT NULL,
+    -- The publisher's own, so that a repeated publication is one job.
+    id           TEXT    NOT NULL,
+    payload      BYTEA   NOT NULL,
+    published_at BIGINT  NOT NULL,
+    -- When it may be claimed: moved on by every claim, to the end of its lease.
+    due_at       BIGINT  NOT NULL,
+    deliveries   BIGINT  NOT NULL,
+    -- A job that is done stays for a while without its payload: its id is still known.
+    done_at      BIGINT,
+    PRIMARY KEY (topic, id)
+);
+
+CREATE INDEX jobs_due ON jobs (topic, due_at) WHERE done_at IS NULL;
+CREATE INDEX jobs_published ON jobs (published_at);
