@@ -7,10 +7,13 @@
 mod client;
 mod error;
 mod grpc;
+mod operation;
 mod rest;
+mod trace;
 
 pub use error::{Error, Failure, Kind, Violation};
 pub use grpc::Replies;
+pub use operation::OperationMeter;
 
 use std::time::Duration;
 
@@ -39,6 +42,8 @@ pub struct Config {
     pub timeout_ms: u64,
     pub connect_timeout_ms: u64,
     pub max_reply_bytes: usize,
+    /// Whether this server is of no use while the service is away.
+    pub required: bool,
     /// What the service is told about the caller.
     pub identity: Identity,
     /// The audience of that token; the source's name unless set.
@@ -66,6 +71,7 @@ impl Default for Config {
             timeout_ms: 1_000,
             connect_timeout_ms: 1_000,
             max_reply_bytes: 4 * 1024 * 1024,
+            required: true,
             identity: Identity::None,
             audience: None,
         }
@@ -144,6 +150,11 @@ impl Source {
         self.config.identity
     }
 
+    /// Whether this server is of no use while the service is away.
+    pub fn is_required(&self) -> bool {
+        self.config.required
+    }
+
     /// How long one call may take unless the view says otherwise.
     pub fn timeout(&self) -> Duration {
         Duration::from_millis(self.config.timeout_ms)
@@ -157,10 +168,10 @@ impl Source {
         headers: HeaderMap,
         deadline: Instant,
     ) -> Result<Bytes, Error> {
-        match &self.grpc {
-            Some(client) => client.call(path, message, headers, deadline).await,
-            None => Err(Error::request("the source has no `grpc` address")),
-        }
+        let Some(client) = &self.grpc else { return Err(no_address("grpc")) };
+        let span = trace::span(&self.name, path.as_str());
+        let headers = trace::announced(&span, headers);
+        trace::within(span, client.call(path, message, headers, deadline)).await
     }
 
     /// Opens a gRPC call of many replies. The deadline is for the opening alone.
@@ -171,10 +182,10 @@ impl Source {
         headers: HeaderMap,
         deadline: Instant,
     ) -> Result<Replies, Error> {
-        match &self.grpc {
-            Some(client) => client.open(path, message, headers, deadline).await,
-            None => Err(Error::request("the source has no `grpc` address")),
-        }
+        let Some(client) = &self.grpc else { return Err(no_address("grpc")) };
+        let span = trace::span(&self.name, path.as_str());
+        let headers = trace::announced(&span, headers);
+        trace::within(span, client.open(path, message, headers, deadline)).await
     }
 
     /// One HTTP call: the body of a successful answer, or the status as an error.
@@ -186,13 +197,11 @@ impl Source {
         body: Bytes,
         deadline: Instant,
     ) -> Result<Bytes, Error> {
-        match &self.http {
-            Some(client) => {
-                let call = rest::Call { method, path_and_query, headers, body };
-                client.call(call, deadline).await
-            }
-            None => Err(Error::request("the source has no `http` address")),
-        }
+        let Some(client) = &self.http else { return Err(no_address("http")) };
+        let span = trace::span(&self.name, method.as_str());
+        let headers = trace::announced(&span, headers);
+        let call = rest::Call { method, path_and_query, headers, body };
+        trace::within(span, client.call(call, deadline)).await
     }
 
     /// Whether something accepts connections at every address of the source.
@@ -208,6 +217,10 @@ impl Source {
         }
         Ok(())
     }
+}
+
+fn no_address(protocol: &str) -> Error {
+    Error::request(&format!("the source has no `{protocol}` address"))
 }
 
 /// Reads an absolute http or https URL.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::Uri;
 use hyper::body::Body;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Builder, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
@@ -30,22 +30,36 @@ const PING_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_IDLE_PER_HOST: usize = 64;
 const MAX_REPLY_HEADER_BYTES: u32 = 32 * 1024;
 
-pub fn pool<B>(url: &Uri, versions: Versions, config: &Config) -> Result<Pool<B>, String>
-where
-    B: Body + Send + 'static + Unpin,
-    B::Data: Send,
-{
-    let mut builder = Client::builder(TokioExecutor::new());
-    builder
-        .timer(TokioTimer::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
-        .http2_only(versions == Versions::Http2)
-        .http2_keep_alive_interval(PING_INTERVAL)
-        .http2_keep_alive_timeout(PING_TIMEOUT)
-        .http2_max_header_list_size(MAX_REPLY_HEADER_BYTES);
-    Ok(builder.build(connector(url, versions, config)?))
+/// How the connections of one service are made.
+#[derive(Debug, Clone)]
+pub struct Dialer {
+    builder: Builder,
+    connector: HttpsConnector<HttpConnector>,
+}
+
+impl Dialer {
+    pub fn new(url: &Uri, versions: Versions, config: &Config) -> Result<Self, String> {
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
+            .http2_only(versions == Versions::Http2)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .http2_keep_alive_timeout(PING_TIMEOUT)
+            .http2_max_header_list_size(MAX_REPLY_HEADER_BYTES);
+        Ok(Self { builder, connector: connector(url, versions, config)? })
+    }
+
+    /// Connections of their own, shared with no other pool.
+    pub fn pool<B>(&self) -> Pool<B>
+    where
+        B: Body + Send + 'static + Unpin,
+        B::Data: Send,
+    {
+        self.builder.build(self.connector.clone())
+    }
 }
 
 fn connector(url: &Uri, versions: Versions, config: &Config) -> Result<HttpsConnector<HttpConnector>, String> {

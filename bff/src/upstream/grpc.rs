@@ -1,5 +1,7 @@
 //! gRPC calls of one request over protobuf bytes that somebody else encodes and decodes.
 
+mod lane;
+
 use std::error::Error as StdError;
 use std::time::Duration;
 
@@ -16,20 +18,22 @@ use tonic::{Code, Extensions, Request, Status};
 use tonic_types::StatusExt;
 
 use super::Config;
-use super::client::{Pool, Versions, pool};
+use super::client::{Dialer, Pool, Versions};
 use super::error::{Error, Violation, chain};
+use lane::Lanes;
 
 #[derive(Debug, Clone)]
 pub struct Client {
     url: Uri,
     pool: Pool<Body>,
+    lanes: Lanes,
     max_reply_bytes: usize,
 }
 
 impl Client {
     pub fn new(url: Uri, config: &Config) -> Result<Self, String> {
-        let pool = pool(&url, Versions::Http2, config)?;
-        Ok(Self { url, pool, max_reply_bytes: config.max_reply_bytes })
+        let dialer = Dialer::new(&url, Versions::Http2, config)?;
+        Ok(Self { url, pool: dialer.pool(), lanes: Lanes::new(dialer), max_reply_bytes: config.max_reply_bytes })
     }
 
     pub fn url(&self) -> &Uri {
@@ -49,7 +53,7 @@ impl Client {
         }
         let mut request = request(message, headers);
         request.set_timeout(remaining);
-        match timeout_at(deadline, self.client().unary(request, path.clone(), Raw)).await {
+        match timeout_at(deadline, self.client(&self.pool).unary(request, path.clone(), Raw)).await {
             Ok(Ok(reply)) => Ok(reply.into_inner()),
             Ok(Err(status)) => Err(failure(&status)),
             Err(_) => Err(Error::deadline()),
@@ -64,21 +68,24 @@ impl Client {
         headers: HeaderMap,
         deadline: Instant,
     ) -> Result<Replies, Error> {
-        let mut client = self.client();
+        let lane = self.lanes.enter().ok_or_else(|| Error::unreached("too many streams are open"))?;
+        let mut client = self.client(&lane);
         let opening = client.server_streaming(request(message, headers), path.clone(), Raw);
         match timeout_at(deadline, opening).await {
             Ok(Ok(replies)) => {
-                let replies = replies.into_inner();
-                Ok(replies.map_err(|status| failure(&status)).boxed())
+                let replies = replies.into_inner().map_err(move |status| {
+                    let _until_the_end = &lane;
+                    failure(&status)
+                });
+                Ok(replies.boxed())
             }
             Ok(Err(status)) => Err(failure(&status)),
             Err(_) => Err(Error::deadline()),
         }
     }
 
-    fn client(&self) -> tonic::client::Grpc<Pool<Body>> {
-        tonic::client::Grpc::with_origin(self.pool.clone(), self.url.clone())
-            .max_decoding_message_size(self.max_reply_bytes)
+    fn client(&self, pool: &Pool<Body>) -> tonic::client::Grpc<Pool<Body>> {
+        tonic::client::Grpc::with_origin(pool.clone(), self.url.clone()).max_decoding_message_size(self.max_reply_bytes)
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use tonic::Code;
 
 use super::Config;
-use super::client::{Pool, Versions, pool};
+use super::client::{Dialer, Pool, Versions};
 use super::error::{Error, chain};
 
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub struct Call<'a> {
 
 impl Client {
     pub fn new(url: Uri, config: &Config) -> Result<Self, String> {
-        let pool = pool(&url, Versions::Negotiated, config)?;
+        let pool = Dialer::new(&url, Versions::Negotiated, config)?.pool();
         let base = url.to_string().trim_end_matches('/').to_owned();
         Ok(Self { url, base, pool, max_reply_bytes: config.max_reply_bytes })
     }

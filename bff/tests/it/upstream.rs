@@ -97,6 +97,24 @@ async fn a_slow_backend_exceeds_the_deadline() {
 }
 
 #[tokio::test]
+async fn open_streams_take_no_room_from_calls_or_further_streams() {
+    let silent = || async {
+        let body = axum::body::Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+        Response::builder().header("content-type", "application/grpc").body(body).unwrap()
+    };
+    let backend = Backend::start(grpc_routes(echo).route("/orders.v1.OrderService/WatchOrders", post(silent))).await;
+    let source = grpc_source(&backend);
+    let path = PathAndQuery::from_static("/orders.v1.OrderService/WatchOrders");
+    let mut streams = Vec::new();
+    // More than the backend allows on one connection.
+    for _ in 0..450 {
+        let stream = source.open(&path, Bytes::new(), HeaderMap::new(), Instant::now() + SOON).await;
+        streams.push(stream.map_err(|error| error.to_string()).unwrap());
+    }
+    assert_eq!(call_grpc(&source, b"x", SOON).await.unwrap(), "x");
+}
+
+#[tokio::test]
 async fn a_restarted_backend_is_used_again_at_once() {
     let routes = || grpc_routes(echo).route("/base/items", any(|| async { "[]" }));
     let backend = Backend::start(routes()).await;

@@ -1,0 +1,53 @@
+//! One span per request to a service, and what the service is told of it.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::propagation::{Injector, TextMapPropagator};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use super::Error;
+
+/// A span named as the request's line is; an HTTP path is not part of it, because it may hold ids.
+pub fn span(source: &str, name: &str) -> Span {
+    tracing::info_span!(
+        "upstream",
+        otel.name = name,
+        otel.kind = "client",
+        server.address = source,
+        otel.status_code = Empty,
+        error.type = Empty
+    )
+}
+
+/// The headers with the span as the service's parent, where traces are made.
+pub fn announced(span: &Span, mut headers: HeaderMap) -> HeaderMap {
+    if !span.is_disabled() {
+        TraceContextPropagator::new().inject_context(&span.context(), &mut Headers(&mut headers));
+    }
+    headers
+}
+
+/// Runs the request within its span.
+pub async fn within<T>(span: Span, request: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let result = request.instrument(span.clone()).await;
+    if let Err(error) = &result {
+        span.record("otel.status_code", "ERROR");
+        span.record("error.type", tracing::field::debug(error.code));
+    }
+    result
+}
+
+struct Headers<'a>(&'a mut HeaderMap);
+
+impl Injector for Headers<'_> {
+    fn set(&mut self, name: &str, value: String) {
+        if value.is_empty() {
+            return;
+        }
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            self.0.insert(name, value);
+        }
+    }
+}

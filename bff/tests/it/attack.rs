@@ -1,0 +1,150 @@
+//! What a stranger or a greedy user may try, and what it must not bring them.
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use axum::routing::post;
+use bff::identity::DEMO_PASSWORD;
+use bff::upstream;
+use futures_util::stream::{StreamExt, once, unfold};
+use reqwest::Method;
+use serde_json::json;
+use tokio::sync::broadcast;
+
+use crate::harness::{Answer, Backend, Caller, CookieUser, Server, TokenUser, grpc_frame, grpc_reply};
+
+const USER: &str = "user@shop.test";
+const OPERATOR: &str = "operator@shop.test";
+
+const VIEWS: &str = "
+view: order-status
+route: GET /v1/orders/{id}/status
+access: [user, operator]
+params:
+  id: { in: path, type: string, max: 64 }
+stream:
+  grpc: orders/orders.v1.OrderService.WatchOrders
+  request: { order_id: $params.id }
+  as: change
+shape:
+  orderId: change.order_id
+---
+view: order
+route: GET /v1/orders/{id}
+deadline: 20s
+access: [user, operator]
+params:
+  id: { in: path, type: string, max: 64 }
+calls:
+  order:
+    grpc: orders/orders.v1.OrderService.GetOrder
+    request: { id: $params.id }
+shape:
+  note: order.note
+";
+
+/// `order_id: "o1"`
+const CHANGE: &[u8] = b"\x0a\x02o1";
+
+async fn server(backend: &Backend) -> Server {
+    let url = backend.url();
+    Server::start_with(|mut config| {
+        std::fs::write(format!("{}/orders.yaml", config.views.dir), VIEWS).unwrap();
+        let protos = Some(concat!(env!("CARGO_MANIFEST_DIR"), "/../proto").to_owned());
+        let source = upstream::Config { grpc: Some(url), protos, timeout_ms: 20_000, ..upstream::Config::default() };
+        config.sources.insert("orders".to_owned(), source);
+        config
+    })
+    .await
+}
+
+/// One change at once, and one more for every `()` that is sent.
+async fn orders(changes: &broadcast::Sender<()>) -> Backend {
+    let changes = changes.clone();
+    let watch = move || {
+        let more = unfold(changes.subscribe(), |mut changes| async move {
+            changes.recv().await.ok()?;
+            Some((Ok::<_, std::io::Error>(grpc_frame(CHANGE)), changes))
+        });
+        let frames = once(async { Ok(grpc_frame(CHANGE)) }).chain(more);
+        let response = Response::builder().header("content-type", "application/grpc");
+        async { response.body(Body::from_stream(frames)).unwrap() }
+    };
+    let routes = Router::new()
+        .route("/orders.v1.OrderService/WatchOrders", post(watch))
+        .route("/orders.v1.OrderService/GetOrder", post(|| async { grpc_reply(b"") }));
+    Backend::start(routes).await
+}
+
+async fn open(caller: &impl Caller) -> reqwest::Response {
+    caller.request(Method::GET, "/v1/orders/o1/status").send().await.unwrap()
+}
+
+#[tokio::test]
+async fn one_account_cannot_take_every_stream() {
+    let (changes, _) = broadcast::channel(8);
+    let backend = orders(&changes).await;
+    let server = server(&backend).await;
+    let greedy = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
+    let again = CookieUser::login(&server, USER, DEMO_PASSWORD).await;
+    let other = TokenUser::login(&server, OPERATOR, DEMO_PASSWORD).await;
+
+    let mut streams = Vec::new();
+    for _ in 0..32 {
+        let stream = open(&greedy).await;
+        assert_eq!(stream.status(), 200);
+        streams.push(stream);
+    }
+    let refused = again.get("/v1/orders/o1/status").await;
+    assert_eq!((refused.status, refused.header("retry-after")), (429, "5"));
+    assert_eq!(refused.json()["code"], "too-many-streams");
+    assert_eq!(greedy.get("/v1/orders/o1").await.status, 200);
+    assert_eq!(open(&other).await.status(), 200);
+
+    // A page that is closed makes room for the next.
+    drop(streams);
+    while open(&again).await.status() != 200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_session_that_opened_it() {
+    let (changes, _) = broadcast::channel(8);
+    let backend = orders(&changes).await;
+    let server = server(&backend).await;
+    let user = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
+    let mut stream = open(&user).await;
+    assert_eq!(stream.chunk().await.unwrap().unwrap(), "data: {\"orderId\":\"o1\"}\n\n");
+    assert_eq!(user.post("/v1/auth/logout", json!({})).await.status, 204);
+
+    changes.send(()).unwrap();
+    let last = stream.text().await.unwrap();
+    assert!(last.starts_with("event: problem\n") && last.contains("\"code\":\"invalid-session\""), "{last}");
+    assert!(!last.contains("orderId"), "{last}");
+}
+
+#[tokio::test]
+async fn a_body_is_an_object_and_its_mistakes_are_told_in_the_client_s_terms() {
+    let server = Server::start().await;
+    for (body, code, detail) in [
+        (
+            r#"["user@shop.test", "correct-horse-battery", "token"]"#,
+            "invalid-body",
+            "invalid type: sequence, expected an object at line 1 column 0",
+        ),
+        ("null", "invalid-body", "invalid type: null, expected an object at line 1 column 4"),
+        (
+            r#"{"identifier": 1, "password": "x"}"#,
+            "invalid-body",
+            "identifier: invalid type: integer `1`, expected a string at line 1 column 16",
+        ),
+        (r#"{"identifier": "a@shop.test"}"#, "invalid-body", "missing field `password` at line 1 column 29"),
+        ("{", "invalid-json", "EOF while parsing an object at line 1 column 1"),
+    ] {
+        let request = server.anonymous().request(Method::POST, "/v1/auth/login");
+        let answer = Answer::of(request.header("content-type", "application/json").body(body)).await;
+        assert_eq!(answer.status, 400);
+        assert_eq!((&answer.json()["code"], &answer.json()["detail"]), (&json!(code), &json!(detail)));
+    }
+}
