@@ -1,0 +1,6 @@
+//! What the server says of itself: logs, measures, traces.
+
+mod logs;
+mod measures;
+mod screen;
+mod traces;
