@@ -1,20 +1,38 @@
 //! Everything that speaks HTTP to the outside: the routes, and nothing else, on one screen.
 
+mod access_log;
 mod account;
+mod address_limit;
 mod caller;
+mod client_address;
+mod compression;
 mod config;
+mod connection;
+mod cors;
+mod docs;
 pub mod health;
 pub mod layers;
+pub mod metrics;
+pub mod openapi;
+mod probe;
 mod problem;
 mod request;
 mod server;
+mod static_file;
+mod tls;
+mod trace_context;
 mod views;
 
+pub use address_limit::{AddressLimit, Enforce, RateLimit};
 pub use axum::Router;
+pub use client_address::{ClientAddress, ForwardedHeader, Network};
 pub use config::{AdminConfig, Config};
+pub use probe::{ProbeError, probe};
 pub use problem::{FieldError, Location, Problem};
 pub use request::{Json, Path, Query};
 pub use server::{Limits, serve};
+pub use tls::{TlsError, acceptor};
+pub use trace_context::TraceContext;
 
 use std::sync::Arc;
 
@@ -25,6 +43,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::identity::Identity;
+use crate::meter::Meter;
 use crate::views::Views;
 
 /// What handlers use, each taken by its type.
@@ -33,13 +52,29 @@ pub struct Parts {
     pub identity: Arc<Identity>,
 }
 
+/// What the operators' handlers use, each taken by its type.
+#[derive(Clone, FromRef)]
+pub struct AdminParts {
+    pub checks: health::Checks,
+    pub measures: metrics::Page,
+}
+
 /// Where no view can stand: what is answered here, now or by a later version.
 pub const RESERVED: [&str; 7] =
     ["/healthz", "/.well-known", "/v1/auth", "/v1/admin", "/v1/access-keys", "/openapi.json", "/docs"];
 
 /// The public routes.
-pub fn router(config: &Config, parts: Parts, views: &Views, clock: &Clock, closing: &CancellationToken) -> Router {
+pub fn router(
+    config: &Config,
+    parts: Parts,
+    views: &Views,
+    clock: &Clock,
+    address_limit: Option<AddressLimit>,
+    meter: &Meter,
+    closing: &CancellationToken,
+) -> Router {
     let declared = views::routes(views, parts.identity.clone(), clock, closing);
+    let document = openapi::file(&openapi::document(views, parts.identity.deployment()));
     let routes = Router::new()
         .route("/healthz", get(health::alive))
         .route("/.well-known/jwks.json", get(account::jwks))
@@ -48,13 +83,18 @@ pub fn router(config: &Config, parts: Parts, views: &Views, clock: &Clock, closi
         .route("/v1/auth/logout", post(account::logout))
         .route("/v1/auth/me", get(account::me))
         .with_state(parts)
+        .route("/openapi.json", get(openapi::openapi).with_state(Arc::new(document)))
+        .merge(if config.docs { docs::routes() } else { Router::new() })
         .merge(declared);
-    layers::public(routes, config)
+    layers::public(routes, config, address_limit, meter)
 }
 
 /// The operators' routes.
-pub fn admin_router(config: &AdminConfig, checks: health::Checks) -> Router {
-    let routes =
-        Router::new().route("/healthz", get(health::alive)).route("/readyz", get(health::ready)).with_state(checks);
+pub fn admin_router(config: &AdminConfig, parts: AdminParts) -> Router {
+    let routes = Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
+        .with_state(parts);
     layers::admin(routes, config)
 }

@@ -18,38 +18,53 @@ use http::HeaderValue;
 use http::header::SET_COOKIE;
 use serde::Serialize;
 use time::Duration;
+use utoipa::{OpenApi, ToSchema};
 
 use super::Problem;
 use super::caller::{cookie_name, is_https};
 use crate::identity::{Deployment, Grant, SignedIn};
 
+#[derive(OpenApi)]
+#[openapi(paths(login::login, refresh::refresh, logout::logout, me::me, jwks::jwks))]
+pub struct Description;
+
 /// What a login or a refresh answers: the user, and the tokens unless a cookie carries the session.
-#[derive(Serialize)]
-struct SignedInAnswer {
-    user: User,
-    #[serde(flatten)]
-    tokens: Option<Tokens>,
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum SignedInAnswer {
+    Tokens(WithTokens),
+    Cookie(WithCookie),
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct WithTokens {
+    user: User,
+    access_token: String,
+    refresh_token: String,
+    #[schema(examples("Bearer"))]
+    token_type: &'static str,
+    /// Seconds until the access token expires.
+    expires_in: i64,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct WithCookie {
+    user: User,
+}
+
+#[derive(Serialize, ToSchema)]
 struct User {
     id: String,
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     email: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     phone: Option<String>,
     role: &'static str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Tokens {
-    access_token: String,
-    refresh_token: String,
-    token_type: &'static str,
-    /// Seconds until the access token expires.
-    expires_in: i64,
 }
 
 fn answer(signed_in: SignedIn, deployment: &Deployment) -> Result<Response, Problem> {
@@ -63,17 +78,18 @@ fn answer(signed_in: SignedIn, deployment: &Deployment) -> Result<Response, Prob
     };
     match grant {
         Grant::Cookie { value, max_age } => {
-            let body = SignedInAnswer { user, tokens: None };
+            let body = SignedInAnswer::Cookie(WithCookie { user });
             Ok(([(SET_COOKIE, cookie(value, max_age, deployment)?)], axum::Json(body)).into_response())
         }
         Grant::Tokens { access, refresh, expires_in } => {
-            let tokens = Tokens {
+            let body = SignedInAnswer::Tokens(WithTokens {
+                user,
                 access_token: access,
                 refresh_token: refresh,
                 token_type: "Bearer",
                 expires_in: expires_in.whole_seconds(),
-            };
-            Ok(axum::Json(SignedInAnswer { user, tokens: Some(tokens) }).into_response())
+            });
+            Ok(axum::Json(body).into_response())
         }
     }
 }

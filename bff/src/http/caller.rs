@@ -103,6 +103,7 @@ fn evidence(headers: &HeaderMap, deployment: &Deployment) -> Evidence {
     }
     match headers.get(ORIGIN) {
         Some(from) if from == origin(&deployment.public_url) => Evidence::SameSite,
+        Some(from) if deployment.allowed_origins.iter().any(|allowed| from == allowed) => Evidence::SameSite,
         None if fetch_site.is_none() => Evidence::None,
         _ => Evidence::CrossSite,
     }

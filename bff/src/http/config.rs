@@ -1,10 +1,15 @@
 //! The settings of the two addresses.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+
+use super::address_limit::{Enforce, RateLimit};
+use super::client_address::{ForwardedHeader, Network};
+use super::cors;
 
 /// The public address: `[http]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -13,14 +18,27 @@ pub struct Config {
     pub listen: SocketAddr,
     /// How browsers and partners reach the server; derived from `listen` unless set.
     pub public_url: Option<String>,
+    /// A chain of certificates and its key, PEM files; with both the server speaks https.
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    /// The proxies that may name the client's address, and the header in which they do.
+    pub trusted_proxies: Vec<Network>,
+    pub forwarded_header: ForwardedHeader,
+    /// Other sites whose pages may call this server, as browsers name them; `*` for all.
+    pub cors_origins: Vec<String>,
     /// How long a request may take before it is answered with 504.
     pub timeout_ms: u64,
-    /// How long a client may take to send a request's head, or stay idle between two.
+    /// How long a new connection may take to send a request's head, and any one to go on with a body.
+    pub read_timeout_ms: u64,
+    /// How long a connection may stay open without a request.
     pub idle_timeout_ms: u64,
     pub max_body_bytes: usize,
     pub max_connections: usize,
     /// How long open requests may go on after a stop signal.
     pub drain_ms: u64,
+    /// Whether `/docs` shows what the server answers.
+    pub docs: bool,
+    pub rate_limit: RateLimit,
 }
 
 /// The operators' address: `[admin]`.
@@ -37,12 +55,20 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             public_url: None,
+            tls_cert: None,
+            tls_key: None,
+            trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::default(),
+            cors_origins: Vec::new(),
             timeout_ms: 30_000,
+            read_timeout_ms: 10_000,
             // Longer than the minute that most load balancers keep a connection.
             idle_timeout_ms: 75_000,
             max_body_bytes: 1024 * 1024,
             max_connections: 10_000,
             drain_ms: 10_000,
+            docs: true,
+            rate_limit: RateLimit::default(),
         }
     }
 }
@@ -58,28 +84,51 @@ impl Config {
     pub fn public_url(&self) -> String {
         match &self.public_url {
             Some(url) => url.trim_end_matches('/').to_owned(),
-            None if self.listen.ip().is_unspecified() => format!("http://localhost:{}", self.listen.port()),
-            None => format!("http://{}", self.listen),
+            None if self.listen.ip().is_unspecified() => {
+                format!("{}://localhost:{}", self.scheme(), self.listen.port())
+            }
+            None => format!("{}://{}", self.scheme(), self.listen),
         }
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.tls_cert.is_some() { "https" } else { "http" }
     }
 
     /// What cannot work, beyond what the types refuse.
     pub fn problems(&self, production: bool) -> Vec<String> {
-        let mut problems = Vec::new();
         let url = self.public_url();
+        let mut problems = self.counts();
         if !is_origin(&url) {
             problems.push(format!("http.public_url: `{url}` is not an address like https://api.example.com"));
         } else if production && !url.starts_with("https://") {
             problems.push("http.public_url: production needs the https address that browsers use".to_owned());
         }
-        let counts = [("timeout_ms", self.timeout_ms), ("idle_timeout_ms", self.idle_timeout_ms)];
-        for (name, _) in counts.iter().filter(|(_, count)| *count == 0) {
-            problems.push(format!("http.{name}: must be at least 1"));
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            problems.push("http.tls_cert, http.tls_key: set both or none".to_owned());
         }
-        if self.max_connections == 0 {
-            problems.push("http.max_connections: must be at least 1".to_owned());
+        for origin in self.cors_origins.iter().filter(|origin| *origin != cors::ANY && !is_written_by_browsers(origin))
+        {
+            problems.push(format!("http.cors_origins: `{origin}` is not an origin like https://app.example.com"));
+        }
+        if production && self.cors_origins.iter().any(|origin| origin == cors::ANY) {
+            problems.push("http.cors_origins: production needs the sites by name instead of `*`".to_owned());
+        }
+        if production && self.rate_limit.enforce == Enforce::Off {
+            problems.push("http.rate_limit.enforce: production does not go without; raise its numbers".to_owned());
         }
         problems
+    }
+
+    fn counts(&self) -> Vec<String> {
+        let counts = [
+            ("timeout_ms", self.timeout_ms),
+            ("read_timeout_ms", self.read_timeout_ms),
+            ("idle_timeout_ms", self.idle_timeout_ms),
+            ("max_connections", self.max_connections as u64),
+        ];
+        let none = counts.iter().filter(|(_, count)| *count == 0);
+        none.map(|(name, _)| format!("http.{name}: must be at least 1")).collect()
     }
 }
 
@@ -107,4 +156,12 @@ const MIN_TOKEN_BYTES: usize = 16;
 fn is_origin(url: &str) -> bool {
     let Ok(uri) = url.parse::<Uri>() else { return false };
     matches!(uri.scheme_str(), Some("http" | "https")) && uri.path() == "/" && uri.query().is_none()
+}
+
+/// An origin in the one spelling that browsers send: lower-case, without a default port or a slash.
+fn is_written_by_browsers(origin: &str) -> bool {
+    let Some((scheme, host)) = origin.split_once("://") else { return false };
+    let default_port = if scheme == "https" { ":443" } else { ":80" };
+    let plain = !host.contains(['/', '@', '*']) && !host.ends_with(default_port);
+    is_origin(origin) && plain && !origin.bytes().any(|byte| byte.is_ascii_uppercase())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use http::header::{
@@ -15,33 +15,48 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use secrecy::ExposeSecret;
-use tokio::time::Instant;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
-use tower_http::timeout::TimeoutLayer;
-use tracing::Instrument;
+use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 use uuid::Uuid;
 
-use super::{AdminConfig, Config, Problem, problem};
+use super::access_log::{self, ProblemCode};
+use super::client_address::{self, Proxies};
+use super::metrics::Answers;
+use super::{AddressLimit, AdminConfig, Config, Problem, address_limit, compression, cors, problem, trace_context};
+use crate::meter::Meter;
 
-pub fn public(routes: Router, config: &Config) -> Router {
-    let https = config.public_url().starts_with("https://");
+pub fn public(routes: Router, config: &Config, address_limit: Option<AddressLimit>, meter: &Meter) -> Router {
+    let https = config.tls_cert.is_some() || config.public_url().starts_with("https://");
+    let proxies = Arc::new(Proxies::from(config));
+    let answers = Arc::new(Answers::new(meter));
     routes.fallback(not_found).layer(
         ServiceBuilder::new()
             // First, so that every answer and every log line carries the id.
             .layer(from_fn(request_id))
+            // Before anything asks whose request it is, and of which trace.
+            .layer(from_fn(move |request, next| client_address::identify(Arc::clone(&proxies), request, next)))
+            .layer(from_fn(trace_context::join))
             // Outside of all that answers, so that no answer goes unlogged.
-            .layer(from_fn(access_log))
+            .layer(from_fn(move |request, next| access_log::record(Arc::clone(&answers), request, next)))
             // Outside of all that fails, so that no answer leaves without them.
             .layer(from_fn(move |request, next| security_headers(https, request, next)))
+            // Answers preflights; outside of the problems, so that other sites' pages can read those too.
+            .option_layer(cors::layer(&config.cors_origins))
             // Turns what the layers and handlers below refuse into problems.
             .layer(from_fn(problems))
             // A panic costs one request, not the connection.
             .layer(CatchPanicLayer::custom(panicked))
+            // Sees the whole answer.
+            .layer(compression::layer())
+            // Before anything that costs.
+            .layer(from_fn(move |request, next| address_limit::admit(address_limit.clone(), request, next)))
             // Before anything reads a body; what axum's extractors allow must not be less.
             .layer(RequestBodyLimitLayer::new(config.max_body_bytes))
             .layer(DefaultBodyLimit::disable())
+            // A client that falls silent within a body is not waited for.
+            .layer(RequestBodyTimeoutLayer::new(Duration::from_millis(config.read_timeout_ms)))
             // Innermost, so that the clock covers the handler alone.
             .layer(TimeoutLayer::with_status_code(
                 StatusCode::GATEWAY_TIMEOUT,
@@ -99,28 +114,6 @@ async fn request_id(mut request: Request, next: Next) -> Response {
     response.headers_mut().insert(X_REQUEST_ID, id.0);
     response
 }
-
-async fn access_log(request: Request, next: Next) -> Response {
-    let id = request.extensions().get().map_or("", RequestId::as_str);
-    // The route's template: a path holds ids, and a query may hold secrets.
-    let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str);
-    let span = tracing::info_span!("request", id, method = %request.method(), route);
-    let started = Instant::now();
-    async move {
-        let response = next.run(request).await;
-        let status = response.status().as_u16();
-        let code = response.extensions().get().map_or("-", |ProblemCode(code)| code);
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(status, code, duration_ms, "answered");
-        response
-    }
-    .instrument(span)
-    .await
-}
-
-/// The code of the problem that was written, for the log.
-#[derive(Clone)]
-struct ProblemCode(&'static str);
 
 async fn problems(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();

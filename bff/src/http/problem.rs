@@ -5,11 +5,13 @@
 
 use std::time::Duration;
 
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
+use tower_http::timeout::TimeoutError;
+use utoipa::ToSchema;
 
 use crate::views::{self, Code, Failure, InputError, InputPlace};
 
@@ -27,7 +29,7 @@ pub struct Problem {
 }
 
 /// What is wrong with one field of the request.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FieldError {
     #[serde(flatten)]
     pub location: Location,
@@ -35,7 +37,7 @@ pub struct FieldError {
     pub message: String,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Location {
     /// A JSON pointer into the body.
@@ -167,6 +169,10 @@ impl Problem {
     pub(super) fn name(&self) -> &'static str {
         self.code
     }
+
+    pub(super) fn title(&self) -> &'static str {
+        self.title
+    }
 }
 
 /// Leaves the body to the problem layer, which knows the request's id.
@@ -209,7 +215,10 @@ impl From<identity::Error> for Problem {
             Error::Disabled => Self::forbidden().code("account-disabled", "This account is disabled"),
             Error::Refused(reason) => {
                 tracing::debug!(reason, "refused a credential");
-                Self::unauthorized().code("invalid-session", "The session is not or no longer valid; sign in again")
+                Self::unauthorized().code(
+                    "invalid-session",
+                    "The token or session is not valid or has ended; refresh it or sign in again",
+                )
             }
             Error::Password(PasswordError::Busy) => Self::unavailable(Duration::from_secs(1)),
             Error::Store(_) | Error::Contended => {
@@ -229,20 +238,34 @@ fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
+/// What is wrong and where; axum's words around it speak of types that an outsider does not know.
+fn cause(error: &dyn std::error::Error) -> String {
+    error.source().unwrap_or(error).to_string()
+}
+
 impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
         match rejection {
             JsonRejection::JsonDataError(error) => {
-                Self::bad_request(error.body_text()).code("invalid-body", "The body does not have the expected fields")
+                Self::bad_request(cause(&error)).code("invalid-body", "The body does not have the expected fields")
             }
             JsonRejection::JsonSyntaxError(error) => {
-                Self::bad_request(error.body_text()).code("invalid-json", "The body is not JSON")
+                Self::bad_request(cause(&error)).code("invalid-json", "The body is not JSON")
             }
             JsonRejection::MissingJsonContentType(_) => {
                 Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail("Send the body as application/json")
             }
+            JsonRejection::BytesRejection(error) => error.into(),
             other => Self::new(other.status()),
         }
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        let mut causes = std::iter::successors(Some(&rejection as &dyn std::error::Error), |error| error.source());
+        let stalled = causes.any(|error| error.is::<TimeoutError>());
+        Self::new(if stalled { StatusCode::REQUEST_TIMEOUT } else { rejection.status() })
     }
 }
 
@@ -327,16 +350,20 @@ fn pointer(field: &str) -> String {
 const MAX_POINTER_CHARS: usize = 200;
 const TYPES: &str = "urn:bff:problem:";
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Body<'a> {
+#[schema(as = Problem)]
+pub(super) struct Body<'a> {
     r#type: String,
     title: &'a str,
     status: u16,
+    /// Stable, for programs.
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     detail: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],

@@ -1,6 +1,7 @@
 //! The routes that the view files declare.
 
 mod events;
+mod stream_limit;
 
 use std::sync::Arc;
 
@@ -13,13 +14,16 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio_util::sync::CancellationToken;
 
-use super::{FieldError, Location, Problem, Router};
+use super::{FieldError, Location, Problem, Router, TraceContext};
 use crate::clock::Clock;
 use crate::identity::{Access, Caller, Identity};
 use crate::views::{Answer, Arguments, View, Views};
+use events::Listener;
+use stream_limit::StreamLimit;
 
 /// One route per view. Streams end when the server is `closing`.
 pub fn routes(views: &Views, identity: Arc<Identity>, clock: &Clock, closing: &CancellationToken) -> Router {
+    let streams = StreamLimit::default();
     let router = views.iter().fold(Router::new(), |router, view| {
         let plan = view.plan();
         let endpoint = Endpoint {
@@ -27,14 +31,17 @@ pub fn routes(views: &Views, identity: Arc<Identity>, clock: &Clock, closing: &C
             // The checker knows the same roles; one that is unknown here admits nobody.
             access: Access::parse(plan.access.iter().map(String::as_str)).unwrap_or(Access::Roles(Vec::new())),
             clock: clock.clone(),
+            identity: identity.clone(),
+            streams: streams.clone(),
             closing: closing.clone(),
         };
         let handler = move |caller: Option<Caller>,
                             path: RawPathParams,
                             query: RawQuery,
+                            trace: TraceContext,
                             headers: HeaderMap,
                             body: Result<Bytes, BytesRejection>| {
-            endpoint.clone().answer(caller, path, query, headers, body)
+            endpoint.clone().answer(caller, path, query, trace, headers, body)
         };
         router.route(&plan.path, on(filter(&plan.method), handler))
     });
@@ -56,6 +63,8 @@ struct Endpoint {
     view: Arc<View>,
     access: Access,
     clock: Clock,
+    identity: Arc<Identity>,
+    streams: StreamLimit,
     /// Ends streams, so that they do not hold up a stop.
     closing: CancellationToken,
 }
@@ -71,6 +80,7 @@ impl Endpoint {
         caller: Option<Caller>,
         path: RawPathParams,
         RawQuery(query): RawQuery,
+        trace: TraceContext,
         headers: HeaderMap,
         body: Result<Bytes, BytesRejection>,
     ) -> Result<Response, Problem> {
@@ -91,14 +101,22 @@ impl Endpoint {
             body,
             caller,
             idempotency_key,
+            trace: trace.headers(),
             now: self.clock.now(),
         };
         if plan.stream.is_some() {
-            let events = self.view.open(arguments).await?;
-            return Ok(events::response(events, self.closing));
+            return self.open(arguments).await;
         }
         let answer = Arc::clone(&self.view).run(arguments).await?;
         Ok(written(answer, status))
+    }
+
+    async fn open(self, arguments: Arguments<'_>) -> Result<Response, Problem> {
+        let place = arguments.caller.as_ref().map(|caller| self.streams.open(caller.sub)).transpose()?;
+        let session = arguments.caller.as_ref().map(|caller| caller.session);
+        let events = self.view.open(arguments).await?;
+        let listener = Listener { identity: self.identity, session, _place: place };
+        Ok(events::response(events, listener, self.closing))
     }
 
     fn admit(&self, caller: Option<&Caller>) -> Result<(), Problem> {
@@ -117,7 +135,7 @@ fn json(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Byte
     if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail("Send the body as application/json"));
     }
-    body.map_err(|rejection| Problem::new(rejection.status()))
+    body.map_err(Problem::from)
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<HeaderValue, Problem> {

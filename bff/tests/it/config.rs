@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use bff::config::{self, Config};
 use bff::upstream::Identity;
+use secrecy::ExposeSecret;
 
 fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -62,6 +63,42 @@ fn the_environment_lies_over_the_files() {
 }
 
 #[test]
+fn a_secret_file_lies_over_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder, "");
+    let secret = folder.path().join("secret").display().to_string();
+    std::fs::write(&secret, "\"exactly as it is\" = 1\n").unwrap();
+    let away = folder.path().join("away").display().to_string();
+    let variables = variables(&[
+        ("BFF__ADMIN__TOKEN", "a token of the environment"),
+        ("BFF__ADMIN__TOKEN_FILE", &secret),
+        // An option that names a file itself.
+        ("BFF__IDENTITY__MASTER_KEY_FILE", &away),
+    ]);
+    let config = config::load(std::slice::from_ref(&path), &variables).unwrap();
+    assert_eq!(config.admin.token.unwrap().expose_secret(), "\"exactly as it is\" = 1");
+    assert_eq!(config.identity.master_key_file.unwrap().display().to_string(), away);
+}
+
+#[test]
+fn a_secret_file_that_is_no_use_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder, "");
+    let large = folder.path().join("large").display().to_string();
+    std::fs::write(&large, vec![b'x'; 65 * 1024]).unwrap();
+    let variables = variables(&[
+        ("BFF__ADMIN__TOKEN_FILE", "/away/token"),
+        ("BFF__HTTP__DRAIN_MS_FILE", "/away/number"),
+        ("BFF__STORE__DATABASE_URL_FILE", &large),
+    ]);
+    let problems = config::load(&[path], &variables).unwrap_err().to_string();
+    let lines: Vec<_> = problems.lines().collect();
+    assert_eq!(lines[0], "BFF__ADMIN__TOKEN_FILE: cannot read /away/token: No such file or directory (os error 2)");
+    assert!(lines[1].starts_with("BFF__HTTP__DRAIN_MS_FILE: there is no option `drain_ms_file`; "), "{}", lines[1]);
+    assert_eq!(lines[2], format!("BFF__STORE__DATABASE_URL_FILE: cannot read {large}: larger than 65536 bytes"));
+}
+
+#[test]
 fn every_problem_is_reported_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let text =
@@ -99,11 +136,69 @@ fn broken_syntax_and_missing_files_are_named() {
 #[test]
 fn production_refuses_what_is_only_fit_for_development() {
     let folder = tempfile::tempdir().unwrap();
-    let path = file(&folder, "environment = 'production'\n[admin]\nlisten = '0.0.0.0:9464'");
-    let problems = config::load(&[path], &BTreeMap::new()).unwrap_err().to_string();
+    let unsafe_settings = "
+        environment = 'production'
+        [http]
+        cors_origins = ['https://app.example.com', '*']
+        rate_limit.enforce = 'off'
+        [admin]
+        listen = '0.0.0.0:9464'
+    ";
+    let problems = config::load(&[file(&folder, unsafe_settings)], &BTreeMap::new()).unwrap_err().to_string();
     assert_eq!(
         problems,
         "http.public_url: production needs the https address that browsers use\n\
+         http.cors_origins: production needs the sites by name instead of `*`\n\
+         http.rate_limit.enforce: production does not go without; raise its numbers\n\
          admin.listen: 0.0.0.0:9464 can be reached from outside; set admin.token as well"
     );
+    let development = unsafe_settings.replace("production", "development").replace("0.0.0.0", "127.0.0.1");
+    config::load(&[file(&folder, &development)], &BTreeMap::new()).unwrap();
+}
+
+#[test]
+fn what_the_edge_is_told_must_make_sense() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = "
+        [http]
+        timeout_ms = 0
+        read_timeout_ms = 0
+        tls_cert = 'cert.pem'
+        cors_origins = ['https://app.test/', 'https://App.test', 'https://app.test:443', 'app.test', 'null',
+            'https://*.app.test', 'https://a@app.test', 'https://app.test', 'http://localhost:3000']
+    ";
+    let problems = config::load(&[file(&folder, wrong)], &BTreeMap::new()).unwrap_err().to_string();
+    let not_an_origin = |text| format!("http.cors_origins: `{text}` is not an origin like https://app.example.com");
+    let origins = ["https://app.test/", "https://App.test", "https://app.test:443", "app.test", "null"];
+    let origins = origins.into_iter().chain(["https://*.app.test", "https://a@app.test"]).map(not_an_origin);
+    let counts = ["http.timeout_ms: must be at least 1", "http.read_timeout_ms: must be at least 1"].map(str::to_owned);
+    let tls = "http.tls_cert, http.tls_key: set both or none".to_owned();
+    assert_eq!(
+        problems.lines().collect::<Vec<_>>(),
+        counts.into_iter().chain([tls]).chain(origins).collect::<Vec<_>>()
+    );
+
+    let ill_typed =
+        "[http]\ntrusted_proxies = ['10.0.0.0/8', '10.0.0.0/33']\nrate_limit.burst = 0\nforwarded_header = 'via'";
+    let problems = config::load(&[file(&folder, ill_typed)], &BTreeMap::new()).unwrap_err().to_string();
+    for problem in [
+        "test.toml:2:19: `10.0.0.0/33` is neither an address nor a network like 10.0.0.0/8",
+        "test.toml:3:20: invalid value: integer `0`, expected a nonzero u32",
+        "test.toml:4:20: there is no value `via`; there are: x-forwarded-for, forwarded",
+    ] {
+        assert!(problems.contains(problem), "{problem} is not in\n{problems}");
+    }
+}
+
+#[test]
+fn lists_of_the_edge_can_be_variables() {
+    let folder = tempfile::tempdir().unwrap();
+    let variables = variables(&[
+        ("BFF__HTTP__TRUSTED_PROXIES", "10.0.0.0/8,192.0.2.1"),
+        ("BFF__HTTP__CORS_ORIGINS", "https://app.test"),
+        ("BFF__HTTP__RATE_LIMIT__PER_SECOND", "50"),
+    ]);
+    let config = config::load(&[file(&folder, "")], &variables).unwrap();
+    assert_eq!((config.http.trusted_proxies.len(), config.http.rate_limit.per_second.get()), (2, 50));
+    assert_eq!(config.http.cors_origins, ["https://app.test"]);
 }

@@ -1,16 +1,21 @@
 //! What every request meets, whatever it asks for.
 
+mod address;
+mod compression;
+mod connections;
+mod cors;
+mod drain;
+mod limits;
+mod tls;
+mod trace;
+
 use axum::Router;
 use axum::routing::{get, post};
-use bff::http::{Config, Limits, layers, serve};
+use bff::http::Config;
 use reqwest::Method;
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use crate::harness::{ANY_PORT, Answer, Backend, Caller, Server, client};
+use crate::harness::{Answer, Backend, Caller, Server, Stack, client};
 
 #[tokio::test]
 async fn an_unknown_path_is_a_problem() {
@@ -122,25 +127,6 @@ async fn operators_send_their_token_where_one_is_set() {
     assert_eq!(Answer::of(ready().bearer_auth("sixteen-characters")).await.status, 200);
 }
 
-/// The request stack around a route of the test's own.
-struct Stack {
-    url: String,
-    shutdown: CancellationToken,
-    running: TaskTracker,
-}
-
-impl Stack {
-    async fn start(routes: Router, config: Config) -> Self {
-        let listener = TcpListener::bind(ANY_PORT).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let (shutdown, running) = (CancellationToken::new(), TaskTracker::new());
-        let router = layers::public(routes, &config);
-        running.spawn(serve(listener, router, Limits::from(&config), shutdown.clone()));
-        running.close();
-        Self { url, shutdown, running }
-    }
-}
-
 #[tokio::test]
 async fn a_panic_costs_one_request() {
     let routes = Router::new().route("/panic", get(|| async { panic!("a secret") as &str }));
@@ -175,46 +161,4 @@ async fn a_body_that_turns_out_too_large_is_refused_while_it_is_read() {
     let answer = Answer::of(client().post(format!("{}/echo", stack.url)).body(body)).await;
     assert_eq!(answer.status, 413);
     assert_eq!(answer.json()["code"], "body-too-large");
-}
-
-#[tokio::test]
-async fn an_open_request_is_finished_before_the_server_stops() {
-    static ENTERED: Notify = Notify::const_new();
-    static FINISH: Notify = Notify::const_new();
-    let slow = || async {
-        ENTERED.notify_one();
-        FINISH.notified().await;
-        "done"
-    };
-    let stack = Stack::start(Router::new().route("/slow", get(slow)), Config::default()).await;
-    let request = client().get(format!("{}/slow", stack.url));
-    let stop = async {
-        ENTERED.notified().await;
-        stack.shutdown.cancel();
-        FINISH.notify_one();
-        stack.running.wait().await;
-    };
-    let (answer, ()) = tokio::join!(Answer::of(request), stop);
-    assert_eq!((answer.status, &answer.body[..]), (200, &b"done"[..]));
-    assert!(client().get(&stack.url).send().await.is_err(), "the port is closed");
-}
-
-#[tokio::test]
-async fn draining_is_bounded() {
-    static ENTERED: Notify = Notify::const_new();
-    let stuck = || async {
-        ENTERED.notify_one();
-        std::future::pending::<&str>().await
-    };
-    let routes = Router::new().route("/stuck", get(stuck));
-    let stack = Stack::start(routes, Config { drain_ms: 20, ..Config::default() }).await;
-    let stopped = async {
-        ENTERED.notified().await;
-        stack.shutdown.cancel();
-        stack.running.wait().await;
-    };
-    tokio::select! {
-        answer = client().get(format!("{}/stuck", stack.url)).send() => panic!("{answer:?}"),
-        () = stopped => {}
-    }
 }

@@ -1,10 +1,16 @@
 //! A whole server on free ports with its own folder, the callers that use it, and services behind it.
 
 mod backend;
+mod browser;
 mod caller;
+mod process;
+mod stack;
 
-pub use backend::{Backend, grpc_reply};
+pub use backend::{Backend, grpc_frame, grpc_reply};
+pub use browser::Browser;
 pub use caller::{Anonymous, Answer, Caller, CookieUser, TokenUser};
+pub use process::Process;
+pub use stack::{Connection, Stack};
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -60,7 +66,8 @@ impl Server {
     async fn start_in(folder: TempDir, clock: Clock, change: impl FnOnce(Config) -> Config) -> Self {
         app::install_crypto();
         let (config, listeners) = app::bind(change(bare_config(&folder))).await.unwrap();
-        let urls = (config.http.public_url(), format!("http://{}", config.admin.listen));
+        let scheme = if config.http.tls_cert.is_some() { "https" } else { "http" };
+        let urls = (format!("{scheme}://{}", config.http.listen), format!("http://{}", config.admin.listen));
         let app = app::build(config, clock.clone()).await.unwrap();
         app.identity().ensure_demo_accounts().await.unwrap();
         Self::run(app, listeners, urls, clock, folder)
@@ -88,6 +95,8 @@ pub fn bare_config(folder: &TempDir) -> Config {
     config.views.dir = folder.path().join("views").display().to_string();
     std::fs::create_dir_all(&config.views.dir).unwrap();
     config.store.database_url = format!("sqlite:{}", folder.path().join("bff.db").display()).into();
+    // A busy machine is not a store that is away.
+    config.store.timeout_ms = 10_000;
     config.http.listen = ANY_PORT;
     config.admin.listen = ANY_PORT;
     config

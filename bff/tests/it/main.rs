@@ -5,9 +5,16 @@
 mod harness;
 
 mod account;
+mod attack;
 mod config;
+mod conformance;
+mod deploy;
+mod docs;
 mod edge;
 mod keys;
+mod openapi;
+mod seed;
 mod store;
+mod telemetry;
 mod tidy;
 mod upstream;

@@ -1,31 +1,37 @@
 //! `POST /v1/auth/login`
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Extension;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 use http::header::USER_AGENT;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
-use super::answer;
+use super::{SignedInAnswer, answer};
 use crate::http::caller::{refuse_cross_site, require_same_site};
+use crate::http::client_address::{ClientAddress, FromAddress};
+use crate::http::openapi::Refuses;
 use crate::http::{FieldError, Json, Location, Problem};
 use crate::identity::{Client, Identifier, Identity, Login, MAX_PASSWORD_BYTES, SessionKind};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Login)]
 pub struct Body {
+    /// An e-mail address, or a phone number in E.164.
+    #[schema(examples("user@shop.test"))]
     identifier: String,
+    #[schema(value_type = String, format = Password, min_length = 1)]
     password: SecretString,
     #[serde(default)]
+    #[schema(inline)]
     session: SessionForm,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum SessionForm {
     /// For apps: the tokens are in the answer.
@@ -35,9 +41,20 @@ enum SessionForm {
     Cookie,
 }
 
+#[utoipa::path(
+    post, path = "/v1/auth/login", tag = "account", operation_id = "auth-login",
+    request_body = Body,
+    responses(
+        (
+            status = 200, description = "Signed in; with `session: \"cookie\"` the tokens are left out.",
+            body = inline(SignedInAnswer), headers(("Set-Cookie" = String, description = "With `session: \"cookie\"`."))
+        ),
+        Refuses<400>, Refuses<401>, Refuses<403>, Refuses<413>, Refuses<415>, Refuses<503>,
+    )
+)]
 pub async fn login(
     State(identity): State<Arc<Identity>>,
-    connection: Option<Extension<ConnectInfo<SocketAddr>>>,
+    FromAddress(address): FromAddress,
     headers: HeaderMap,
     Json(body): Json<Body>,
 ) -> Result<Response, Problem> {
@@ -56,7 +73,7 @@ pub async fn login(
         },
         client: Client {
             user_agent: headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned),
-            address: connection.map(|Extension(ConnectInfo(peer))| peer.ip()),
+            address: address.map(|ClientAddress(address)| address),
         },
     };
     answer(identity.login(login).await?, deployment)

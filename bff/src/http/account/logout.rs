@@ -11,9 +11,15 @@ use time::Duration;
 use super::cookie;
 use crate::http::Problem;
 use crate::http::caller::Presented;
+use crate::http::openapi::Refuses;
 use crate::identity::{Credentials, Identity};
 
 /// Ends the session of these credentials, which may have expired: leaving must always work.
+#[utoipa::path(
+    post, path = "/v1/auth/logout", tag = "account", operation_id = "auth-logout",
+    responses((status = 204, description = "Signed out."), Refuses<401>, Refuses<403>, Refuses<503>),
+    security(("bearer" = []), ("cookie" = []))
+)]
 pub async fn logout(
     State(identity): State<Arc<Identity>>,
     Presented(credentials): Presented,

@@ -55,14 +55,19 @@ impl Drop for Backend {
     }
 }
 
-/// A successful gRPC answer with one message.
-pub fn grpc_reply(message: &[u8]) -> Response {
+/// A message as gRPC frames it.
+pub fn grpc_frame(message: &[u8]) -> Bytes {
     let mut frame = BytesMut::new();
     frame.put_u8(0);
     frame.put_u32(u32::try_from(message.len()).unwrap());
     frame.put_slice(message);
+    frame.freeze()
+}
+
+/// A successful gRPC answer with one message.
+pub fn grpc_reply(message: &[u8]) -> Response {
     let trailers =
         HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))]);
-    let body = Full::new(Bytes::from(frame)).with_trailers(async { Some(Ok(trailers)) });
+    let body = Full::new(grpc_frame(message)).with_trailers(async { Some(Ok(trailers)) });
     Response::builder().header("content-type", "application/grpc").body(Body::new(body)).unwrap()
 }

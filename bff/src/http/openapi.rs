@@ -1,0 +1,103 @@
+//! `GET /openapi.json`: what this server answers, described by what answers it.
+//!
+//! Built-in routes are annotated where they stand; a view's operation follows from its typed plan.
+
+mod operation;
+mod refusal;
+mod schema;
+
+pub use refusal::Refuses;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use http::HeaderMap;
+use serde_json::{Map, Value, json};
+use utoipa::OpenApi;
+
+use super::static_file::StaticFile;
+use super::{account, caller, health, problem};
+use crate::identity::Deployment;
+use crate::views::Views;
+
+/// The whole document, OpenAPI 3.1; the same views always give the same text.
+pub fn document(views: &Views, deployment: &Deployment) -> Value {
+    let (mut paths, schemas) = built_in();
+    for view in views.iter() {
+        let plan = view.plan();
+        let path = paths.entry(plan.path.as_str()).or_insert_with(|| json!({}));
+        path[plan.method.to_lowercase()] = operation::of(plan);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": { "title": "Backend for frontend", "version": env!("CARGO_PKG_VERSION") },
+        "servers": [{ "url": "/" }],
+        "tags": tags(&paths),
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "responses": refusal::responses(),
+            "headers": { "bff-partial": operation::partial_header() },
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "The `accessToken` of a login.",
+                },
+                "cookie": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": caller::cookie_name(deployment),
+                    "description": "Set by a login with `session: \"cookie\"`.",
+                },
+            },
+        },
+    })
+}
+
+/// The document as it is served.
+pub fn file(document: &Value) -> StaticFile {
+    StaticFile::new("application/json", document.to_string().into())
+}
+
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "server", operation_id = "openapi",
+    responses(
+        (status = 200, description = "This document.", body = Object),
+        (status = 304, description = "Nothing new.")
+    )
+)]
+pub async fn openapi(State(file): State<Arc<StaticFile>>, headers: HeaderMap) -> Response {
+    file.answer(&headers)
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(openapi, health::alive), components(schemas(problem::Body)))]
+struct BuiltIn;
+
+/// The paths of the built-in routes, and the schemas they refer to.
+fn built_in() -> (Map<String, Value>, Value) {
+    let described = account::Description::openapi().merge_from(BuiltIn::openapi());
+    let described = serde_json::to_value(described).expect("the keys of a description are texts");
+    let Value::Object(paths) = &described["paths"] else { return (Map::new(), Value::Null) };
+    let operations = |(path, methods): (&String, &Value)| {
+        let methods = methods.as_object().into_iter().flatten();
+        let methods = methods.map(|(method, described)| (method.clone(), refusal::complete(described.clone())));
+        (path.clone(), Value::Object(methods.collect()))
+    };
+    (paths.iter().map(operations).collect(), described["components"]["schemas"].clone())
+}
+
+/// Each tag once, in the order in which operations first name it.
+fn tags(paths: &Map<String, Value>) -> Vec<Value> {
+    let operations = paths.values().filter_map(Value::as_object).flat_map(Map::values);
+    let mut names: Vec<&Value> = Vec::new();
+    for name in operations.filter_map(|operation| operation["tags"].as_array()).flatten() {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.into_iter().map(|name| json!({ "name": name })).collect()
+}

@@ -1,0 +1,127 @@
+//! A view as an operation.
+
+use serde_json::{Map, Value, json};
+
+use super::{refusal, schema};
+use crate::views::ParamLocation;
+use crate::views::plan::{Param, Plan, Shape};
+
+pub(super) fn of(plan: &Plan) -> Value {
+    let mut operation = json!({
+        "operationId": plan.name,
+        "tags": [tag(&plan.path)],
+        "description": format!("For: {}.", plan.access.join(", ")),
+        "security": if is_public(plan) { json!([]) } else { json!([{ "bearer": [] }, { "cookie": [] }]) },
+    });
+    let key = plan.idempotency.then(idempotency_key);
+    let parameters: Vec<Value> = plan.params.iter().map(parameter).chain(key).collect();
+    if !parameters.is_empty() {
+        operation["parameters"] = Value::Array(parameters);
+    }
+    if let Some(body) = &plan.body {
+        operation["requestBody"] = json!({
+            "required": true,
+            "content": { "application/json": { "schema": schema::of_body(body) } },
+        });
+    }
+    let success = Map::from_iter([(plan.status.to_string(), success(plan))]);
+    operation["responses"] = refusal::with(success, refusals(plan));
+    operation
+}
+
+/// What answers carry where something is missing.
+pub(super) fn partial_header() -> Value {
+    json!({
+        "description": "Present where a part of the answer is missing because a call that may fail has failed. A \
+            list, separated by commas, of what is missing: a JSON pointer in quotes (`*` stands for any item of a \
+            list), the `call` that failed, and the `reason`: timeout, unavailable, not-found, denied, limited, \
+            malformed, dependency or error. After 32 entries `;more=` counts the rest.",
+        "schema": { "type": "string" },
+        "example": "\"/rewards\";call=balance;reason=timeout",
+    })
+}
+
+fn is_public(plan: &Plan) -> bool {
+    plan.access.iter().any(|role| role == "public")
+}
+
+/// The first part of the path that is neither a version nor a parameter.
+fn tag(path: &str) -> &str {
+    let is_version = |part: &str| part.strip_prefix('v').is_some_and(|n| n.chars().all(|c| c.is_ascii_digit()));
+    let mut parts = path.split('/').filter(|part| !part.is_empty() && !part.starts_with('{'));
+    parts.find(|part| !is_version(part)).unwrap_or("views")
+}
+
+fn parameter(param: &Param) -> Value {
+    let location = match param.location {
+        ParamLocation::Path => "path",
+        ParamLocation::Query => "query",
+        ParamLocation::Header => "header",
+    };
+    json!({
+        "name": param.name,
+        "in": location,
+        "required": param.required,
+        "schema": schema::of_parameter(param),
+    })
+}
+
+fn idempotency_key() -> Value {
+    json!({
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": true,
+        "description": "A new random text for every new order of things; a repeated one does nothing twice.",
+        "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
+    })
+}
+
+fn success(plan: &Plan) -> Value {
+    let Some(shape) = &plan.shape else { return json!({ "description": "Done." }) };
+    if plan.stream.is_some() {
+        return events(shape);
+    }
+    let mut response = json!({
+        "description": "The answer.",
+        "content": { "application/json": { "schema": schema::of_shape(shape) } },
+    });
+    if plan.calls.iter().any(|call| !call.paths.is_empty()) {
+        response["headers"] = json!({ "bff-partial": { "$ref": "#/components/headers/bff-partial" } });
+    }
+    response
+}
+
+/// OpenAPI 3.1 has no words for the data of single events, hence the extension.
+fn events(shape: &Shape) -> Value {
+    let problem = json!({ "$ref": "#/components/schemas/Problem" });
+    json!({
+        "description": "Server-sent events: the data of every `message` is JSON; an event `problem` is the last.",
+        "content": {
+            "text/event-stream": {
+                "schema": { "type": "string" },
+                "x-events": { "message": schema::of_shape(shape), "problem": problem },
+            },
+        },
+    })
+}
+
+fn refusals(plan: &Plan) -> impl Iterator<Item = u16> {
+    let must_succeed = || plan.calls.iter().chain(&plan.stream).filter(|call| !call.optional);
+    let calls = must_succeed().next().is_some();
+    let changes = must_succeed().any(|call| !call.safe);
+    let (private, body) = (!is_public(plan), plan.body.is_some());
+    let may_occur = [
+        (400, true),
+        (401, private),
+        (403, private || calls),
+        (404, calls),
+        (409, changes),
+        (412, changes),
+        (413, body),
+        (415, body),
+        (502, calls),
+        (503, private || calls),
+        (504, calls),
+    ];
+    may_occur.into_iter().filter_map(|(status, occurs)| occurs.then_some(status))
+}

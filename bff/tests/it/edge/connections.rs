@@ -1,0 +1,98 @@
+//! How long and how many connections are kept, and what a client is told that sends too slowly or too much.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use bff::http::{Config, Json};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+
+use crate::harness::{Connection, Stack};
+
+const HELLO: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+
+async fn stack(config: Config) -> Stack {
+    let routes = Router::new()
+        .route("/", get(|| async { "hello" }))
+        .route("/echo", post(|Json(body): Json<Value>| async { axum::Json(body) }));
+    Stack::start(routes, config).await
+}
+
+#[tokio::test]
+async fn a_connection_without_a_request_is_closed() {
+    let stack = stack(Config { read_timeout_ms: 20, ..Config::default() }).await;
+    for begun in ["", "P", "GET / HTTP/1.1\r\nhost: a\r\n", "PRI * HTTP/2.0\r\n"] {
+        let connection = Connection::open(stack.address).await.unwrap();
+        assert_eq!(connection.ask_to_the_end(begun).await, "", "{begun:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_had_a_request_may_idle_longer() {
+    let stack = stack(Config { read_timeout_ms: 300, ..Config::default() }).await;
+    let mut connection = Connection::open(stack.address).await.unwrap();
+    connection.ask(HELLO).await;
+    sleep(Duration::from_millis(400)).await;
+    assert!(connection.ask(HELLO).await.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed() {
+    let stack = stack(Config { idle_timeout_ms: 300, ..Config::default() }).await;
+    let mut connection = Connection::open(stack.address).await.unwrap();
+    connection.ask(HELLO).await;
+    assert_eq!(connection.ask_to_the_end("").await, "");
+}
+
+#[tokio::test]
+async fn an_idle_http_2_connection_is_closed() {
+    let stack = stack(Config { idle_timeout_ms: 300, ..Config::default() }).await;
+    let stream = TokioIo::new(TcpStream::connect(stack.address).await.unwrap());
+    let (mut client, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    let asking = async {
+        let request = Request::get(&stack.url).body(Empty::<Bytes>::new()).unwrap();
+        let answer = client.send_request(request).await.unwrap();
+        answer.into_body().collect().await.unwrap().to_bytes()
+    };
+    let (ended, answer) = tokio::join!(connection, asking);
+    assert_eq!((ended.is_ok(), &answer[..]), (true, &b"hello"[..]), "it ends while the client holds it");
+}
+
+#[tokio::test]
+async fn a_body_that_stalls_is_a_problem() {
+    let stack = stack(Config { read_timeout_ms: 300, ..Config::default() }).await;
+    let connection = Connection::open(stack.address).await.unwrap();
+    let request = "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{\"a";
+    let answer = connection.ask_to_the_end(request).await;
+    assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
+    assert!(answer.contains("\"code\":\"request-timeout\""), "{answer}");
+}
+
+#[tokio::test]
+async fn a_large_head_is_refused() {
+    let stack = stack(Config::default()).await;
+    let connection = Connection::open(stack.address).await.unwrap();
+    let request = format!("GET / HTTP/1.1\r\nhost: a\r\nx-large: {}\r\n\r\n", "x".repeat(70_000));
+    let answer = connection.ask_to_the_end(&request).await;
+    assert!(answer.starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn more_connections_than_allowed_wait() {
+    let stack = stack(Config { max_connections: 1, ..Config::default() }).await;
+    let mut first = Connection::open(stack.address).await.unwrap();
+    first.ask(HELLO).await;
+    let mut second = Connection::open(stack.address).await.unwrap();
+    let (answer, ()) = tokio::join!(second.ask(HELLO), async {
+        assert!(first.ask(HELLO).await.ends_with("hello"), "the first is still served");
+        drop(first);
+    });
+    assert!(answer.ends_with("hello"));
+}

@@ -1,0 +1,80 @@
+//! The program itself: its own process, with the log that it writes.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use serde_json::Value;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::spawn_blocking;
+
+/// `bff serve` with JSON logs, on free ports; dropping it kills it.
+pub struct Process {
+    pub url: String,
+    child: Option<Child>,
+    lines: UnboundedReceiver<String>,
+    log: Vec<String>,
+}
+
+impl Process {
+    /// Returns once it is ready. Its files are in the folder.
+    pub async fn start(folder: &Path, settings: &str, variables: &[(&str, &str)]) -> Self {
+        let file = folder.join("process.toml");
+        std::fs::write(&file, settings).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_bff"))
+            .args(["serve", "--config"])
+            .arg(&file)
+            .current_dir(folder)
+            .env_clear()
+            .envs([("BFF__HTTP__LISTEN", "127.0.0.1:0"), ("BFF__ADMIN__LISTEN", "127.0.0.1:0")])
+            .envs([("BFF__TELEMETRY__FORMAT", "json"), ("BFF__IDENTITY__KEY_ALGORITHMS", "ES256")])
+            .envs(variables.iter().copied())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = unbounded_channel();
+        let errors = BufReader::new(child.stderr.take().unwrap());
+        thread::spawn(move || errors.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let mut process = Self { url: String::new(), child: Some(child), lines, log: Vec::new() };
+        process.url = process.line("starting").await["public"].as_str().unwrap().to_owned();
+        process.line("ready").await;
+        process
+    }
+
+    /// Waits for the next line with this message.
+    pub async fn line(&mut self, message: &str) -> Value {
+        while let Some(line) = self.lines.recv().await {
+            self.log.push(line);
+            let line = self.log.last().unwrap();
+            // What ends it before it is ready is written for people.
+            let json: Value = serde_json::from_str(line).unwrap_or_default();
+            if json["message"] == message {
+                return json;
+            }
+        }
+        panic!("it ended without `{message}`:\n{}", self.log.join("\n"));
+    }
+
+    /// Stops it as an operator does, and returns everything that it logged.
+    pub async fn stop(mut self) -> String {
+        let mut child = self.child.take().unwrap();
+        let id = child.id().to_string();
+        assert!(Command::new("sh").args(["-c", "kill \"$0\"", &id]).status().unwrap().success());
+        let status = spawn_blocking(move || child.wait()).await.unwrap().unwrap();
+        assert!(status.success(), "{status}");
+        while let Some(line) = self.lines.recv().await {
+            self.log.push(line);
+        }
+        std::mem::take(&mut self.log).join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
