@@ -4,16 +4,21 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::health::{Check, Checks};
-use crate::http::{self, Limits, Parts, Router};
-use crate::identity::{self, Deployment, Identity};
-use crate::store::{self, Accounts};
+use crate::http::metrics::Page;
+use crate::http::{self, AddressLimit, AdminParts, Limits, Parts, Router};
+use crate::identity::{self, Deployment, Identity, Seeded};
+use crate::meter::Meter;
+use crate::store::{self, Part, Stores};
+use crate::telemetry::{self, Exposition};
 use crate::upstream::{self, Source};
 use crate::views::{self, Views};
 
@@ -21,9 +26,12 @@ use crate::views::{self, Views};
 pub struct App {
     public: Router,
     admin: Router,
+    tls: Option<TlsAcceptor>,
     limits: Limits,
-    accounts: Accounts,
+    address_limit: Option<AddressLimit>,
+    stores: Stores,
     identity: Arc<Identity>,
+    measures: Exposition,
     draining: CancellationToken,
     tasks: TaskTracker,
 }
@@ -39,6 +47,8 @@ pub struct Listeners {
 pub enum StartError {
     #[error("{setting}: cannot listen on {address}")]
     Listen { setting: &'static str, address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Tls(#[from] http::TlsError),
     #[error("{}", lines(.0))]
     Sources(Vec<upstream::ConfigError>),
     #[error(transparent)]
@@ -49,6 +59,8 @@ pub enum StartError {
     Identity(#[from] identity::OpenError),
     #[error(transparent)]
     Store(#[from] store::OpenError),
+    #[error(transparent)]
+    Seed(#[from] identity::SeedError),
 }
 
 /// Chooses the process's one TLS library; idempotent.
@@ -93,27 +105,65 @@ pub async fn bind(config: Config) -> Result<(Config, Listeners), StartError> {
 
 /// Start-up without listening: what the views will do, or every problem that would stop it.
 pub fn check(config: &Config) -> Result<String, StartError> {
+    http::acceptor(&config.http)?;
+    identity::check(&config.identity, !config.is_production())?;
     let sources = sources(config)?;
-    let views = load(config, &sources, &TaskTracker::new())?;
+    let views = load(config, &sources, &TaskTracker::new(), &Meter::none())?;
     let plans: Vec<String> = views.iter().map(|view| view.plan().to_string()).collect();
     Ok(format!("{}\n{} views, no problems\n", plans.join("\n"), plans.len()))
 }
 
+/// What the server would say of itself.
+pub fn openapi(config: &Config) -> Result<String, StartError> {
+    let views = load(config, &sources(config)?, &TaskTracker::new(), &Meter::none())?;
+    let document = http::openapi::document(&views, &deployment(config));
+    Ok(format!("{document:#}\n"))
+}
+
+/// Adds the accounts that a new installation starts with; done twice it changes nothing.
+pub async fn seed(config: &Config, clock: Clock) -> Result<Seeded, StartError> {
+    let stores = Stores::open(&config.store, clock.clone()).await?;
+    let identity = Identity::open(&config.identity, deployment(config), &stores, clock, Meter::none()).await?;
+    let seeded = identity.seed(&config.seed).await?;
+    stores.close().await;
+    Ok(seeded)
+}
+
+/// Brings the tables up to date.
+pub async fn migrate(config: &Config) -> Result<(), StartError> {
+    Ok(store::migrate(&config.store).await?)
+}
+
+/// Asks the server that runs with this configuration on this machine whether it lives.
+pub async fn probe(config: &Config) -> Result<(), http::ProbeError> {
+    let token = config.admin.token.as_ref().map(ExposeSecret::expose_secret);
+    http::probe(config.admin.listen, "/healthz", token).await
+}
+
 pub async fn build(config: Config, clock: Clock) -> Result<App, StartError> {
+    let tls = http::acceptor(&config.http)?;
     let sources = sources(&config)?;
     let tasks = TaskTracker::new();
-    let views = load(&config, &sources, &tasks)?;
-    let accounts = Accounts::open(&config.store).await?;
-    let deployment = Deployment { public_url: config.http.public_url(), development: !config.is_production() };
-    let identity = Arc::new(Identity::open(&config.identity, deployment, accounts.clone(), clock.clone()).await?);
+    let (recorder, measures) = telemetry::recorder();
+    let meter = Meter::new(recorder);
+    let views = load(&config, &sources, &tasks, &meter)?;
+    let stores = Stores::open(&config.store, clock.clone()).await?;
+    let deployment = deployment(&config);
+    let identity = Identity::open(&config.identity, deployment, &stores, clock.clone(), meter.clone()).await?;
+    let identity = Arc::new(identity);
     let draining = CancellationToken::new();
-    let checks = Checks { parts: checks(&accounts, &sources), draining: draining.clone() };
+    let checks = Checks::new(checks(stores.parts(), &sources), &meter, draining.clone());
+    let address_limit = AddressLimit::new(&config.http.rate_limit, config.is_production(), &meter);
+    let parts = Parts { identity: Arc::clone(&identity) };
     Ok(App {
-        public: http::router(&config.http, Parts { identity: Arc::clone(&identity) }, &views, &clock, &draining),
-        admin: http::admin_router(&config.admin, checks),
+        public: http::router(&config.http, parts, &views, &clock, address_limit.clone(), &meter, &draining),
+        admin: http::admin_router(&config.admin, AdminParts { checks, measures: page(&measures) }),
+        tls,
+        address_limit,
         limits: Limits::from(&config.http),
-        accounts,
+        stores,
         identity,
+        measures,
         draining,
         tasks,
     })
@@ -129,19 +179,26 @@ impl App {
     pub async fn serve(self, listeners: Listeners, shutdown: CancellationToken) {
         let drained = CancellationToken::new();
         let public = async {
-            http::serve(listeners.public, self.public, self.limits, shutdown.clone()).await;
+            http::serve(listeners.public, self.tls, self.public, self.limits, shutdown.clone()).await;
             drained.cancel();
         };
-        let admin = http::serve(listeners.admin, self.admin, self.limits, drained.clone());
+        let admin = http::serve(listeners.admin, None, self.admin, self.limits, drained.clone());
         let drain = async {
             shutdown.cancelled().await;
             self.draining.cancel();
         };
-        tokio::join!(public, admin, drain);
+        let sweep = async {
+            if let Some(limit) = &self.address_limit {
+                limit.sweep(shutdown.clone()).await;
+            }
+        };
+        let upkeep = drained.run_until_cancelled(self.measures.keep_up());
+        let follow = drained.run_until_cancelled(self.identity.follow());
+        tokio::join!(public, admin, drain, sweep, upkeep, follow);
         // What changes something goes on without its client, but is bounded by its view's deadline.
         self.tasks.close();
         self.tasks.wait().await;
-        self.accounts.close().await;
+        self.stores.close().await;
     }
 }
 
@@ -149,8 +206,16 @@ async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListene
     TcpListener::bind(address).await.map_err(|source| StartError::Listen { setting, address, source })
 }
 
-fn load(config: &Config, sources: &Sources, tasks: &TaskTracker) -> Result<Views, views::LoadError> {
-    Views::load(&config.views, &config.sources, sources, &http::RESERVED, tasks)
+fn load(config: &Config, sources: &Sources, tasks: &TaskTracker, meter: &Meter) -> Result<Views, views::LoadError> {
+    Views::load(&config.views, &config.sources, sources, &http::RESERVED, tasks, meter)
+}
+
+fn deployment(config: &Config) -> Deployment {
+    Deployment {
+        public_url: config.http.public_url(),
+        allowed_origins: config.http.cors_origins.clone(),
+        development: !config.is_production(),
+    }
 }
 
 /// A client for each source, or what is wrong with every one that has none.
@@ -170,19 +235,26 @@ fn lines(problems: &[upstream::ConfigError]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// What must work for this replica to be ready.
-fn checks(accounts: &Accounts, sources: &Sources) -> Arc<[Check]> {
-    let accounts = accounts.clone();
-    let store = Check::new("store", move || {
-        let accounts = accounts.clone();
-        async move { accounts.check().await.map_err(|error| error.to_string()) }
+fn page(measures: &Exposition) -> Page {
+    let measures = measures.clone();
+    Page::new(move || measures.text())
+}
+
+/// What this replica relies on.
+fn checks(parts: &[Part], sources: &Sources) -> impl Iterator<Item = Check> {
+    let parts = parts.iter().map(|part| {
+        let part = part.clone();
+        Check::new(part.name(), part.is_required(), move || {
+            let part = part.clone();
+            async move { part.check().await.map_err(|error| error.to_string()) }
+        })
     });
     let sources = sources.iter().map(|(name, source)| {
         let source = Arc::clone(source);
-        Check::new(name, move || {
+        Check::new(name, source.is_required(), move || {
             let source = Arc::clone(&source);
             async move { source.check().await }
         })
     });
-    [store].into_iter().chain(sources).collect()
+    parts.chain(sources)
 }

@@ -1,8 +1,8 @@
 //! The whole configuration: the sum of the parts' own, from files and the environment.
 //!
 //! Files are laid over the defaults in the order given, then `BFF__SECTION__KEY` variables over
-//! the files. The environment is handed in, so that a test can feed its own. Every problem of
-//! every layer is reported at once.
+//! the files, then the secret files that `BFF__SECTION__KEY_FILE` variables name. The environment
+//! is handed in, so that a test can feed its own. Every problem of every layer is reported at once.
 
 mod environment;
 mod file;
@@ -27,6 +27,7 @@ pub struct Config {
     /// The services behind the server, by the name that views use.
     pub sources: BTreeMap<String, upstream::Config>,
     pub telemetry: telemetry::Config,
+    pub seed: identity::SeedConfig,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -84,7 +85,14 @@ impl Config {
 
     /// What the parts say about their own options.
     fn problems(&self) -> Vec<String> {
-        [self.http.problems(self.is_production()), self.admin.problems(), self.views.problems()].concat()
+        [
+            self.http.problems(self.is_production()),
+            self.admin.problems(),
+            self.store.problems(),
+            self.views.problems(),
+            self.telemetry.problems(),
+        ]
+        .concat()
     }
 }
 

@@ -8,6 +8,7 @@ mod caller;
 mod config;
 mod demo;
 mod error;
+mod event;
 mod keys;
 mod master_key;
 mod password;
@@ -15,6 +16,7 @@ mod revocation;
 mod role;
 mod seal;
 mod secret;
+mod seed;
 mod session;
 mod sessions;
 mod sign_in;
@@ -29,7 +31,8 @@ pub use keys::{Jwks, KeyError, SigningAlgorithm};
 pub use master_key::MasterKeyError;
 pub use password::{MAX_PASSWORD_BYTES, PasswordError};
 pub use role::{Access, Role, UnknownRole};
-pub use session::{Client, Rules};
+pub use seed::{SeedConfig, SeedError, Seeded};
+pub use session::{Client, Rules, network};
 pub use sign_in::{Grant, Login, SignedIn};
 pub use token::TokenError;
 
@@ -45,7 +48,8 @@ use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::store::{self, Accounts};
+use crate::meter::Meter;
+use crate::store::{self, Accounts, Stores};
 use keys::KeyRing;
 use password::Passwords;
 use seal::SealingKey;
@@ -58,6 +62,7 @@ pub struct Identity {
     deployment: Deployment,
     store: Accounts,
     clock: Clock,
+    meter: Meter,
     passwords: Passwords,
     keys: Arc<KeyRing>,
     tokens: Arc<Tokens>,
@@ -93,10 +98,11 @@ impl Identity {
     pub async fn open(
         config: &Config,
         deployment: Deployment,
-        store: Accounts,
+        stores: &Stores,
         clock: Clock,
+        meter: Meter,
     ) -> Result<Self, OpenError> {
-        check(config)?;
+        check(config, deployment.development)?;
         keys::install_provider();
         if !deployment.public_url.starts_with("https://") {
             tracing::warn!(
@@ -104,18 +110,24 @@ impl Identity {
             );
         }
         let now = clock.now();
+        let store = stores.accounts.clone();
         let master = master_key(config, &deployment, &store)?;
         let keys = KeyRing::open(&store, &master, &config.key_algorithms, config.algorithm, now).await?;
         let keys = Arc::new(keys);
+        let queue = meter.gauge("bff_password_queue_depth", &[]);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let passwords = spawn_blocking(move || Passwords::new(cores)).await.map_err(|_| PasswordError::Stopped)??;
+        let passwords =
+            spawn_blocking(move || Passwords::new(cores, queue)).await.map_err(|_| PasswordError::Stopped)??;
         let access_token = Duration::seconds(i64::from(config.access_token_s));
-        let sessions = Sessions::open(store.clone(), config.sessions.clone(), access_token + LEEWAY, now).await?;
+        let token_life = access_token + LEEWAY;
+        let (rules, bus) = (config.sessions.clone(), stores.bus.clone());
+        let sessions = Sessions::open(store.clone(), bus, rules, token_life, now).await?;
         let tokens = Tokens::new(deployment.public_url.clone(), config.audience.clone(), Arc::clone(&keys));
         Ok(Self {
             deployment,
             store,
             clock,
+            meter,
             passwords,
             keys,
             tokens: Arc::new(tokens),
@@ -124,6 +136,11 @@ impl Identity {
             access_token,
             upstream_token: Duration::seconds(i64::from(config.upstream_token_s)),
         })
+    }
+
+    /// Keeps up with what other replicas revoke; never ends.
+    pub async fn follow(&self) {
+        self.sessions.follow(&self.clock).await;
     }
 
     pub fn deployment(&self) -> &Deployment {
@@ -148,6 +165,11 @@ impl Identity {
             Credentials::Bearer(token) => self.bearer(token).await.map(Some),
             Credentials::Cookie(value) => self.cookie(value).await.map(Some),
         }
+    }
+
+    /// Whether a session was ended before its time: what it opened must end as well.
+    pub fn has_ended(&self, session: Uuid) -> bool {
+        self.sessions.is_revoked(session)
     }
 
     async fn bearer(&self, token: &str) -> Result<Caller, Error> {
@@ -189,7 +211,11 @@ impl Identity {
     }
 }
 
-fn check(config: &Config) -> Result<(), OpenError> {
+/// Refuses what cannot work, without opening anything.
+pub fn check(config: &Config, development: bool) -> Result<(), OpenError> {
+    if !development && config.master_key_file.is_none() {
+        return Err(MasterKeyError::Unset.into());
+    }
     if config.access_token_s < MIN_ACCESS_TOKEN_S {
         return Err(OpenError::TooShort("access_token_s", MIN_ACCESS_TOKEN_S));
     }

@@ -12,4 +12,5 @@ pub mod upstream;
 pub mod views;
 
 pub mod clock;
+pub mod meter;
 pub mod telemetry;

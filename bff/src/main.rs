@@ -27,6 +27,14 @@ enum Command {
     Serve,
     /// Load and check everything, start nothing.
     Check,
+    /// Print what the server answers, as it serves it at /openapi.json.
+    Openapi,
+    /// Bring the tables of the database up to date.
+    Migrate,
+    /// Add the accounts an installation starts with: the first admin; in development the demo's too.
+    Seed,
+    /// Ask the server that runs here whether it lives: the health check of a container.
+    Healthz,
 }
 
 #[tokio::main]
@@ -43,11 +51,19 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let pairs = std::env::vars_os().filter_map(|(name, text)| name.into_string().ok().zip(text.into_string().ok()));
     let config = config::load(&arguments.files, &pairs.collect())?;
-    telemetry::install(&config.telemetry, config.is_production())?;
     app::install_crypto();
+    let telemetry = telemetry::install(&config.telemetry, config.is_production())?;
     match arguments.command {
-        Command::Serve => app::run(config, Clock::system(), stop_signal()).await?,
+        Command::Serve => {
+            let served = app::run(config, Clock::system(), stop_signal()).await;
+            telemetry.flush().await;
+            served?;
+        }
         Command::Check => stdout().write_all(app::check(&config)?.as_bytes())?,
+        Command::Openapi => stdout().write_all(app::openapi(&config)?.as_bytes())?,
+        Command::Migrate => app::migrate(&config).await?,
+        Command::Seed => write!(stdout(), "{}", app::seed(&config, Clock::system()).await?)?,
+        Command::Healthz => app::probe(&config).await?,
     }
     Ok(())
 }

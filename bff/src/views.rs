@@ -12,18 +12,22 @@ use bytes::Bytes;
 use compose::inputs::{Auth, Inputs, bind};
 use compose::plan::Plan;
 use compose::run::{Note, open, run};
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span};
 
 pub use catalogue::{LoadError, Views};
 pub use compose::inputs::{InputError, InputPlace};
 pub use compose::run::{Answer, Events, Failure};
 pub use compose::upstream::Code;
+/// What a checked view says of itself.
+pub use compose::{definition::ParamLocation, expr, plan, schema, tape};
 
 use crate::identity::Caller;
+use crate::meter::Meter;
 use destination::{Destination, Door, Sender};
 
 #[derive(Debug, Clone, Deserialize)]
@@ -47,6 +51,7 @@ pub struct View {
     /// By the calls' index; a stream has the first.
     destinations: Vec<Destination>,
     tasks: TaskTracker,
+    meter: Meter,
 }
 
 /// A request to a view, as the client sent it.
@@ -59,6 +64,8 @@ pub struct Arguments<'a> {
     pub body: Bytes,
     pub caller: Option<Caller>,
     pub idempotency_key: Option<HeaderValue>,
+    /// What the services are told of the trace that the request belongs to.
+    pub trace: HeaderMap,
     pub now: OffsetDateTime,
 }
 
@@ -80,11 +87,11 @@ impl View {
         let (inputs, sender) = self.bind(arguments)?;
         let deadline = Instant::now() + self.plan.deadline;
         let view = Arc::clone(&self);
-        let work = async move { run(&view.plan, &inputs, &view.door(sender), deadline).await };
+        let work = async move { run(&view.plan, &inputs, &view.door(sender), deadline).await }.instrument(self.span());
         let result = if self.plan.calls.iter().all(|call| call.safe) {
             work.await
         } else {
-            self.tasks.spawn(work).await.unwrap_or_else(|_| Err(interrupted()))
+            self.tasks.spawn(work.in_current_span()).await.unwrap_or_else(|_| Err(interrupted()))
         };
         self.log(&result);
         result.map_err(Error::Failed)
@@ -93,7 +100,7 @@ impl View {
     /// Opens the view's stream: the JSON text of every event, until a failure or the service's end.
     pub async fn open(&self, arguments: Arguments<'_>) -> Result<Events, Error> {
         let (inputs, sender) = self.bind(arguments)?;
-        let opened = open(Arc::clone(&self.plan), inputs, &self.door(sender)).await;
+        let opened = open(Arc::clone(&self.plan), inputs, &self.door(sender)).instrument(self.span()).await;
         opened.map_err(|failure| {
             self.log_failure(&failure);
             Error::Failed(failure)
@@ -116,19 +123,29 @@ impl View {
             now: (arguments.now.unix_timestamp(), arguments.now.nanosecond().cast_signed()),
         };
         let inputs = bind(&self.plan, typed).map_err(Error::Inputs)?;
-        Ok((inputs, Sender { caller: arguments.caller, idempotency_key: arguments.idempotency_key }))
+        let Arguments { caller, idempotency_key, trace, .. } = arguments;
+        Ok((inputs, Sender { caller, idempotency_key, trace }))
     }
 
     fn door(&self, sender: Sender) -> Door<'_> {
         Door { destinations: &self.destinations, sender }
     }
 
+    fn span(&self) -> Span {
+        let view = self.plan.name.as_str();
+        tracing::info_span!("view", otel.name = format!("view {view}"), view)
+    }
+
     fn log(&self, result: &Result<Answer, Failure>) {
         let view = self.plan.name.as_str();
         match result {
             Ok(answer) => {
-                for Note { path, call, reason, message } in &answer.notes {
-                    tracing::warn!(view, call, path, reason, message, "partial answer");
+                // Everything that one call leaves out stands together.
+                for notes in answer.notes.chunk_by(|a, b| a.call == b.call) {
+                    let Some(Note { path, call, reason, message }) = notes.first() else { continue };
+                    tracing::warn!(view, call, path, reason, cause = message, "partial answer");
+                    let labels = [("view", view), ("call", call), ("reason", reason)];
+                    self.meter.counter("bff_view_partial_total", &labels).increment(1);
                 }
             }
             Err(failure) => self.log_failure(failure),
@@ -137,7 +154,7 @@ impl View {
 
     fn log_failure(&self, Failure { call, error, .. }: &Failure) {
         let (view, call, code) = (self.plan.name.as_str(), call.as_deref().unwrap_or("-"), error.code.name());
-        tracing::warn!(view, call, code, message = error.message, "no answer");
+        tracing::warn!(view, call, code, cause = error.message, "no answer");
     }
 }
 

@@ -10,7 +10,7 @@ pub(crate) use layout::{Projection, ProjectionId, body_layout, camel_case, json_
 
 use crate::definition::{Missing, ParamLocation};
 use crate::expr::Code;
-use crate::schema::{Enum, Kind, Scalar};
+use crate::schema::{Enum, Kind, Scalar, Type};
 use crate::tape::{Layout, Value};
 
 /// Everything needed to serve a view.
@@ -218,10 +218,14 @@ pub enum FieldValue {
     Keys,
 }
 
-/// How to write JSON.
+/// How to write JSON, and of which type it is.
 #[derive(Debug)]
 pub enum Shape {
-    Value(Code, Format),
+    Value {
+        code: Code,
+        format: Format,
+        ty: Type,
+    },
     Object(Vec<Member>),
     /// Null of null.
     List {
@@ -230,17 +234,20 @@ pub enum Shape {
         keep: Option<Code>,
         take: Option<Code>,
         item: Box<Shape>,
+        nullable: bool,
     },
     /// Null of null, else `item` with the value bound.
     Of {
         of: Code,
         local: usize,
         item: Box<Shape>,
+        nullable: bool,
     },
 }
 
 #[derive(Debug)]
 pub struct Member {
+    pub name: String,
     /// `"name":` as it is written.
     pub key: String,
     pub shape: Shape,

@@ -7,7 +7,7 @@ use crate::write;
 /// Appends the shape's JSON text.
 pub(crate) fn render<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>) -> Result<(), Fault> {
     match shape {
-        Shape::Value(code, format) => value(&env.eval(code)?, format, out),
+        Shape::Value { code, format, .. } => value(&env.eval(code)?, format, out),
         Shape::Object(members) => {
             out.push(b'{');
             for (i, member) in members.iter().enumerate() {
@@ -20,7 +20,7 @@ pub(crate) fn render<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>)
             out.push(b'}');
             Ok(())
         }
-        Shape::Of { of, local, item } => match env.eval(of)? {
+        Shape::Of { of, local, item, .. } => match env.eval(of)? {
             Value::Null => {
                 out.extend_from_slice(b"null");
                 Ok(())
@@ -35,7 +35,7 @@ pub(crate) fn render<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>)
 }
 
 fn list<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>) -> Result<(), Fault> {
-    let Shape::List { from, local, keep, take, item } = shape else { return Ok(()) };
+    let Shape::List { from, local, keep, take, item, .. } = shape else { return Ok(()) };
     let Value::List(list) = env.eval(from)? else {
         out.extend_from_slice(b"null");
         return Ok(());

@@ -45,6 +45,8 @@ impl Default for Config {
 pub struct Deployment {
     /// How the outside names it, without a slash at the end: the issuer of its tokens.
     pub public_url: String,
+    /// Other sites whose pages may act for the account that a browser is signed in to.
+    pub allowed_origins: Vec<String>,
     /// Allows what must not happen in production: a master key made on the spot, demo accounts.
     pub development: bool,
 }

@@ -9,6 +9,13 @@ use std::sync::{PoisonError, RwLock};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
+/// The end of a session, as replicas tell each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revocation {
+    pub session: Uuid,
+    pub at: OffsetDateTime,
+}
+
 pub struct Revocations {
     known: RwLock<Known>,
     /// How long a token may live after its session was revoked.
@@ -20,6 +27,19 @@ struct Known {
     revoked_at: HashMap<Uuid, OffsetDateTime>,
     /// Tokens issued up to here are refused whatever their session.
     floor: OffsetDateTime,
+}
+
+impl Revocation {
+    /// The id, then the second.
+    pub fn to_bytes(self) -> Vec<u8> {
+        [&self.session.as_bytes()[..], &self.at.unix_timestamp().to_be_bytes()].concat()
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (session, second) = bytes.split_at_checked(16)?;
+        let second = i64::from_be_bytes(second.try_into().ok()?);
+        Some(Self { session: Uuid::from_slice(session).ok()?, at: OffsetDateTime::from_unix_timestamp(second).ok()? })
+    }
 }
 
 impl Revocations {
@@ -56,6 +76,15 @@ mod tests {
     use super::*;
 
     const NOON: OffsetDateTime = time::macros::datetime!(2026-01-01 12:00 UTC);
+
+    #[test]
+    fn a_revocation_survives_the_bus() {
+        let revocation = Revocation { session: Uuid::from_u128(7), at: NOON };
+        assert_eq!(Revocation::from_bytes(&revocation.to_bytes()), Some(revocation));
+        for bytes in [&[][..], &[0; 16], &[0; 25], &[255; 24]] {
+            assert_eq!(Revocation::from_bytes(bytes).filter(|revocation| revocation.at.year() < 9999), None);
+        }
+    }
 
     #[test]
     fn a_flood_forgets_what_has_expired_and_then_refuses_more_rather_than_less() {

@@ -138,7 +138,7 @@ fn shortened(user_agent: &str) -> String {
 }
 
 /// Enough to recognise a place, too little to find a household.
-fn network(address: IpAddr) -> String {
+pub fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => {
             let [a, b, c, _] = address.octets();

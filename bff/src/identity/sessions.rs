@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use moka::future::Cache;
 use time::OffsetDateTime;
+use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
 use super::error::Error;
-use super::revocation::Revocations;
+use super::revocation::{Revocation, Revocations};
 use super::role::Role;
 use super::secret::Secret;
 use super::session::{self, Client, Refresh, RefreshToken, Rules};
-use crate::store::{self, Account, Accounts, Session, SessionKind};
+use crate::clock::Clock;
+use crate::store::{self, Account, Accounts, Bus, Heard, Session, SessionKind, Subscription};
 
 pub struct Sessions {
     store: Accounts,
+    bus: Bus,
     rules: Rules,
     revocations: Revocations,
     /// Cookie sessions seen lately, by the hash of their secret; privileged ones are never in it.
@@ -32,6 +35,11 @@ pub struct Live {
 const MAX_SEEN: u64 = 50_000;
 const SEEN_FOR: std::time::Duration = std::time::Duration::from_secs(30);
 const MAX_REVOKED: u32 = 100_000;
+/// The topic of the bus.
+const REVOKED: &str = "revoked";
+const POLL_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
+/// How late a row may appear, and how far the clocks of two replicas may be apart.
+const OVERLAP: time::Duration = time::Duration::seconds(60);
 /// A compare-and-put loses only against another request of the same session.
 const MAX_TRIES: usize = 5;
 
@@ -39,17 +47,43 @@ impl Sessions {
     /// `token_life` is how long a token may outlive the revocation of its session.
     pub async fn open(
         store: Accounts,
+        bus: Bus,
         rules: Rules,
         token_life: time::Duration,
         now: OffsetDateTime,
     ) -> Result<Self, store::Error> {
         let revocations = Revocations::new(token_life, MAX_REVOKED as usize);
-        // Oldest first, so that an overflow is met as it would have been met live.
-        for (session, at) in store.revoked_since(now - token_life, MAX_REVOKED + 1).await?.into_iter().rev() {
-            revocations.add(session, at);
-        }
         let seen = Cache::builder().max_capacity(MAX_SEEN).time_to_live(SEEN_FOR).build();
-        Ok(Self { store, rules, revocations, seen })
+        let sessions = Self { store, bus, rules, revocations, seen };
+        sessions.read_revoked(now - token_life).await?;
+        Ok(sessions)
+    }
+
+    /// Learns what other replicas revoke: from the bus at once, from the rows after a while. Never ends.
+    pub async fn follow(&self, clock: &Clock) {
+        let mut turns = interval(POLL_EVERY);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut subscription: Option<Subscription> = None;
+        let mut complete_until = clock.now();
+        loop {
+            tokio::select! {
+                heard = next(&mut subscription) => if let Heard::Announcement(bytes) = heard {
+                    if let Some(revocation) = Revocation::from_bytes(&bytes) {
+                        self.revocations.add(revocation.session, revocation.at);
+                    }
+                    continue;
+                },
+                _ = turns.tick() => {}
+            }
+            if subscription.is_none() {
+                subscription = self.bus.subscribe(REVOKED).await.ok();
+            }
+            let now = clock.now();
+            match self.read_revoked(complete_until - OVERLAP).await {
+                Ok(()) => complete_until = now,
+                Err(error) => tracing::warn!(%error, "cannot see what other replicas revoked"),
+            }
+        }
     }
 
     pub async fn begin(
@@ -113,7 +147,7 @@ impl Sessions {
                 Refresh::Repeated(next) => return Ok((live, next)),
                 Refresh::Reused(session) => {
                     if self.store.update_session(&session).await? {
-                        self.revocations.add(session.id, now);
+                        self.revoked(session.id, now).await;
                         tracing::warn!(session = %session.id, "refresh_reuse: a used refresh token came back");
                         return Err(ENDED);
                     }
@@ -130,7 +164,7 @@ impl Sessions {
             let Some(session) = self.store.session(id).await? else { return Ok(()) };
             let Some(revoked) = session::revoke(&session, now) else { return Ok(()) };
             if self.store.update_session(&revoked).await? {
-                self.revocations.add(id, now);
+                self.revoked(id, now).await;
                 self.seen.invalidate(&session.secret_hash).await;
                 return Ok(());
             }
@@ -155,6 +189,22 @@ impl Sessions {
         self.revocations.covers(session, issued_at)
     }
 
+    /// Here at once, elsewhere soon: a replica that the announcement does not reach reads the rows.
+    async fn revoked(&self, session: Uuid, at: OffsetDateTime) {
+        self.revocations.add(session, at);
+        if let Err(error) = self.bus.announce(REVOKED, &Revocation { session, at }.to_bytes()).await {
+            tracing::debug!(%error, "cannot announce a revocation");
+        }
+    }
+
+    async fn read_revoked(&self, since: OffsetDateTime) -> Result<(), store::Error> {
+        // Oldest first, so that an overflow is met as it would have been met live.
+        for (session, at) in self.store.revoked_since(since, MAX_REVOKED + 1).await?.into_iter().rev() {
+            self.revocations.add(session, at);
+        }
+        Ok(())
+    }
+
     async fn with_account(&self, session: Session) -> Result<Live, Error> {
         let account = self.store.account(session.account_id).await?.ok_or(UNKNOWN)?;
         let role = account.role.parse()?;
@@ -172,6 +222,16 @@ impl Sessions {
         let session = Session { revision: session.revision + 1, ..session };
         Arc::new(Live { session, account: live.account.clone(), role: live.role })
     }
+}
+
+/// What the bus says next; where there is no subscription, or its bus is closed, that is nothing, ever.
+async fn next(subscription: &mut Option<Subscription>) -> Heard {
+    if let Some(subscription) = subscription
+        && let Some(heard) = subscription.next().await
+    {
+        return heard;
+    }
+    std::future::pending().await
 }
 
 const UNKNOWN: Error = Error::Refused("there is no such session");

@@ -11,7 +11,7 @@ use super::role::Role;
 use super::secret::Secret;
 use super::session::{Client, RefreshToken};
 use super::sessions::Live;
-use super::{Identity, subject_of};
+use super::{Identity, event, subject_of};
 use crate::store::{Account, SessionKind};
 
 pub struct Login {
@@ -37,6 +37,12 @@ pub enum Grant {
 impl Identity {
     /// Begins a session. An unknown account takes the same path, and as long, as a wrong password.
     pub async fn login(&self, login: Login) -> Result<SignedIn, Error> {
+        let result = self.try_login(login).await;
+        event::count(&self.meter, "login", &result);
+        result
+    }
+
+    async fn try_login(&self, login: Login) -> Result<SignedIn, Error> {
         let account = match &login.identifier {
             Identifier::Email(email) => self.store.account_by_email(email).await?,
             Identifier::Phone(phone) => self.store.account_by_phone(phone).await?,
@@ -67,6 +73,12 @@ impl Identity {
 
     /// Trades a refresh token for the next one and a new access token.
     pub async fn refresh(&self, token: &str) -> Result<SignedIn, Error> {
+        let result = self.try_refresh(token).await;
+        event::count(&self.meter, "refresh", &result);
+        result
+    }
+
+    async fn try_refresh(&self, token: &str) -> Result<SignedIn, Error> {
         let token = RefreshToken::parse(token).ok_or(Error::Refused("it is not a refresh token"))?;
         let now = self.clock.now();
         let (live, next) = self.sessions.refresh(&token, now).await?;
@@ -75,6 +87,12 @@ impl Identity {
 
     /// Ends the session of these credentials, which may have expired; without any there is nothing to do.
     pub async fn logout(&self, credentials: &Credentials) -> Result<(), Error> {
+        let result = self.try_logout(credentials).await;
+        event::count(&self.meter, "logout", &result);
+        result
+    }
+
+    async fn try_logout(&self, credentials: &Credentials) -> Result<(), Error> {
         let now = self.clock.now();
         match credentials {
             Credentials::None => Ok(()),

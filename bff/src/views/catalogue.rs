@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::destination::Destination;
 use super::{Config, View};
+use crate::meter::Meter;
 use crate::upstream::{self, Source};
 
 /// Every view of the folder.
@@ -38,13 +39,14 @@ type Sources = BTreeMap<String, Arc<Source>>;
 
 impl Views {
     /// Reads and checks the files of `config.dir` against the contracts of the sources. No view may have a path at or
-    /// below one that is `reserved`; what changes something runs on `tasks`.
+    /// below one that is `reserved`; what changes something runs on `tasks`; `meter` counts what the views call.
     pub fn load(
         config: &Config,
         settings: &BTreeMap<String, upstream::Config>,
         sources: &Sources,
         reserved: &'static [&'static str],
         tasks: &TaskTracker,
+        meter: &Meter,
     ) -> Result<Self, LoadError> {
         let mut problems = Vec::new();
         let contracts = contracts(settings, &mut problems);
@@ -57,7 +59,7 @@ impl Views {
         let (plans, more) = check(&definitions, &contracts, rules);
         located.extend(more);
         problems.extend(located.iter().map(Problem::to_string));
-        let views = plans.into_iter().filter_map(|plan| view(plan, sources, tasks, &mut problems)).collect();
+        let views = plans.into_iter().filter_map(|plan| view(plan, sources, tasks, meter, &mut problems)).collect();
         if problems.is_empty() { Ok(Self(views)) } else { Err(LoadError(problems)) }
     }
 
@@ -66,10 +68,19 @@ impl Views {
     }
 }
 
-fn view(plan: Plan, sources: &Sources, tasks: &TaskTracker, problems: &mut Vec<String>) -> Option<Arc<View>> {
-    let destination = |call| Destination::of(call, Arc::clone(sources.get(&call.source)?));
+fn view(
+    plan: Plan,
+    sources: &Sources,
+    tasks: &TaskTracker,
+    meter: &Meter,
+    problems: &mut Vec<String>,
+) -> Option<Arc<View>> {
+    let destination = |call| Destination::of(call, Arc::clone(sources.get(&call.source)?), meter);
     match plan.calls.iter().chain(&plan.stream).map(destination).collect() {
-        Some(destinations) => Some(Arc::new(View { plan: Arc::new(plan), destinations, tasks: tasks.clone() })),
+        Some(destinations) => {
+            let (tasks, meter) = (tasks.clone(), meter.clone());
+            Some(Arc::new(View { plan: Arc::new(plan), destinations, tasks, meter }))
+        }
         None => {
             problems.push(format!("error: the view `{}` calls an address that HTTP cannot name", plan.name));
             None

@@ -11,14 +11,17 @@ use futures_util::stream::{StreamExt, TryStreamExt};
 use http::header::AUTHORIZATION;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use tracing::{Instrument, Span};
 
 use crate::identity::Caller;
-use crate::upstream::{self, Identity, Source};
+use crate::meter::Meter;
+use crate::upstream::{self, Identity, OperationMeter, Source};
 
 /// Where one call of a plan goes.
 pub(super) struct Destination {
     source: Arc<Source>,
     address: Address,
+    meter: OperationMeter,
 }
 
 enum Address {
@@ -28,12 +31,13 @@ enum Address {
 
 impl Destination {
     /// None where the plan names a path or a method that HTTP does not know.
-    pub fn of(call: &Call, source: Arc<Source>) -> Option<Self> {
+    pub fn of(call: &Call, source: Arc<Source>, meter: &Meter) -> Option<Self> {
         let address = match &call.request {
             Planned::Grpc { path, .. } => Address::Grpc(path.parse().ok()?),
             Planned::Http { method, .. } => Address::Http(method.parse().ok()?),
         };
-        Some(Self { source, address })
+        let meter = OperationMeter::new(meter, &call.source, &call.operation);
+        Some(Self { source, address, meter })
     }
 }
 
@@ -47,44 +51,53 @@ pub(super) struct Door<'v> {
 pub(super) struct Sender {
     pub caller: Option<Caller>,
     pub idempotency_key: Option<HeaderValue>,
+    pub trace: HeaderMap,
 }
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 impl Upstream for Door<'_> {
     fn call<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Bytes, CallError>> {
-        let Destination { source, address } = &self.destinations[call.index];
+        let Destination { source, address, meter } = &self.destinations[call.index];
         async move {
             let headers = self.headers(call, source)?;
-            let reply = match (address, request.target) {
-                (Address::Grpc(path), Target::Grpc) => source.grpc(path, request.body, headers, request.deadline).await,
+            let Request { target, body, deadline } = request;
+            let reply = match (address, target) {
+                (Address::Grpc(path), Target::Grpc) => meter.watch(source.grpc(path, body, headers, deadline)).await,
                 (Address::Http(method), Target::Http { path_and_query, headers: declared }) => {
                     let headers = with(headers, declared)?;
-                    source.http(method.clone(), &path_and_query, headers, request.body, request.deadline).await
+                    meter.watch(source.http(method.clone(), &path_and_query, headers, body, deadline)).await
                 }
                 _ => return Err(other_protocol()),
             };
             reply.map_err(|error| failed(&error))
         }
+        .instrument(span(call))
         .boxed()
     }
 
     fn open<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Replies, CallError>> {
-        let Destination { source, address } = &self.destinations[call.index];
+        let Destination { source, address, meter } = &self.destinations[call.index];
         async move {
             let Address::Grpc(path) = address else { return Err(other_protocol()) };
             let headers = self.headers(call, source)?;
-            let replies = source.open(path, request.body, headers, request.deadline).await;
+            let replies = meter.watch(source.open(path, request.body, headers, request.deadline)).await;
             let replies = replies.map_err(|error| failed(&error))?;
-            Ok(replies.map_err(|error| failed(&error)).boxed())
+            let busy = meter.busy();
+            let replies = replies.map_err(move |error| {
+                let _until_the_end = &busy;
+                failed(&error)
+            });
+            Ok(replies.boxed())
         }
+        .instrument(span(call))
         .boxed()
     }
 }
 
 impl Door<'_> {
     fn headers(&self, call: &Call, source: &Source) -> Result<HeaderMap, CallError> {
-        let mut headers = HeaderMap::new();
+        let mut headers = self.sender.trace.clone();
         if source.identity() == Identity::Token
             && let Some(caller) = &self.sender.caller
         {
@@ -97,6 +110,11 @@ impl Door<'_> {
         }
         Ok(headers)
     }
+}
+
+fn span(call: &Call) -> Span {
+    let Call { name, source, operation, .. } = call;
+    tracing::info_span!("call", otel.name = format!("call {name}"), call = name, source, operation)
 }
 
 fn with(mut headers: HeaderMap, declared: Vec<(String, String)>) -> Result<HeaderMap, CallError> {

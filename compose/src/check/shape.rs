@@ -33,7 +33,7 @@ impl Checker<'_> {
                 let name = self.binding_name(of);
                 let (local, item) =
                     self.bind(name, present, |checker, bound| checker.item(item, bound, &of.text.place));
-                Some(plan::Shape::Of { of: value.code, local, item: Box::new(item?) })
+                Some(plan::Shape::Of { of: value.code, local, item: Box::new(item?), nullable: value.ty.nullable })
             }
         }
     }
@@ -57,7 +57,8 @@ impl Checker<'_> {
             return None;
         }
         self.note(value.reads);
-        Some(plan::Shape::Value(value.code.clone(), Format::of(&value.ty.kind)))
+        let format = Format::of(&value.ty.kind);
+        Some(plan::Shape::Value { code: value.code.clone(), format, ty: value.ty.clone() })
     }
 
     fn list(
@@ -95,7 +96,8 @@ impl Checker<'_> {
         // Without an answer to its condition the whole list is in doubt.
         self.note(keep.as_ref().map(|keep| keep.reads).unwrap_or_default());
         let keep = keep.map(|keep| keep.code);
-        Some(plan::Shape::List { from: list.code, local, keep, take, item: Box::new(item) })
+        let nullable = list.ty.nullable;
+        Some(plan::Shape::List { from: list.code, local, keep, take, item: Box::new(item), nullable })
     }
 
     fn count(&mut self, text: &Text) -> Option<Code> {
@@ -162,5 +164,5 @@ fn member(name: &str, shape: plan::Shape) -> Member {
     let mut key = Vec::new();
     crate::write::string(&mut key, name);
     key.push(b':');
-    Member { key: String::from_utf8_lossy(&key).into_owned(), shape }
+    Member { name: name.to_owned(), key: String::from_utf8_lossy(&key).into_owned(), shape }
 }

@@ -1,0 +1,21 @@
+//! What happens to sessions, as it is counted.
+
+use super::Error;
+use super::password::PasswordError;
+use crate::meter::Meter;
+
+/// Counts an event of this name by how it ended.
+pub fn count<T>(meter: &Meter, event: &'static str, result: &Result<T, Error>) {
+    let ended = result.as_ref().map_or_else(refusal, |_| "ok");
+    meter.counter("bff_auth_events_total", &[("event", event), ("result", ended)]).increment(1);
+}
+
+fn refusal(error: &Error) -> &'static str {
+    match error {
+        Error::WrongCredentials => "invalid-credentials",
+        Error::Disabled => "disabled",
+        Error::Refused(_) | Error::Identifier(_) => "refused",
+        Error::Password(PasswordError::Busy) => "busy",
+        _ => "error",
+    }
+}
