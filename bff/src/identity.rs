@@ -105,7 +105,7 @@ impl Identity {
         check(config, deployment.development)?;
         keys::install_provider();
         if !deployment.public_url.starts_with("https://") {
-            tracing::warn!(
+            tracing::info!(
                 "the public address is plain http: the session cookie is `sid`, without the `__Host-` protection"
             );
         }

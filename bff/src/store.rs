@@ -39,6 +39,8 @@ use nats::Nats;
 pub struct Stores {
     pub accounts: Accounts,
     pub key_value: KeyValue,
+    /// The same, for a place where every request waits: with less patience.
+    pub hot_key_value: KeyValue,
     pub queue: Queue,
     pub bus: Bus,
     parts: Vec<Part>,
@@ -84,7 +86,9 @@ impl Stores {
         };
         let (sweeping, closing) = (TaskTracker::new(), CancellationToken::new());
         sweeping.spawn(closing.clone().run_until_cancelled_owned(sweep(values, jobs)));
-        Ok(Self { accounts: Accounts::new(database), key_value, queue, bus, parts, sweeping, closing })
+        let hot_key_value = key_value.with_timeout(Duration::from_millis(config.hot_timeout_ms));
+        let accounts = Accounts::new(database);
+        Ok(Self { accounts, key_value, hot_key_value, queue, bus, parts, sweeping, closing })
     }
 
     /// What is in use, to be asked whether it answers.

@@ -86,8 +86,8 @@ impl KeyValue {
         }
     }
 
-    /// The same store for a place where every request waits: with less patience.
-    pub fn hot(&self, timeout: Duration) -> Self {
+    /// The same store, waited for this long.
+    pub(super) fn with_timeout(&self, timeout: Duration) -> Self {
         match self {
             Self::Embedded(store) => Self::Embedded(store.clone()),
             Self::Redis(store) => Self::Redis(store.with_timeout(timeout)),

@@ -9,6 +9,7 @@ pub use table::Table;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::jetstream::message::Acker;
 use bytes::Bytes;
 
 use super::error::Error;
@@ -42,10 +43,10 @@ pub struct Job {
     receipt: Receipt,
 }
 
-/// What the backend knows a claim by.
+/// Whom to tell what became of a claim.
 enum Receipt {
-    Table,
-    Stream(Box<async_nats::jetstream::message::Acker>),
+    Table(Table, &'static str),
+    Stream(Guard, Box<Acker>),
 }
 
 pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
@@ -80,40 +81,43 @@ impl Queue {
                 Self::Nats(stream) => stream.claim(topic).await?,
             };
             match claimed {
-                Some(job) if job.delivery > topic.max_deliveries => self.give_up(topic, job).await?,
+                Some(job) if job.delivery > topic.max_deliveries => {
+                    tracing::error!(
+                        topic = topic.name,
+                        job = job.id,
+                        deliveries = job.delivery - 1,
+                        "a job is given up"
+                    );
+                    job.acknowledge().await?;
+                }
                 claimed => return Ok(claimed),
             }
         }
         Ok(None)
     }
 
-    /// The job is done.
-    pub async fn acknowledge(&self, topic: &Topic, job: Job) -> Result<(), Error> {
-        match (self, job.receipt) {
-            (Self::Embedded(table), _) => table.acknowledge(topic, &job.id, job.delivery).await,
-            (Self::Nats(stream), Receipt::Stream(acker)) => stream.acknowledge(&acker).await,
-            (Self::Nats(_), Receipt::Table) => Ok(()),
-        }
-    }
-
-    /// The job could not be done and is due again after a while.
-    pub async fn give_back(&self, topic: &Topic, job: Job, delay: Duration) -> Result<(), Error> {
-        match (self, job.receipt) {
-            (Self::Embedded(table), _) => table.give_back(topic, &job.id, job.delivery, delay).await,
-            (Self::Nats(stream), Receipt::Stream(acker)) => stream.give_back(&acker, delay).await,
-            (Self::Nats(_), Receipt::Table) => Ok(()),
-        }
-    }
-
-    async fn give_up(&self, topic: &Topic, job: Job) -> Result<(), Error> {
-        tracing::error!(topic = topic.name, job = job.id, deliveries = job.delivery - 1, "a job is given up");
-        self.acknowledge(topic, job).await
-    }
-
     fn guard(&self) -> &Guard {
         match self {
             Self::Embedded(table) => table.guard(),
             Self::Nats(stream) => stream.guard(),
+        }
+    }
+}
+
+impl Job {
+    /// It is done.
+    pub async fn acknowledge(self) -> Result<(), Error> {
+        match self.receipt {
+            Receipt::Table(table, topic) => table.acknowledge(topic, &self.id, self.delivery).await,
+            Receipt::Stream(guard, acker) => stream::acknowledge(&guard, &acker).await,
+        }
+    }
+
+    /// It could not be done and is due again after a while.
+    pub async fn give_back(self, delay: Duration) -> Result<(), Error> {
+        match self.receipt {
+            Receipt::Table(table, topic) => table.give_back(topic, &self.id, self.delivery, delay).await,
+            Receipt::Stream(guard, acker) => stream::give_back(&guard, &acker, delay).await,
         }
     }
 }

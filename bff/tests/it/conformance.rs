@@ -25,12 +25,15 @@ where
     running.join_all().await
 }
 
-/// Asks again and again; a test that waits for ever is stopped by who runs it.
+/// Asks again and again, until it has waited for far longer than anything here can take.
 pub async fn eventually<T>(ask: impl AsyncFn() -> Option<T>) -> T {
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    };
+    tokio::time::timeout(Duration::from_secs(120), asking).await.unwrap()
 }

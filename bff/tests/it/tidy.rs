@@ -111,7 +111,7 @@ fn views_know_identity_by_its_caller_alone() {
 fn some_crates_have_one_home() {
     let homes: [(&[&str], &[&str]); 4] = [
         (&["axum", "axum_extra", "tower_http"], &["http"]),
-        (&["sqlx"], &["store"]),
+        (&["sqlx", "redis", "async_nats"], &["store"]),
         (&["compose"], &["views"]),
         (&["clap"], &["main"]),
     ];

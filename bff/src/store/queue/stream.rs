@@ -66,16 +66,6 @@ impl Stream {
         self.guard().call_after(SET_UP + CLAIM_WAIT + GRACE, "claim a job", claim).await
     }
 
-    pub async fn acknowledge(&self, acker: &Acker) -> Result<(), Error> {
-        let acknowledge = async { acker.double_ack().await.map_err(Cause::Nats) };
-        self.guard().call("acknowledge a job", acknowledge).await
-    }
-
-    pub async fn give_back(&self, acker: &Acker, delay: Duration) -> Result<(), Error> {
-        let give_back = async { acker.double_ack_with(AckKind::Nak(Some(delay))).await.map_err(Cause::Nats) };
-        self.guard().call("give a job back", give_back).await
-    }
-
     /// True if the job is a new one.
     async fn send(
         &self,
@@ -103,7 +93,7 @@ impl Stream {
             id: id.map(ToString::to_string).unwrap_or_default(),
             payload: message.payload,
             delivery: u32::try_from(delivery).unwrap_or(u32::MAX),
-            receipt: Receipt::Stream(Box::new(acker)),
+            receipt: Receipt::Stream(self.guard().clone(), Box::new(acker)),
         }))
     }
 
@@ -149,6 +139,15 @@ impl Stream {
     fn consumers(&self) -> MutexGuard<'_, HashMap<&'static str, PullConsumer>> {
         self.consumers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+pub async fn acknowledge(guard: &Guard, acker: &Acker) -> Result<(), Error> {
+    guard.call("acknowledge a job", async { acker.double_ack().await.map_err(Cause::Nats) }).await
+}
+
+pub async fn give_back(guard: &Guard, acker: &Acker, delay: Duration) -> Result<(), Error> {
+    let give_back = acker.double_ack_with(AckKind::Nak(Some(delay)));
+    guard.call("give a job back", async { give_back.await.map_err(Cause::Nats) }).await
 }
 
 /// A full stream answers; it is not away.

@@ -62,14 +62,14 @@ impl Table {
         }
     }
 
-    pub async fn acknowledge(&self, topic: &Topic, id: &str, delivery: u32) -> Result<(), Error> {
-        let update = self.database.query(DONE).bind(topic.name.to_owned()).bind(id.to_owned());
+    pub async fn acknowledge(&self, topic: &str, id: &str, delivery: u32) -> Result<(), Error> {
+        let update = self.database.query(DONE).bind(topic.to_owned()).bind(id.to_owned());
         let update = update.bind(i64::from(delivery)).bind(self.now()).bind(Vec::new());
         update.execute("acknowledge a job").await.map(drop)
     }
 
-    pub async fn give_back(&self, topic: &Topic, id: &str, delivery: u32, delay: Duration) -> Result<(), Error> {
-        let update = self.database.query(GIVE_BACK).bind(topic.name.to_owned()).bind(id.to_owned());
+    pub async fn give_back(&self, topic: &str, id: &str, delivery: u32, delay: Duration) -> Result<(), Error> {
+        let update = self.database.query(GIVE_BACK).bind(topic.to_owned()).bind(id.to_owned());
         let update = update.bind(i64::from(delivery)).bind(self.after(delay));
         update.execute("give a job back").await.map(drop)
     }
@@ -87,11 +87,20 @@ impl Table {
         for (id, deliveries) in due {
             let claim = self.database.query(CLAIM_ONE).bind(topic.name.to_owned()).bind(id);
             let claim = claim.bind(deliveries).bind(self.now()).bind(self.after(topic.lease));
-            if let Some(job) = claim.first(CLAIM, job_in).await? {
+            if let Some(job) = claim.first(CLAIM, |row| self.job(topic.name, row)).await? {
                 return Ok(Some(job));
             }
         }
         Ok(None)
+    }
+
+    fn job(&self, topic: &'static str, row: &Row) -> Result<Job, sqlx::Error> {
+        Ok(Job {
+            id: row.get("id")?,
+            payload: Bytes::from(row.get::<Vec<u8>>("payload")?),
+            delivery: u32::try_from(row.get::<i64>("deliveries")?).map_err(corrupt)?,
+            receipt: Receipt::Table(self.clone(), topic),
+        })
     }
 
     fn now(&self) -> i64 {
@@ -144,15 +153,6 @@ const SWEEP: &str = "
                              FROM jobs
                             WHERE published_at < $1 AND (done_at IS NOT NULL OR published_at < $2)
                             LIMIT 1000)";
-
-fn job_in(row: &Row) -> Result<Job, sqlx::Error> {
-    Ok(Job {
-        id: row.get("id")?,
-        payload: Bytes::from(row.get::<Vec<u8>>("payload")?),
-        delivery: u32::try_from(row.get::<i64>("deliveries")?).map_err(corrupt)?,
-        receipt: Receipt::Table,
-    })
-}
 
 fn span(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)

@@ -5,8 +5,8 @@ use std::fmt::{Debug, Result};
 use tracing::field::{Field, Visit};
 use tracing::span::Record;
 use tracing_subscriber::field::RecordFields;
-use tracing_subscriber::fmt::{FormatFields, FormattedFields};
 use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FormatFields, FormattedFields};
 
 use super::{Treatment, WITHHELD, treatment};
 

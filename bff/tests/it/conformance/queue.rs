@@ -25,7 +25,7 @@ async fn a_job_is_claimed_done_and_gone() {
         assert!(queue.publish(&MAIL, "m1", b"\0hello").await.unwrap());
         let job = claim(queue, &MAIL).await;
         assert_eq!((job.id.as_str(), &job.payload[..], job.delivery), ("m1", &b"\0hello"[..], 1));
-        queue.acknowledge(&MAIL, job).await.unwrap();
+        job.acknowledge().await.unwrap();
         assert!(queue.claim(&MAIL).await.unwrap().is_none());
         assert!(queue.claim(&HASTY).await.unwrap().is_none(), "topics are apart");
         stores.close().await;
@@ -44,7 +44,7 @@ async fn an_id_is_accepted_once_even_after_its_job_is_done() {
         });
         assert_eq!(new.await.into_iter().filter(|new| *new).count(), 1);
         let job = claim(queue, &MAIL).await;
-        queue.acknowledge(&MAIL, job).await.unwrap();
+        job.acknowledge().await.unwrap();
         assert!(!queue.publish(&MAIL, "m1", b"again").await.unwrap());
         assert!(queue.claim(&MAIL).await.unwrap().is_none());
         stores.close().await;
@@ -65,7 +65,7 @@ async fn every_job_goes_to_one_of_many_workers() {
                 let mut done = Vec::new();
                 while let Some(job) = queue.claim(&MAIL).await.unwrap() {
                     done.push((job.id.clone(), job.delivery));
-                    queue.acknowledge(&MAIL, job).await.unwrap();
+                    job.acknowledge().await.unwrap();
                 }
                 done
             }
@@ -106,11 +106,11 @@ async fn a_job_that_is_given_back_is_due_later() {
         let queue = &stores.queue;
         queue.publish(&MAIL, "later", b"x").await.unwrap();
         let job = claim(queue, &MAIL).await;
-        queue.give_back(&MAIL, job, Duration::from_secs(60)).await.unwrap();
+        job.give_back(Duration::from_secs(60)).await.unwrap();
         queue.publish(&MAIL, "soon", b"x").await.unwrap();
         let job = claim(queue, &MAIL).await;
         assert_eq!(job.id, "soon");
-        queue.give_back(&MAIL, job, Duration::from_millis(50)).await.unwrap();
+        job.give_back(Duration::from_millis(50)).await.unwrap();
         let job = claim(queue, &MAIL).await;
         assert_eq!((job.id.as_str(), job.delivery), ("soon", 2));
         stores.close().await;
