@@ -246,7 +246,7 @@ fn checks(parts: &[Part], sources: &Sources) -> impl Iterator<Item = Check> {
         let part = part.clone();
         Check::new(part.name(), part.is_required(), move || {
             let part = part.clone();
-            async move { part.check().await.map_err(|error| error.to_string()) }
+            async move { part.check().await.map_err(|error| format!("{error}: {}", error.cause())) }
         })
     });
     let sources = sources.iter().map(|(name, source)| {

@@ -38,8 +38,8 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use axum::routing::{get, post};
-
 use tokio_util::sync::CancellationToken;
+use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::clock::Clock;
 use crate::identity::Identity;
@@ -76,12 +76,14 @@ pub fn router(
     let declared = views::routes(views, parts.identity.clone(), clock, closing);
     let document = openapi::file(&openapi::document(views, parts.identity.deployment()));
     let routes = Router::new()
-        .route("/healthz", get(health::alive))
-        .route("/.well-known/jwks.json", get(account::jwks))
         .route("/v1/auth/login", post(account::login))
         .route("/v1/auth/refresh", post(account::refresh))
         .route("/v1/auth/logout", post(account::logout))
         .route("/v1/auth/me", get(account::me))
+        // Nobody is known yet who sends these: ten thousand strangers must not fill the memory.
+        .layer(RequestBodyLimitLayer::new(account::MAX_BODY_BYTES))
+        .route("/.well-known/jwks.json", get(account::jwks))
+        .route("/healthz", get(health::alive))
         .with_state(parts)
         .route("/openapi.json", get(openapi::openapi).with_state(Arc::new(document)))
         .merge(if config.docs { docs::routes() } else { Router::new() })

@@ -24,6 +24,9 @@ use super::Problem;
 use super::caller::{cookie_name, is_https};
 use crate::identity::{Deployment, Grant, SignedIn};
 
+/// The largest body of these routes; the longest password and the longest token are a small part of it.
+pub const MAX_BODY_BYTES: usize = 16 * 1024;
+
 #[derive(OpenApi)]
 #[openapi(paths(login::login, refresh::refresh, logout::logout, me::me, jwks::jwks))]
 pub struct Description;

@@ -1,6 +1,5 @@
 //! The accounts that let a newcomer try everything at once; for development only.
 
-use futures_util::future::try_join_all;
 use secrecy::SecretString;
 use uuid::Uuid;
 
@@ -43,7 +42,10 @@ impl Identity {
         if !self.deployment.development {
             return Ok(());
         }
-        try_join_all(DEMO_ACCOUNTS.iter().map(|demo| self.ensure(demo))).await?;
+        // One after the other: together they would wait for each other's hashing, and be told that it is busy.
+        for demo in &DEMO_ACCOUNTS {
+            self.ensure(demo).await?;
+        }
         Ok(())
     }
 

@@ -128,7 +128,7 @@ impl Database {
 
     /// Succeeds if the database answers.
     pub async fn check(&self) -> Result<(), Error> {
-        self.query("SELECT 1").execute("answer").await.map(drop)
+        self.query("SELECT 1").execute("be reached").await.map(drop)
     }
 
     /// Finishes open work and closes every connection.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// A call that failed; says which store and during what. The cause is its source.
 #[derive(Debug, thiserror::Error)]
-#[error("the {part} failed to {action}")]
+#[error("{part}: cannot {action}")]
 pub struct Error {
     pub(super) part: &'static str,
     pub(super) action: &'static str,

@@ -26,7 +26,7 @@ impl Guard {
         Self { timeout, ..self.clone() }
     }
 
-    /// `action` completes "the database failed to ...". After a timeout it is open whether a change was made.
+    /// `action` completes "database: cannot ...". After a timeout it is open whether a change was made.
     pub async fn call<T, E: Into<Cause>>(
         &self,
         action: &'static str,

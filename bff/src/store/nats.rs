@@ -73,7 +73,7 @@ impl Nats {
                 state => Err(error::nats(format!("it is {state}"))),
             }
         };
-        self.guard.call("answer", answer).await
+        self.guard.call("be reached", answer).await
     }
 
     /// Sends what is under way and closes the connection.

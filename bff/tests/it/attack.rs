@@ -148,3 +148,12 @@ async fn a_body_is_an_object_and_its_mistakes_are_told_in_the_client_s_terms() {
         assert_eq!((&answer.json()["code"], &answer.json()["detail"]), (&json!(code), &json!(detail)));
     }
 }
+
+#[tokio::test]
+async fn a_stranger_cannot_send_much() {
+    let server = Server::start().await;
+    let body = format!(r#"{{"identifier": "a@shop.test", "password": "{}"}}"#, "x".repeat(20_000));
+    let request = server.anonymous().request(Method::POST, "/v1/auth/login");
+    let answer = Answer::of(request.header("content-type", "application/json").body(body)).await;
+    assert_eq!((answer.status, &answer.json()["code"]), (413, &json!("body-too-large")));
+}

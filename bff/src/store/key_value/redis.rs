@@ -46,7 +46,7 @@ impl Redis {
 
     /// Succeeds if Redis answers.
     pub async fn check(&self) -> Result<(), Error> {
-        self.call("answer", &cmd("PING")).await
+        self.call("be reached", &cmd("PING")).await
     }
 
     pub async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
