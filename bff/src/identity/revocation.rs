@@ -81,8 +81,8 @@ mod tests {
     fn a_revocation_survives_the_bus() {
         let revocation = Revocation { session: Uuid::from_u128(7), at: NOON };
         assert_eq!(Revocation::from_bytes(&revocation.to_bytes()), Some(revocation));
-        for bytes in [&[][..], &[0; 16], &[0; 25], &[255; 24]] {
-            assert_eq!(Revocation::from_bytes(bytes).filter(|revocation| revocation.at.year() < 9999), None);
+        for bytes in [&[][..], &[0; 16], &[0; 25], &[127; 24]] {
+            assert_eq!(Revocation::from_bytes(bytes), None);
         }
     }
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use async_nats::client::RequestErrorKind;
 use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::error::{self, Error, OpenError};
@@ -65,12 +67,15 @@ impl Nats {
         Ok(Self { client, namespace: namespace.to_owned(), gaps, guard: Guard::new("nats", timeout) })
     }
 
-    /// Succeeds if NATS can be talked to.
+    /// Succeeds if NATS answers: that nobody listens to a question is its own answer.
     pub async fn check(&self) -> Result<(), Error> {
         let answer = async {
-            match self.client.connection_state() {
-                State::Connected => self.client.flush().await.map_err(error::nats),
-                state => Err(error::nats(format!("it is {state}"))),
+            if self.client.connection_state() != State::Connected {
+                return Err(error::nats("there is no connection"));
+            }
+            match self.client.request(format!("{}.nobody", self.namespace), Bytes::new()).await {
+                Err(refused) if refused.kind() != RequestErrorKind::NoResponders => Err(error::nats(refused)),
+                _ => Ok(()),
             }
         };
         self.guard.call("be reached", answer).await

@@ -248,3 +248,18 @@ async fn who_may_not_migrate_waits_for_who_may() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_older_release_starts_over_newer_tables() {
+    Place::each(&BACKENDS, async |place| {
+        place.open().await.close().await;
+        let newer = place.ask(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+             SELECT 9999, description, success, checksum, execution_time FROM _sqlx_migrations WHERE version = 1
+             RETURNING version",
+        );
+        assert_eq!(newer.await, 9999);
+        place.open().await.close().await;
+    })
+    .await;
+}

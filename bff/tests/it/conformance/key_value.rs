@@ -118,6 +118,21 @@ async fn a_value_expires_and_makes_room() {
 }
 
 #[tokio::test]
+async fn what_has_expired_is_swept_away() {
+    Place::each(&[Sqlite, Postgres], async |place| {
+        let stores = place.open().await;
+        stores.key_value.put("short", b"x", Duration::ZERO).await.unwrap();
+        stores.key_value.put("long", b"x", LONG).await.unwrap();
+        stores.close().await;
+        // A start sweeps at once, then every minute.
+        let stores = place.open().await;
+        eventually(async || (place.ask("SELECT count(*) FROM expiring_values").await == 1).then_some(())).await;
+        stores.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_restarted_client_finds_its_values() {
     Place::each(&BACKENDS, async |place| {
         let stores = place.open().await;

@@ -5,7 +5,8 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 use bff::clock::Clock;
 use bff::store::{Config, Stores};
 use futures_util::{FutureExt, StreamExt};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use secrecy::ExposeSecret;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -61,6 +62,17 @@ impl Place {
 
     pub async fn open(&self) -> Stores {
         Stores::open(&self.config, Clock::system()).await.unwrap()
+    }
+
+    /// What the database says, past the server.
+    pub async fn ask(&self, sql: &'static str) -> i64 {
+        let url = self.config.database_url.expose_secret();
+        if url.starts_with("sqlite:") {
+            let mut connection = SqliteConnection::connect(url).await.unwrap();
+            return sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+        }
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
     }
 
     async fn make(backends: &[Backend]) -> Self {
