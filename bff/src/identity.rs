@@ -68,7 +68,7 @@ pub struct Identity {
     tokens: Arc<Tokens>,
     sessions: Sessions,
     /// Tokens for upstreams, by session and version of the account.
-    upstream: Cache<(Uuid, i64), Arc<SessionTokens>>,
+    upstream: Cache<(Uuid, i64, Role), Arc<SessionTokens>>,
     access_token: Duration,
     upstream_token: Duration,
 }
@@ -86,6 +86,8 @@ pub enum OpenError {
     Password(#[from] PasswordError),
     #[error("identity.{0}: must be at least {1}")]
     TooShort(&'static str, u32),
+    #[error("identity.algorithm: there is no key for {}; add it to identity.key_algorithms", .0.as_str())]
+    NoKeyFor(SigningAlgorithm),
 }
 
 const MAX_UPSTREAM_SESSIONS: u64 = 20_000;
@@ -155,7 +157,9 @@ impl Identity {
     /// The caller's account as it is now.
     pub async fn me(&self, caller: &Caller) -> Result<Account, Error> {
         let account = self.store.account(caller.sub).await?;
-        account.filter(|account| account.deleted_at.is_none()).ok_or(Error::Refused("the account is gone"))
+        account
+            .filter(|account| account.deleted_at.is_none() && account.disabled_at.is_none())
+            .ok_or(Error::Refused("the account is gone"))
     }
 
     /// Who sent a request; none if it does not say, an error if what it says is not true.
@@ -194,7 +198,7 @@ impl Identity {
     }
 
     async fn caller(&self, subject: Subject) -> Caller {
-        let key = (subject.session, subject.auth_version);
+        let key = (subject.session, subject.auth_version, subject.role);
         let fresh = async {
             let tokens = Arc::clone(&self.tokens);
             Arc::new(SessionTokens::new(tokens, self.clock.clone(), subject.clone(), self.upstream_token))
@@ -221,6 +225,9 @@ pub fn check(config: &Config, development: bool) -> Result<(), OpenError> {
     }
     if config.upstream_token_s < MIN_UPSTREAM_TOKEN_S {
         return Err(OpenError::TooShort("upstream_token_s", MIN_UPSTREAM_TOKEN_S));
+    }
+    if !config.key_algorithms.contains(&config.algorithm) {
+        return Err(OpenError::NoKeyFor(config.algorithm));
     }
     Ok(())
 }

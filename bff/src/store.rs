@@ -67,6 +67,7 @@ impl Stores {
         let database = open_database(config, config.migrate_at_start).await?;
         let mut parts = vec![Part::Database(database.clone())];
         let values = key_value::Table::new(database.clone(), clock.clone());
+        let sweeping_clock = clock.clone();
         let jobs = queue::Table::new(database.clone(), clock);
         let key_value = match redis {
             Some(address) => {
@@ -85,9 +86,10 @@ impl Stores {
             None => (Queue::Embedded(jobs.clone()), Bus::Embedded(bus::Local::default())),
         };
         let (sweeping, closing) = (TaskTracker::new(), CancellationToken::new());
-        sweeping.spawn(closing.clone().run_until_cancelled_owned(sweep(values, jobs)));
-        let hot_key_value = key_value.with_timeout(Duration::from_millis(config.hot_timeout_ms));
         let accounts = Accounts::new(database);
+        let sweeper = Sweeper { values, jobs, accounts: accounts.clone(), clock: sweeping_clock };
+        sweeping.spawn(closing.clone().run_until_cancelled_owned(sweeper.run()));
+        let hot_key_value = key_value.with_timeout(Duration::from_millis(config.hot_timeout_ms));
         Ok(Self { accounts, key_value, hot_key_value, queue, bus, parts, sweeping, closing })
     }
 
@@ -153,14 +155,33 @@ async fn open_database(config: &Config, migrate: bool) -> Result<Database, OpenE
 }
 
 /// Removes what has expired, also what was left by a configuration that did not use Redis or NATS yet.
-async fn sweep(values: key_value::Table, jobs: queue::Table) {
-    let mut turns = interval(SWEEP_EVERY);
-    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        turns.tick().await;
-        let swept = async { Ok::<_, Error>(values.sweep().await? + jobs.sweep().await?) }.await;
-        if let Err(error) = swept {
-            tracing::warn!(%error, "cannot remove what has expired");
+struct Sweeper {
+    values: key_value::Table,
+    jobs: queue::Table,
+    accounts: Accounts,
+    clock: Clock,
+}
+
+/// How long the row of a session that has ended is kept: longer than any token of it lives.
+const REMEMBER_SESSIONS: time::Duration = time::Duration::DAY;
+
+impl Sweeper {
+    async fn run(self) {
+        let mut turns = interval(SWEEP_EVERY);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            turns.tick().await;
+            if let Err(error) = self.sweep().await {
+                tracing::warn!(%error, "cannot remove what has expired");
+            }
         }
+    }
+
+    /// A thousand rows of each kind at a time, so that nobody waits long for the table, until none is left.
+    async fn sweep(&self) -> Result<(), Error> {
+        while self.values.sweep().await? > 0 {}
+        while self.jobs.sweep().await? > 0 {}
+        while self.accounts.forget_sessions(self.clock.now() - REMEMBER_SESSIONS).await? > 0 {}
+        Ok(())
     }
 }

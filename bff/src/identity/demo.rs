@@ -36,6 +36,11 @@ const fn demo_id(number: u128) -> Uuid {
     Uuid::from_u128(0x0189_0000_0000_7000_8000_0000_0000_0000 | number)
 }
 
+/// Whether this is one of the accounts whose password everybody knows.
+pub fn is_demo(account: Uuid) -> bool {
+    DEMO_ACCOUNTS.iter().any(|demo| demo.id == account)
+}
+
 impl Identity {
     /// Adds the demo accounts that are missing; changes none, and does nothing in production.
     pub async fn ensure_demo_accounts(&self) -> Result<(), Error> {

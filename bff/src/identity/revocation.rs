@@ -50,12 +50,17 @@ impl Revocations {
 
     pub fn add(&self, session: Uuid, revoked_at: OffsetDateTime) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.revoked_at.len() >= self.limit {
-            known.revoked_at.retain(|_, at| *at + self.remember > revoked_at);
+        if known.revoked_at.contains_key(&session) {
+            return;
         }
         if known.revoked_at.len() >= self.limit {
+            known.revoked_at.retain(|_, at| at.saturating_add(self.remember) > revoked_at);
+        }
+        if known.revoked_at.len() >= self.limit {
+            // The latest of all of them: what is no longer told apart is refused.
+            let latest = known.revoked_at.values().copied().fold(revoked_at, OffsetDateTime::max);
             known.revoked_at.clear();
-            known.floor = known.floor.max(revoked_at);
+            known.floor = known.floor.max(latest);
         }
         known.revoked_at.insert(session, revoked_at);
     }

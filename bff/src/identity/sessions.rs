@@ -21,7 +21,14 @@ pub struct Sessions {
     rules: Rules,
     revocations: Revocations,
     /// Cookie sessions seen lately, by the hash of their secret; privileged ones are never in it.
-    seen: Cache<[u8; 32], Arc<Live>>,
+    seen: Cache<[u8; 32], Seen>,
+}
+
+/// A session and its account, and when they were read: using them does not make them younger.
+#[derive(Clone)]
+struct Seen {
+    live: Arc<Live>,
+    read_at: OffsetDateTime,
 }
 
 /// A session that was live when it was read, with its account.
@@ -33,7 +40,7 @@ pub struct Live {
 }
 
 const MAX_SEEN: u64 = 50_000;
-const SEEN_FOR: std::time::Duration = std::time::Duration::from_secs(30);
+const SEEN_FOR: time::Duration = time::Duration::seconds(30);
 const MAX_REVOKED: u32 = 100_000;
 /// The topic of the bus.
 const REVOKED: &str = "revoked";
@@ -53,7 +60,7 @@ impl Sessions {
         now: OffsetDateTime,
     ) -> Result<Self, store::Error> {
         let revocations = Revocations::new(token_life, MAX_REVOKED as usize);
-        let seen = Cache::builder().max_capacity(MAX_SEEN).time_to_live(SEEN_FOR).build();
+        let seen = Cache::builder().max_capacity(MAX_SEEN).time_to_live(SEEN_FOR.unsigned_abs()).build();
         let sessions = Self { store, bus, rules, revocations, seen };
         sessions.read_revoked(now - token_life).await?;
         Ok(sessions)
@@ -103,23 +110,31 @@ impl Sessions {
     /// The live session of a cookie's secret, renewed by this use.
     pub async fn by_secret(&self, secret: &Secret, now: OffsetDateTime) -> Result<Arc<Live>, Error> {
         let hash = secret.hash();
-        let live = match self.seen.get(&hash).await {
-            Some(live) => live,
-            None => {
-                let session = self.store.session_by_secret(&hash).await?.ok_or(UNKNOWN)?;
-                Arc::new(self.with_account(session).await?)
-            }
+        let seen = match self.seen.get(&hash).await.filter(|seen| now - seen.read_at < SEEN_FOR) {
+            Some(seen) => seen,
+            None => self.read(&hash, now).await?,
         };
+        self.admit(&hash, &seen.live, now).await?;
+        let seen = self.touched(&hash, seen, now).await?;
+        self.admit(&hash, &seen.live, now).await?;
+        if !seen.live.role.is_privileged() {
+            self.seen.insert(hash, seen.clone()).await;
+        }
+        Ok(seen.live)
+    }
+
+    async fn read(&self, hash: &[u8; 32], now: OffsetDateTime) -> Result<Seen, Error> {
+        let session = self.store.session_by_secret(hash).await?.ok_or(UNKNOWN)?;
+        Ok(Seen { live: Arc::new(self.with_account(session).await?), read_at: now })
+    }
+
+    async fn admit(&self, hash: &[u8; 32], live: &Live, now: OffsetDateTime) -> Result<(), Error> {
         let over = !session::is_live(&live.session, &live.account, now) || self.is_revoked(live.session.id);
         if over || live.session.kind != SessionKind::Cookie {
-            self.seen.invalidate(&hash).await;
+            self.seen.invalidate(hash).await;
             return Err(ENDED);
         }
-        let live = self.touched(live, now).await;
-        if !live.role.is_privileged() {
-            self.seen.insert(hash, Arc::clone(&live)).await;
-        }
-        Ok(live)
+        Ok(())
     }
 
     /// The live session of an id, straight from the records.
@@ -211,16 +226,24 @@ impl Sessions {
         Ok(Live { session, account, role })
     }
 
-    /// Notes the use if it is worth a write. A lost race means that another request noted it, and
-    /// a store that is away must not sign anyone out.
-    async fn touched(&self, live: Arc<Live>, now: OffsetDateTime) -> Arc<Live> {
-        let Some(session) = session::touch(&self.rules, &live.session, live.role, now) else { return live };
-        if let Err(error) = self.store.update_session(&session).await {
-            tracing::warn!(%error, "cannot note the use of a session");
-            return live;
+    /// Notes the use if it is worth a write. Whoever loses the race reads what the other wrote, which may be
+    /// the session's end; a store that is away must not sign anyone out.
+    async fn touched(&self, hash: &[u8; 32], seen: Seen, now: OffsetDateTime) -> Result<Seen, Error> {
+        let Some(session) = session::touch(&self.rules, &seen.live.session, seen.live.role, now) else {
+            return Ok(seen);
+        };
+        match self.store.update_session(&session).await {
+            Ok(true) => {
+                let session = Session { revision: session.revision + 1, ..session };
+                let live = Live { session, account: seen.live.account.clone(), role: seen.live.role };
+                Ok(Seen { live: Arc::new(live), ..seen })
+            }
+            Ok(false) => self.read(hash, now).await,
+            Err(error) => {
+                tracing::warn!(%error, "cannot note the use of a session");
+                Ok(seen)
+            }
         }
-        let session = Session { revision: session.revision + 1, ..session };
-        Arc::new(Live { session, account: live.account.clone(), role: live.role })
     }
 }
 

@@ -5,6 +5,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::account::Identifier;
 use super::caller::Credentials;
+use super::demo::is_demo;
 use super::error::Error;
 use super::password::Verdict;
 use super::role::Role;
@@ -52,6 +53,10 @@ impl Identity {
         let (Some(account), Verdict::Match { renewed }) = (account, verdict) else {
             return Err(Error::WrongCredentials);
         };
+        if !self.deployment.development && is_demo(account.id) {
+            tracing::warn!("a demo account, left from development, was refused");
+            return Err(Error::WrongCredentials);
+        }
         if account.disabled_at.is_some() {
             return Err(Error::Disabled);
         }
@@ -105,8 +110,9 @@ impl Identity {
     }
 
     fn token_grant(&self, live: Live, refresh: &RefreshToken, now: OffsetDateTime) -> Result<SignedIn, Error> {
-        let access = self.tokens.mint(&subject_of(&live), self.access_token, now)?;
-        let grant = Grant::Tokens { access, refresh: refresh.encode(), expires_in: self.access_token };
+        let lifetime = self.access_token.min(live.session.absolute_expires_at - now);
+        let access = self.tokens.mint(&subject_of(&live), lifetime, now)?;
+        let grant = Grant::Tokens { access, refresh: refresh.encode(), expires_in: lifetime };
         Ok(SignedIn { account: live.account, role: live.role, grant })
     }
 }

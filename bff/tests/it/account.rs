@@ -6,6 +6,7 @@ use bff::identity::DEMO_PASSWORD;
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::{Connection, SqliteConnection};
 
 use crate::harness::{Answer, Caller, CookieUser, Server, TokenUser};
 
@@ -295,5 +296,37 @@ async fn a_storm_of_logins_is_bounded_and_leaves_the_rest_alone() {
     assert!(logins.iter().any(|answer| answer.status == 200));
     for answer in logins.iter().filter(|answer| answer.status != 200) {
         assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    }
+}
+
+/// As another replica, or an operator, does it: in the records.
+async fn change_records(server: &Server, sql: &'static str) {
+    let url = format!("sqlite:{}", server.folder.path().join("bff.db").display());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query(sql).execute(&mut connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_busy_cookie_learns_within_half_a_minute_that_its_account_is_disabled() {
+    let server = Server::start().await;
+    let browser = CookieUser::login(&server, USER, DEMO_PASSWORD).await;
+    change_records(&server, "UPDATE accounts SET disabled_at = 1 WHERE email = 'user@shop.test'").await;
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        statuses.push(browser.get("/v1/auth/me").await.status);
+        server.clock.advance(Duration::from_secs(10));
+    }
+    assert_eq!(statuses.last(), Some(&401u16), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn using_a_session_does_not_undo_its_end() {
+    let server = Server::start().await;
+    let browser = CookieUser::login(&server, USER, DEMO_PASSWORD).await;
+    assert_eq!(browser.get("/v1/auth/me").await.status, 200);
+    change_records(&server, "UPDATE sessions SET revoked_at = 1, revision = revision + 1").await;
+    for _ in 0..4 {
+        server.clock.advance(Duration::from_secs(70));
+        assert_eq!(browser.get("/v1/auth/me").await.status, 401);
     }
 }

@@ -37,7 +37,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Compare-and-put: false if the row is no longer at `session.revision`, which the write raises by one.
+    /// Compare-and-put; what was revoked stays so. False if the row is no longer at `session.revision`, which the write raises by one.
     pub async fn update_session(&self, session: &Session) -> Result<bool, Error> {
         let previous = session.previous.as_ref();
         let update = self
@@ -61,6 +61,11 @@ impl Accounts {
         let query = self.database.query(REVOKED_SINCE).bind(micros(since)).bind(i64::from(limit));
         let revoked = |row: &Row| Ok((row.get::<Id>("id")?.0, time_from(row.get("revoked_at")?)?));
         query.all("list the revoked sessions", revoked).await
+    }
+
+    /// Removes up to a thousand sessions that ended before a moment, and gives how many.
+    pub async fn forget_sessions(&self, ended_before: OffsetDateTime) -> Result<u64, Error> {
+        self.database.query(FORGET).bind(micros(ended_before)).execute("remove old sessions").await
     }
 }
 
@@ -86,7 +91,7 @@ const INSERT: &str = "
 const UPDATE: &str = "
     UPDATE sessions
        SET secret_hash = $3, generation = $4, previous_hash = $5, sealed_successor = $6, rotated_at = $7,
-           last_seen_at = $8, idle_expires_at = $9, revoked_at = $10, revision = revision + 1
+           last_seen_at = $8, idle_expires_at = $9, revoked_at = COALESCE(revoked_at, $10), revision = revision + 1
      WHERE id = $1 AND revision = $2";
 
 const REVOKED_SINCE: &str = "
@@ -95,6 +100,10 @@ const REVOKED_SINCE: &str = "
      WHERE revoked_at > $1
      ORDER BY revoked_at DESC
      LIMIT $2";
+
+const FORGET: &str = "
+    DELETE FROM sessions
+     WHERE id IN (SELECT id FROM sessions WHERE idle_expires_at < $1 LIMIT 1000)";
 
 fn kind_name(kind: SessionKind) -> &'static str {
     match kind {

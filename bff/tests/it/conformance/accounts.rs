@@ -11,6 +11,8 @@ use super::{Place, at_once};
 
 const BACKENDS: [super::Backend; 2] = [Sqlite, Postgres];
 const NOON: OffsetDateTime = datetime!(2026-01-01 12:00:00.123456 UTC);
+/// The stores follow the real clock here, and sweep what has ended by it.
+const FAR: OffsetDateTime = datetime!(2200-01-01 12:00 UTC);
 
 fn account(number: u128, email: &str) -> Account {
     Account {
@@ -41,8 +43,8 @@ fn session(number: u128, account: &Account) -> Session {
         previous: None,
         created_at: NOON,
         last_seen_at: NOON,
-        idle_expires_at: NOON + Duration::DAY,
-        absolute_expires_at: NOON + Duration::WEEK,
+        idle_expires_at: FAR,
+        absolute_expires_at: FAR + Duration::WEEK,
         auth_version: 1,
         user_agent: Some("test".to_owned()),
         address: None,
@@ -162,6 +164,30 @@ async fn revoked_sessions_are_listed_newest_first() {
         let expected =
             [4, 3].map(|minute| (Uuid::from_u128(minute), NOON + Duration::minutes(i64::try_from(minute).unwrap())));
         assert_eq!(since, expected);
+        stores.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sessions_that_have_ended_are_forgotten_and_a_revocation_stays() {
+    Place::each(&BACKENDS, async |place| {
+        let stores = place.open().await;
+        let store = &stores.accounts;
+        let ada = account(1, "ada@shop.test");
+        store.insert_account(&ada).await.unwrap();
+        for (number, ends) in [(1, FAR), (2, FAR + Duration::HOUR)] {
+            store.insert_session(&Session { idle_expires_at: ends, ..session(number, &ada) }).await.unwrap();
+        }
+        assert_eq!(store.forget_sessions(FAR + Duration::MINUTE).await.unwrap(), 1);
+        assert!(store.session(Uuid::from_u128(1)).await.unwrap().is_none());
+
+        let kept = store.session(Uuid::from_u128(2)).await.unwrap().unwrap();
+        let revoked = Session { revoked_at: Some(NOON), ..kept.clone() };
+        assert!(store.update_session(&revoked).await.unwrap());
+        // Whoever knows the new revision but not the end cannot take it back.
+        assert!(store.update_session(&Session { revision: kept.revision + 1, ..kept }).await.unwrap());
+        assert_eq!(store.session(Uuid::from_u128(2)).await.unwrap().unwrap().revoked_at, Some(NOON));
         stores.close().await;
     })
     .await;
