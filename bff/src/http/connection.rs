@@ -84,7 +84,9 @@ impl Endpoint {
             Some(result) => result,
             None => {
                 serving.as_mut().graceful_shutdown();
-                serving.await
+                // A client that reads nothing of its answer is not waited for without end.
+                let Ok(result) = timeout(self.limits.idle, serving).await else { return };
+                result
             }
         };
         if let Err(error) = result {

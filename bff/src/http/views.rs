@@ -6,8 +6,7 @@ mod stream_limit;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{RawPathParams, RawQuery};
+use axum::extract::{FromRequest, RawPathParams, RawQuery, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 use http::header::CONTENT_TYPE;
@@ -35,14 +34,12 @@ pub fn routes(views: &Views, identity: Arc<Identity>, clock: &Clock, closing: &C
             streams: streams.clone(),
             closing: closing.clone(),
         };
-        let handler = move |caller: Option<Caller>,
-                            path: RawPathParams,
-                            query: RawQuery,
-                            trace: TraceContext,
-                            headers: HeaderMap,
-                            body: Result<Bytes, BytesRejection>| {
-            endpoint.clone().answer(caller, path, query, trace, headers, body)
-        };
+        let handler =
+            move |caller: Option<Caller>,
+                  path: RawPathParams,
+                  query: RawQuery,
+                  trace: TraceContext,
+                  request: Request| { endpoint.clone().answer(caller, path, query, trace, request) };
         router.route(&plan.path, on(filter(&plan.method), handler))
     });
     router.with_state(identity)
@@ -81,13 +78,14 @@ impl Endpoint {
         path: RawPathParams,
         RawQuery(query): RawQuery,
         trace: TraceContext,
-        headers: HeaderMap,
-        body: Result<Bytes, BytesRejection>,
+        request: Request,
     ) -> Result<Response, Problem> {
         self.admit(caller.as_ref())?;
         let plan = self.view.plan();
+        let headers = request.headers().clone();
+        // Read only now, so that strangers cannot fill the memory with bodies.
         let body = match &plan.body {
-            Some(_) => json(&headers, body)?,
+            Some(_) => json(request).await?,
             None => Bytes::new(),
         };
         let idempotency_key = if plan.idempotency { Some(idempotency_key(&headers)?) } else { None };
@@ -129,13 +127,13 @@ impl Endpoint {
     }
 }
 
-fn json(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+async fn json(request: Request) -> Result<Bytes, Problem> {
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail("Send the body as application/json"));
     }
-    body.map_err(Problem::from)
+    Bytes::from_request(request, &()).await.map_err(Problem::from)
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<HeaderValue, Problem> {

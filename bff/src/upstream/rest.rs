@@ -107,14 +107,18 @@ const MAX_WAIT_SECONDS: u64 = 3_600;
 
 fn code(status: StatusCode) -> Code {
     match status {
-        StatusCode::NOT_FOUND => Code::NotFound,
+        StatusCode::NOT_FOUND | StatusCode::GONE => Code::NotFound,
         StatusCode::CONFLICT => Code::Aborted,
         StatusCode::PRECONDITION_FAILED => Code::FailedPrecondition,
         StatusCode::TOO_MANY_REQUESTS => Code::ResourceExhausted,
         StatusCode::UNAUTHORIZED => Code::Unauthenticated,
         StatusCode::FORBIDDEN => Code::PermissionDenied,
-        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => Code::Unavailable,
-        status if status.is_client_error() => Code::InvalidArgument,
+        // What the service finds wrong with the request, unlike the other 4xx, which say that we called it wrongly.
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Code::InvalidArgument,
+        StatusCode::REQUEST_TIMEOUT
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Code::Unavailable,
         // A redirect or an informational answer is no answer to a call either.
         _ => Code::Internal,
     }

@@ -20,6 +20,13 @@ impl Checker<'_> {
         if view.route.method != "GET" {
             self.problem(&view.route.place, "events are read with GET", "write `GET` instead");
         }
+        if view.access.iter().any(|access| access.value == "public") {
+            self.problem(
+                &stream.name.place,
+                "a stream is not open to everybody: its listeners are counted by account",
+                "name roles in `access`",
+            );
+        }
         let (source, operation) = self.operation(stream)?;
         let (request, sent) = self.request(stream, operation, None)?;
         let Some(shape) = &view.shape else {

@@ -16,7 +16,7 @@ const LINES_MAX: usize = 100;
 const QUANTITY_MAX: i32 = 10_000;
 const PRODUCT_ID_MAX: usize = 100;
 const NOTE_MAX: usize = 1_000;
-const KEY_MAX: usize = 128;
+const KEY_MAX: usize = 255;
 
 /// Lines with one currency, and their sum.
 #[derive(Clone, Debug, PartialEq, Eq)]

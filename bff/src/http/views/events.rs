@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream::unfold;
 use http::HeaderName;
 use http::header::CACHE_CONTROL;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -34,6 +35,8 @@ impl Listener {
     }
 }
 
+/// Then the client connects again, and shows again who it is: no stream outlives a session by more.
+const MAX_AGE: Duration = Duration::from_secs(3_600);
 /// Proxies give up on connections that say nothing for a minute or so.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Asks nginx not to collect events before it passes them on.
@@ -49,7 +52,8 @@ pub(super) fn response(events: Events, listener: Listener, closing: Cancellation
             Err(failure) => Some((problem(views::Error::Failed(failure).into()), None)),
         }
     });
-    let stream = stream.take_until(closing.cancelled_owned()).map(Ok::<_, Infallible>);
+    let over = timeout(MAX_AGE, closing.cancelled_owned());
+    let stream = stream.take_until(over).map(Ok::<_, Infallible>);
     let sse = Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     let headers = [(X_ACCEL_BUFFERING, "no"), (CACHE_CONTROL, "no-store")];
     (headers, sse).into_response()
