@@ -241,7 +241,13 @@ impl<'a> Checker<'a> {
         if let [first, second, ..] = changing[..] {
             let message = format!("`{}` and `{}` both change something", calls[first].name, calls[second].name);
             let place = self.view.calls[second].name.place.clone();
-            self.problem(&place, message, "this version runs one such call in a view: make two views");
+            let help = "make two views; a gRPC method that only reads says `option idempotency_level = NO_SIDE_EFFECTS` in its contract";
+            self.problem(&place, message, help);
+        }
+        if let Some(batch) = changing.iter().find(|i| calls[**i].batch.is_some()) {
+            let place = self.view.calls[*batch].name.place.clone();
+            let message = format!("`{}` changes something, and a batch would do so several times", calls[*batch].name);
+            self.problem(&place, message, "call it once");
         }
     }
 }

@@ -248,13 +248,19 @@ impl Checker<'_> {
 
     pub(super) fn condition(&mut self, expr: &Expr, place: &Place) -> Option<Typed> {
         let value = self.expr(expr, place)?;
-        if value.ty != Type::required(Kind::Bool) {
-            let has = self.contracts.describe(&value.ty);
-            let help = if value.ty.kind == Kind::Bool { "write `?? false` behind it" } else { "compare it: `a == b`" };
-            self.problem(&self.at(expr, place), format!("a condition is true or false, not {has}"), help);
-            return None;
-        }
+        self.is_condition(&value, expr, place)?;
         Some(value)
+    }
+
+    /// None, with a problem, of what is not true or false.
+    pub(super) fn is_condition(&mut self, value: &Typed, expr: &Expr, place: &Place) -> Option<()> {
+        if value.ty == Type::required(Kind::Bool) {
+            return Some(());
+        }
+        let has = self.contracts.describe(&value.ty);
+        let help = if value.ty.kind == Kind::Bool { "write `?? false` behind it" } else { "compare it: `a == b`" };
+        self.problem(&self.at(expr, place), format!("a condition is true or false, not {has}"), help);
+        None
     }
 
     fn both(&mut self, a: &Expr, b: &Expr, place: &Place, code: fn(Box<Code>, Box<Code>) -> Code) -> Option<Typed> {

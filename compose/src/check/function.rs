@@ -40,7 +40,10 @@ impl Checker<'_> {
         let typed = typed.into_iter().collect::<Option<Vec<_>>>()?;
         match name {
             "money" => self.money(&typed[0], here),
-            "if" => self.choice(arguments, typed, place, here),
+            "if" => {
+                self.is_condition(&typed[0], &arguments[0], place)?;
+                self.choice(typed, here)
+            }
             "len" => self.len(&typed[0], here),
             _ => self.text_function(name, arguments, typed, place),
         }
@@ -59,8 +62,7 @@ impl Checker<'_> {
         Some(of.clone())
     }
 
-    fn choice(&mut self, arguments: &[Expr], typed: Vec<Typed>, place: &Place, here: &Place) -> Option<Typed> {
-        self.condition(&arguments[0], place)?;
+    fn choice(&mut self, typed: Vec<Typed>, here: &Place) -> Option<Typed> {
         let [condition, yes, no]: [Typed; 3] = typed.try_into().ok()?;
         let nullable = yes.ty.nullable || no.ty.nullable;
         let kind = match (&yes.code, &no.code) {

@@ -28,8 +28,13 @@ impl Checker<'_> {
         let headers = parameters.iter().enumerate().filter(|(_, p)| p.location == Location::Header);
         let headers = headers.filter_map(|(i, p)| Some((p.name.to_lowercase(), code_of(i)?))).collect();
         let query = parameters.iter().zip(values).filter(|(p, _)| p.location == Location::Query);
-        let query =
-            query.filter_map(|(p, value)| Some(Query { name: p.name.clone(), value: value?.0, explode: p.explode }));
+        let query = query.filter_map(|(p, value)| {
+            Some(Query {
+                name: p.name.clone(),
+                value: value?.0,
+                explode: p.explode && matches!(p.ty.kind, Kind::List(_)),
+            })
+        });
         Request::Http { method: method.to_owned(), path, query: query.collect(), headers, body: None }
     }
 

@@ -38,8 +38,9 @@ pub(crate) fn body_layout(
 ) -> Value {
     let tables = Tables { projections, contracts, casing: Casing::Camel };
     let mut object = tables.object(projection);
-    for member in &mut object.members {
-        member.required |= required.contains(&member.name);
+    for member in object.members.iter_mut().filter(|member| required.contains(&member.name)) {
+        member.required = true;
+        member.value.nullable = false;
     }
     Value { nullable: false, read: JsonRead::Object(object) }
 }

@@ -77,7 +77,7 @@ async fn every_violation_is_told_at_once() {
             line("nul\0", 10_001, usd(1, 0)),
         ];
         let request =
-            CreateOrderRequest { lines, note: "x".repeat(1_001), request_id: "k".repeat(129), user_id: String::new() };
+            CreateOrderRequest { lines, note: "x".repeat(1_001), request_id: "k".repeat(256), user_id: String::new() };
         let expected = [
             "lines[0].product_id",
             "lines[0].quantity",
