@@ -53,6 +53,8 @@ pub enum StartError {
     Sources(Vec<upstream::ConfigError>),
     #[error(transparent)]
     Views(#[from] views::LoadError),
+    #[error("{}", .0.join("\n"))]
+    Several(Vec<String>),
     #[error("cannot listen for stop signals")]
     Signals(#[source] std::io::Error),
     #[error(transparent)]
@@ -105,12 +107,27 @@ pub async fn bind(config: Config) -> Result<(Config, Listeners), StartError> {
 
 /// Start-up without listening: what the views will do, or every problem that would stop it.
 pub fn check(config: &Config) -> Result<String, StartError> {
-    http::acceptor(&config.http)?;
-    identity::check(&config.identity, !config.is_production())?;
-    let sources = sources(config)?;
-    let views = load(config, &sources, &TaskTracker::new(), &Meter::none())?;
+    let mut problems: Vec<String> = http::acceptor(&config.http).err().iter().map(told).collect();
+    problems.extend(identity::problems(&config.identity, !config.is_production()).iter().map(told));
+    let views = sources(config).and_then(|sources| Ok(load(config, &sources, &TaskTracker::new(), &Meter::none())?));
+    problems.extend(views.as_ref().err().map(told));
+    let Ok(views) = views.as_ref() else { return Err(StartError::Several(problems)) };
+    if !problems.is_empty() {
+        return Err(StartError::Several(problems));
+    }
     let plans: Vec<String> = views.iter().map(|view| view.plan().to_string()).collect();
     Ok(format!("{}\n{} views, no problems\n", plans.join("\n"), plans.len()))
+}
+
+/// The error and what caused it, in one line.
+fn told(error: &impl std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
 }
 
 /// What the server would say of itself.

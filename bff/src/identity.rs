@@ -104,7 +104,9 @@ impl Identity {
         clock: Clock,
         meter: Meter,
     ) -> Result<Self, OpenError> {
-        check(config, deployment.development)?;
+        if let Some(problem) = problems(config, deployment.development).into_iter().next() {
+            return Err(problem);
+        }
         keys::install_provider();
         if !deployment.public_url.starts_with("https://") {
             tracing::info!(
@@ -215,21 +217,27 @@ impl Identity {
     }
 }
 
-/// Refuses what cannot work, without opening anything.
-pub fn check(config: &Config, development: bool) -> Result<(), OpenError> {
-    if !development && config.master_key_file.is_none() {
-        return Err(MasterKeyError::Unset.into());
-    }
-    if config.access_token_s < MIN_ACCESS_TOKEN_S {
-        return Err(OpenError::TooShort("access_token_s", MIN_ACCESS_TOKEN_S));
-    }
-    if config.upstream_token_s < MIN_UPSTREAM_TOKEN_S {
-        return Err(OpenError::TooShort("upstream_token_s", MIN_UPSTREAM_TOKEN_S));
-    }
-    if !config.key_algorithms.contains(&config.algorithm) {
-        return Err(OpenError::NoKeyFor(config.algorithm));
-    }
-    Ok(())
+/// Everything that cannot work, as far as it shows without the database; makes nothing.
+pub fn problems(config: &Config, development: bool) -> Vec<OpenError> {
+    let too_short = |is: u32, least: u32, option| (is < least).then_some(OpenError::TooShort(option, least));
+    let key = match &config.master_key_file {
+        None if development => None,
+        None => Some(MasterKeyError::Unset),
+        // Development makes what is missing.
+        Some(path) if development && !path.exists() => None,
+        Some(path) => master_key::load(path, false).err(),
+    };
+    let no_key_for =
+        (!config.key_algorithms.contains(&config.algorithm)).then_some(OpenError::NoKeyFor(config.algorithm));
+    [
+        key.map(OpenError::from),
+        too_short(config.access_token_s, MIN_ACCESS_TOKEN_S, "access_token_s"),
+        too_short(config.upstream_token_s, MIN_UPSTREAM_TOKEN_S, "upstream_token_s"),
+        no_key_for,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn master_key(config: &Config, deployment: &Deployment, store: &Accounts) -> Result<SealingKey, MasterKeyError> {

@@ -202,3 +202,18 @@ fn lists_of_the_edge_can_be_variables() {
     assert_eq!((config.http.trusted_proxies.len(), config.http.rate_limit.per_second.get()), (2, 50));
     assert_eq!(config.http.cors_origins, ["https://app.test"]);
 }
+
+#[test]
+fn a_check_tells_what_is_wrong_with_every_part_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = crate::harness::bare_config(&folder);
+    let key = folder.path().join("master.key");
+    std::fs::write(&key, "too short").unwrap();
+    config.identity.master_key_file = Some(key);
+    config.identity.access_token_s = 3;
+    config.views.dir = folder.path().join("nowhere").display().to_string();
+    let told = bff::app::check(&config).unwrap_err().to_string();
+    for part in ["identity.master_key_file", "identity.access_token_s", "views.dir"] {
+        assert!(told.contains(part), "{part} is not in:\n{told}");
+    }
+}
