@@ -1,6 +1,6 @@
 //! The engine: view definitions and contracts in, JSON out.
 //!
-//! Five steps, each a function: [`definition::views`] reads what authors write, [`check::check`] holds it against the
+//! Four steps, each a function: [`definition::views`] reads what authors write, [`check::check`] holds it against the
 //! [`schema::Contracts`] and plans it, [`inputs::bind`] types one request, [`run::run`] makes the calls through an
 //! [`upstream::Upstream`] and writes the answer. No sockets, no clock, no HTTP types; raw bytes on both sides.
 //!
