@@ -1,4 +1,4 @@
-//! Requests from values: protobuf wire, or a path, a query, headers and a JSON body.
+//! Requests from values: protobuf wire, or a path, a query and headers.
 
 mod proto;
 
@@ -9,7 +9,6 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::expr::{Env, Fault, Value};
 use crate::plan::{Format, Piece, Query, QueryValue, Request};
-use crate::render::render;
 use crate::upstream::Target;
 use crate::write;
 
@@ -28,7 +27,7 @@ pub(crate) fn encode<'a>(
             proto::message(message, env, keys, &mut out)?;
             Ok((Target::Grpc, out.into()))
         }
-        Request::Http { path, query, headers, body, .. } => {
+        Request::Http { path, query, headers, .. } => {
             let mut path_and_query = String::with_capacity(64);
             for piece in path {
                 match piece {
@@ -42,15 +41,7 @@ pub(crate) fn encode<'a>(
             }
             let headers = headers.iter().filter_map(|(name, code)| header(name, code, env).transpose());
             let headers = headers.collect::<Result<Vec<_>, Fault>>()?;
-            let body = match body {
-                Some(shape) => {
-                    let mut out = Vec::with_capacity(256);
-                    render(shape, env, &mut out)?;
-                    out.into()
-                }
-                None => Bytes::new(),
-            };
-            Ok((Target::Http { path_and_query, headers }, body))
+            Ok((Target::Http { path_and_query, headers }, Bytes::new()))
         }
     }
 }

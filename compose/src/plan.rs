@@ -162,7 +162,7 @@ pub struct Keys {
 #[derive(Debug)]
 pub enum Request {
     Grpc { path: String, message: Encoder },
-    Http { method: String, path: Vec<Piece>, query: Vec<Query>, headers: Vec<(String, Code)>, body: Option<Shape> },
+    Http { method: String, path: Vec<Piece>, query: Vec<Query>, headers: Vec<(String, Code)> },
 }
 
 #[derive(Debug)]

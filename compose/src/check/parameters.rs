@@ -35,7 +35,7 @@ impl Checker<'_> {
                 explode: p.explode && matches!(p.ty.kind, Kind::List(_)),
             })
         });
-        Request::Http { method: method.to_owned(), path, query: query.collect(), headers, body: None }
+        Request::Http { method: method.to_owned(), path, query: query.collect(), headers }
     }
 
     /// By parameter, what is sent: as it stands in a query, and as it stands in a path or a header.
