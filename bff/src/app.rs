@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::health::{Check, Checks};
 use crate::http::metrics::Page;
-use crate::http::{self, AddressLimit, AdminParts, Limits, Parts, Router};
+use crate::http::{self, AddressLimit, AdminParts, Current, Limits, Router, Site, StreamLimit};
 use crate::identity::{self, Deployment, Identity, Seeded};
 use crate::meter::Meter;
 use crate::store::{self, Part, Stores};
@@ -24,7 +24,7 @@ use crate::views::{self, Views};
 
 /// Everything that runs, not yet listening.
 pub struct App {
-    public: Router,
+    public: Current,
     admin: Router,
     tls: Option<TlsAcceptor>,
     limits: Limits,
@@ -171,9 +171,17 @@ pub async fn build(config: Config, clock: Clock) -> Result<App, StartError> {
     let draining = CancellationToken::new();
     let checks = Checks::new(checks(stores.parts(), &sources), &meter, draining.clone());
     let address_limit = AddressLimit::new(&config.http.rate_limit, config.is_production(), &meter);
-    let parts = Parts { identity: Arc::clone(&identity) };
+    let site = Site {
+        config: config.http.clone(),
+        identity: Arc::clone(&identity),
+        clock,
+        address_limit: address_limit.clone(),
+        streams: StreamLimit::default(),
+        meter: meter.clone(),
+        closing: draining.clone(),
+    };
     Ok(App {
-        public: http::router(&config.http, parts, &views, &clock, address_limit.clone(), &meter, &draining),
+        public: site.router(&views).into(),
         admin: http::admin_router(&config.admin, AdminParts { checks, measures: page(&measures) }),
         tls,
         address_limit,

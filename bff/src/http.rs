@@ -9,6 +9,7 @@ mod compression;
 mod config;
 mod connection;
 mod cors;
+mod current;
 mod docs;
 pub mod health;
 pub mod layers;
@@ -27,12 +28,14 @@ pub use address_limit::{AddressLimit, Enforce, RateLimit};
 pub use axum::Router;
 pub use client_address::{ClientAddress, ForwardedHeader, Network};
 pub use config::{AdminConfig, Config};
+pub use current::Current;
 pub use probe::{ProbeError, probe};
 pub use problem::{FieldError, Location, Problem};
 pub use request::{Json, Path, Query};
 pub use server::{Limits, serve};
 pub use tls::{TlsError, acceptor};
 pub use trace_context::TraceContext;
+pub use views::StreamLimit;
 
 use std::sync::Arc;
 
@@ -46,10 +49,22 @@ use crate::identity::Identity;
 use crate::meter::Meter;
 use crate::views::Views;
 
+/// What the public routes are made of, except the views, which change while the server runs.
+pub struct Site {
+    pub config: Config,
+    pub identity: Arc<Identity>,
+    pub clock: Clock,
+    pub address_limit: Option<AddressLimit>,
+    pub streams: StreamLimit,
+    pub meter: Meter,
+    /// Ends streams, so that they do not hold up a stop.
+    pub closing: CancellationToken,
+}
+
 /// What handlers use, each taken by its type.
 #[derive(Clone, FromRef)]
-pub struct Parts {
-    pub identity: Arc<Identity>,
+struct Parts {
+    identity: Arc<Identity>,
 }
 
 /// What the operators' handlers use, each taken by its type.
@@ -63,32 +78,26 @@ pub struct AdminParts {
 pub const RESERVED: [&str; 7] =
     ["/healthz", "/.well-known", "/v1/auth", "/v1/admin", "/v1/access-keys", "/openapi.json", "/docs"];
 
-/// The public routes.
-pub fn router(
-    config: &Config,
-    parts: Parts,
-    views: &Views,
-    clock: &Clock,
-    address_limit: Option<AddressLimit>,
-    meter: &Meter,
-    closing: &CancellationToken,
-) -> Router {
-    let declared = views::routes(views, parts.identity.clone(), clock, closing);
-    let document = openapi::file(&openapi::document(views, parts.identity.deployment()));
-    let routes = Router::new()
-        .route("/v1/auth/login", post(account::login))
-        .route("/v1/auth/refresh", post(account::refresh))
-        .route("/v1/auth/logout", post(account::logout))
-        .route("/v1/auth/me", get(account::me))
-        // Nobody is known yet who sends these: ten thousand strangers must not fill the memory.
-        .layer(RequestBodyLimitLayer::new(account::MAX_BODY_BYTES))
-        .route("/.well-known/jwks.json", get(account::jwks))
-        .route("/healthz", get(health::alive))
-        .with_state(parts)
-        .route("/openapi.json", get(openapi::openapi).with_state(Arc::new(document)))
-        .merge(if config.docs { docs::routes() } else { Router::new() })
-        .merge(declared);
-    layers::public(routes, config, address_limit, meter)
+impl Site {
+    /// The public routes, with these views.
+    pub fn router(&self, views: &Views) -> Router {
+        let Self { config, identity, .. } = self;
+        let document = openapi::file(&openapi::document(views, identity.deployment()));
+        let routes = Router::new()
+            .route("/v1/auth/login", post(account::login))
+            .route("/v1/auth/refresh", post(account::refresh))
+            .route("/v1/auth/logout", post(account::logout))
+            .route("/v1/auth/me", get(account::me))
+            // Nobody is known yet who sends these: ten thousand strangers must not fill the memory.
+            .layer(RequestBodyLimitLayer::new(account::MAX_BODY_BYTES))
+            .route("/.well-known/jwks.json", get(account::jwks))
+            .route("/healthz", get(health::alive))
+            .with_state(Parts { identity: Arc::clone(identity) })
+            .route("/openapi.json", get(openapi::openapi).with_state(Arc::new(document)))
+            .merge(if config.docs { docs::routes() } else { Router::new() })
+            .merge(views::routes(views, self));
+        layers::public(routes, config, self.address_limit.clone(), &self.meter)
+    }
 }
 
 /// The operators' routes.

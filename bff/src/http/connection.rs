@@ -8,7 +8,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::ConnectInfo;
 use http::header::CONNECTION;
@@ -25,12 +24,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::Limits;
+use super::{Current, Limits};
 use activity::{Activity, Open};
 
 /// What all connections of a listener have in common.
 pub struct Endpoint {
-    router: Router,
+    router: Current,
     tls: Option<TlsAcceptor>,
     builder: Builder<TokioExecutor>,
     limits: Limits,
@@ -47,7 +46,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Endpoint {
-    pub fn new(router: Router, tls: Option<TlsAcceptor>, limits: Limits, closing: CancellationToken) -> Self {
+    pub fn new(router: Current, tls: Option<TlsAcceptor>, limits: Limits, closing: CancellationToken) -> Self {
         Self { router, tls, builder: builder(limits), limits, closing }
     }
 
@@ -103,7 +102,7 @@ impl Endpoint {
         let version = request.version();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
-        let mut response = self.router.clone().oneshot(request).await?;
+        let mut response = self.router.router().oneshot(request).await?;
         // HTTP/2 has a frame of its own for this, and hyper sends it.
         if self.closing.is_cancelled() && version < Version::HTTP_2 {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -1,10 +1,9 @@
-//! The accept loop: one listener, one router, bounded connections, a graceful end.
+//! The accept loop: one listener, the current router, bounded connections, a graceful end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
@@ -12,8 +11,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Config;
 use super::connection::Endpoint;
+use super::{Config, Current};
 
 /// What one listener allows.
 #[derive(Debug, Clone, Copy)]
@@ -44,11 +43,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
-    router: Router,
+    router: impl Into<Current>,
     limits: Limits,
     closing: CancellationToken,
 ) {
-    let endpoint = Arc::new(Endpoint::new(router, tls, limits, closing.clone()));
+    let endpoint = Arc::new(Endpoint::new(router.into(), tls, limits, closing.clone()));
     let permits = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
     let connections = TaskTracker::new();
     let open = |stream, peer, permit: OwnedSemaphorePermit| {

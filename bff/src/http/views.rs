@@ -13,26 +13,25 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio_util::sync::CancellationToken;
 
-use super::{FieldError, Location, Problem, Router, TraceContext};
+use super::{FieldError, Location, Problem, Router, Site, TraceContext};
 use crate::clock::Clock;
 use crate::identity::{Access, Caller, Identity};
 use crate::views::{Answer, Arguments, View, Views};
 use events::Listener;
-use stream_limit::StreamLimit;
+pub use stream_limit::StreamLimit;
 
-/// One route per view. Streams end when the server is `closing`.
-pub fn routes(views: &Views, identity: Arc<Identity>, clock: &Clock, closing: &CancellationToken) -> Router {
-    let streams = StreamLimit::default();
+/// One route per view.
+pub fn routes(views: &Views, site: &Site) -> Router {
     let router = views.iter().fold(Router::new(), |router, view| {
         let plan = view.plan();
         let endpoint = Endpoint {
             view: Arc::clone(view),
             // The checker knows the same roles; one that is unknown here admits nobody.
             access: Access::parse(plan.access.iter().map(String::as_str)).unwrap_or(Access::Roles(Vec::new())),
-            clock: clock.clone(),
-            identity: identity.clone(),
-            streams: streams.clone(),
-            closing: closing.clone(),
+            clock: site.clock.clone(),
+            identity: Arc::clone(&site.identity),
+            streams: site.streams.clone(),
+            closing: site.closing.clone(),
         };
         let handler =
             move |caller: Option<Caller>,
@@ -42,7 +41,7 @@ pub fn routes(views: &Views, identity: Arc<Identity>, clock: &Clock, closing: &C
                   request: Request| { endpoint.clone().answer(caller, path, query, trace, request) };
         router.route(&plan.path, on(filter(&plan.method), handler))
     });
-    router.with_state(identity)
+    router.with_state(Arc::clone(&site.identity))
 }
 
 fn filter(method: &str) -> MethodFilter {
