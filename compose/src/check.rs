@@ -20,7 +20,7 @@ use std::time::Duration;
 use crate::definition::{Text, View};
 use crate::expr::{Code, Expr, Kind as Ast};
 use crate::plan::{CallSet, MAX_CALLS, Plan, Projection, ProjectionId, body_layout, critical_path};
-use crate::problem::{Place, Problem};
+use crate::problem::{ErrorCode, Place, Problem};
 use crate::schema::{Contracts, Kind, RecordId, Type};
 
 /// What holds for every view though no file of it says so.
@@ -51,7 +51,7 @@ pub fn check(views: &[View], contracts: &Contracts, rules: Rules) -> (Vec<Plan>,
         match checker.plan(rules) {
             Some(plan) if checker.problems.is_empty() => plans.push(plan),
             None if checker.problems.is_empty() => {
-                problems.push(Problem::new(&view.name.place, "this view cannot be checked"));
+                problems.push(Problem::new(ErrorCode::Conflict, &view.name.place, "this view cannot be checked"));
             }
             _ => problems.append(&mut checker.problems),
         }
@@ -137,7 +137,12 @@ impl<'a> Checker<'a> {
         let params = self.params();
         let body = self.body();
         if view.calls.len() > MAX_CALLS {
-            self.problem(&view.name.place, format!("a view makes at most {MAX_CALLS} calls"), "split it");
+            self.problem(
+                ErrorCode::TooMuch,
+                &view.name.place,
+                format!("a view makes at most {MAX_CALLS} calls"),
+                "split it",
+            );
             return None;
         }
         let order = self.order()?;
@@ -177,15 +182,16 @@ impl<'a> Checker<'a> {
         })
     }
 
-    fn problem(&mut self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
-        self.problems.push(Problem::new(place, message).help(help));
+    fn problem(&mut self, code: ErrorCode, place: &Place, message: impl Into<String>, help: impl Into<String>) {
+        self.problems.push(Problem::new(code, place, message).help(help));
     }
 
     fn access(&mut self) {
         for role in &self.view.access {
             if !ROLES.contains(&role.value.as_str()) {
                 let problem =
-                    Problem::new(&role.place, format!("`{}` is not a role", role.value)).suggest(&role.value, ROLES);
+                    Problem::new(ErrorCode::UnknownValue, &role.place, format!("`{}` is not a role", role.value))
+                        .suggest(&role.value, ROLES);
                 self.problems.push(problem);
             }
         }
@@ -193,6 +199,7 @@ impl<'a> Checker<'a> {
             && let Some(public) = self.view.access.iter().find(|a| a.value == "public")
         {
             self.problem(
+                ErrorCode::Conflict,
                 &public.place,
                 "`public` admits everybody, so that no other role counts",
                 "keep `public` or the roles",
@@ -206,6 +213,7 @@ impl<'a> Checker<'a> {
         let Some(status) = &view.status else { return default };
         if (status.value == 204) == view.shape.is_some() {
             self.problem(
+                ErrorCode::Conflict,
                 &status.place,
                 "an answer with a shape is not 204, one without is",
                 "remove `status`, or add or remove `shape`",
@@ -224,7 +232,12 @@ impl<'a> Checker<'a> {
                 deadline.as_millis()
             );
             let place = self.view.calls[last].name.place.clone();
-            self.problem(&place, message, "shorten timeouts, make a call optional, or raise `deadline`");
+            self.problem(
+                ErrorCode::Deadline,
+                &place,
+                message,
+                "shorten timeouts, make a call optional, or raise `deadline`",
+            );
         }
     }
 

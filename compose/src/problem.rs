@@ -2,8 +2,12 @@
 //!
 //! Checking never stops at the first problem; whoever finds one adds it to the list and goes on.
 
+pub use code::ErrorCode;
+
 use std::fmt;
 use std::sync::Arc;
+
+mod code;
 
 /// Characters that are quoted of a line.
 const EXCERPT: usize = 160;
@@ -89,14 +93,15 @@ impl Place {
 /// One mistake, located.
 #[derive(Debug, Clone)]
 pub struct Problem {
+    pub code: ErrorCode,
     pub place: Place,
     pub message: String,
     pub help: Option<String>,
 }
 
 impl Problem {
-    pub fn new(place: &Place, message: impl Into<String>) -> Problem {
-        Problem { place: place.clone(), message: message.into(), help: None }
+    pub fn new(code: ErrorCode, place: &Place, message: impl Into<String>) -> Problem {
+        Problem { code, place: place.clone(), message: message.into(), help: None }
     }
 
     pub fn help(self, help: impl Into<String>) -> Problem {
@@ -121,7 +126,7 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Place { file, line, column, width, .. } = &self.place;
-        writeln!(f, "error: {}", self.message)?;
+        writeln!(f, "error[{}]: {}", self.code, self.message)?;
         writeln!(f, "  --> {}:{line}:{column}", file.name)?;
         let source = file.text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
         let cut = (column - 1).saturating_sub(EXCERPT / 2);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 
-use crate::problem::{File, Place, Problem, Style};
+use crate::problem::{ErrorCode, File, Place, Problem, Style};
 
 const MAX_BYTES: usize = 4 << 20;
 const MAX_DEPTH: usize = 64;
@@ -90,7 +90,7 @@ impl Node {
 pub fn parse(file: &Arc<File>) -> Result<Vec<Node>, Problem> {
     let start = Place::start_of(file);
     if file.text.len() > MAX_BYTES {
-        return Err(Problem::new(&start, format!("the file is larger than {MAX_BYTES} bytes")));
+        return Err(Problem::new(ErrorCode::TooMuch, &start, format!("the file is larger than {MAX_BYTES} bytes")));
     }
     let mut reader = Reader { file, events: Parser::new_from_str(&file.text) };
     let mut documents = Vec::new();
@@ -117,9 +117,11 @@ impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<Spanned<'a>, Problem> {
         match self.events.next_event() {
             Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => {
-                Err(Problem::new(&self.place(*error.marker(), 1), format!("not valid YAML: {}", error.info())))
-            }
+            Some(Err(error)) => Err(Problem::new(
+                ErrorCode::YamlSyntax,
+                &self.place(*error.marker(), 1),
+                format!("not valid YAML: {}", error.info()),
+            )),
             None => Ok((Event::StreamEnd, Span::default())),
         }
     }
@@ -134,7 +136,7 @@ impl<'a> Reader<'a> {
         let width = if one_line { span.end.index().saturating_sub(span.start.index()) } else { 1 };
         let place = self.place(span.start, width);
         if depth > MAX_DEPTH {
-            return Err(Problem::new(&place, format!("nested deeper than {MAX_DEPTH} levels")));
+            return Err(Problem::new(ErrorCode::TooMuch, &place, format!("nested deeper than {MAX_DEPTH} levels")));
         }
         let style = if let Event::Scalar(_, style, ..) = &event { Some(*style) } else { None };
         let kind = match event {
@@ -187,10 +189,11 @@ impl<'a> Reader<'a> {
             }
             let key = self.node(event, depth + 1)?;
             let Kind::Scalar { text, .. } = key.kind else {
-                return Err(Problem::new(&key.place, "a key must be a single value"));
+                return Err(Problem::new(ErrorCode::YamlSyntax, &key.place, "a key must be a single value"));
             };
             if !seen.insert(text.clone()) {
-                return Err(Problem::new(&key.place, format!("`{text}` is given twice")).help("keep one of them"));
+                return Err(Problem::new(ErrorCode::Duplicate, &key.place, format!("`{text}` is given twice"))
+                    .help("keep one of them"));
             }
             let value = self.next()?;
             let value = self.node(value, depth + 1)?;
@@ -200,5 +203,6 @@ impl<'a> Reader<'a> {
 }
 
 fn no_references(place: &Place) -> Problem {
-    Problem::new(place, "anchors, aliases and tags are not part of the language").help("write the value out")
+    Problem::new(ErrorCode::YamlSyntax, place, "anchors, aliases and tags are not part of the language")
+        .help("write the value out")
 }

@@ -2,7 +2,7 @@
 
 use super::{Checker, Typed};
 use crate::expr::Code;
-use crate::problem::Place;
+use crate::problem::{ErrorCode, Place};
 use crate::schema::{Kind, Type};
 
 impl Checker<'_> {
@@ -13,6 +13,7 @@ impl Checker<'_> {
         }
         if value.ty.nullable && required {
             self.problem(
+                ErrorCode::Nullable,
                 place,
                 "this may be null, and the contract requires it",
                 "write `??` behind it, or call only `when` it is there",
@@ -29,7 +30,7 @@ impl Checker<'_> {
                 (Kind::String, Kind::Enum(_)) => "one of its names in quotes, or a parameter whose type is the enum",
                 _ => "send a value of the contract's type",
             };
-            self.problem(place, format!("this is {has}, but the contract wants {wants}"), help);
+            self.problem(ErrorCode::WrongType, place, format!("this is {has}, but the contract wants {wants}"), help);
             return None;
         }
         if let (Kind::Enum(names), Kind::String) = (value.ty.kind.clone(), &to.kind) {
@@ -45,6 +46,7 @@ impl Checker<'_> {
         if !fits {
             let (has, wants) = (self.contracts.describe(&key.ty), self.contracts.describe(to));
             self.problem(
+                ErrorCode::WrongType,
                 place,
                 format!("the keys are list<{has}>, but this takes {wants}"),
                 "name a field that is a list of such keys",

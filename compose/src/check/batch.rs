@@ -4,6 +4,7 @@ use super::{Checker, Reply, Typed};
 use crate::definition::{self, Missing, Text};
 use crate::expr::{Code, Expr, Kind as Ast};
 use crate::plan::{Batch, Keys};
+use crate::problem::ErrorCode;
 use crate::schema::{Kind, Operation, Type};
 
 impl Checker<'_> {
@@ -28,7 +29,7 @@ impl Checker<'_> {
             let place = batch.items.as_ref().map_or(&batch.into.place, |items| &items.place);
             let has = self.contracts.describe(&list.ty);
             let help = "`items` names the field of the reply that lists them";
-            self.problem(place, format!("the results of a batch are a list, not {has}"), help);
+            self.problem(ErrorCode::WrongType, place, format!("the results of a batch are a list, not {has}"), help);
             return None;
         };
         let ty = Type { nullable: false, ..(**item).clone() };
@@ -37,12 +38,12 @@ impl Checker<'_> {
         if result_key.ty.kind != key.ty.kind {
             let (has, wants) = (self.contracts.describe(&key.ty), self.contracts.describe(&result_key.ty));
             let message = format!("`each` gives {has}, but the results' key is {wants}");
-            self.problem(&batch.key.place, message, "both are of one type");
+            self.problem(ErrorCode::WrongType, &batch.key.place, message, "both are of one type");
             return None;
         }
         let Some(bound) = &batch.bound else {
             let help = "for example `bound: 200`: more keys are a failure; it proves how many requests there can be";
-            self.problem(&batch.into.place, "a batch needs a `bound`", help);
+            self.problem(ErrorCode::Unbounded, &batch.into.place, "a batch needs a `bound`", help);
             return None;
         };
         let value = Typed { ty: Type { nullable: batch.missing == Missing::Null, ..result.ty }, ..result };
@@ -65,12 +66,22 @@ impl Checker<'_> {
         self.scope.truncate(depth);
         let key = key?;
         if steps.is_empty() {
-            self.problem(&each.place, "`each` takes a list", "write `[]` behind it: `orders.lines[].product_id`");
+            self.problem(
+                ErrorCode::WrongType,
+                &each.place,
+                "`each` takes a list",
+                "write `[]` behind it: `orders.lines[].product_id`",
+            );
             return None;
         }
         if !matches!(key.ty.kind, Kind::String | Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64) {
             let has = self.contracts.describe(&key.ty);
-            self.problem(&each.place, format!("a key is a text or an integer, not {has}"), "go on to a field of it");
+            self.problem(
+                ErrorCode::WrongType,
+                &each.place,
+                format!("a key is a text or an integer, not {has}"),
+                "go on to a field of it",
+            );
             return None;
         }
         Some((Keys { lists: steps, key: key.code.clone() }, key))
@@ -89,6 +100,7 @@ impl Checker<'_> {
                 let Kind::List(item) = list.ty.kind.clone() else {
                     let has = self.contracts.describe(&list.ty);
                     self.problem(
+                        ErrorCode::WrongType,
                         &self.at(of, &each.place),
                         format!("`[]` stands behind a list, not {has}"),
                         "remove it",

@@ -5,7 +5,7 @@ use super::{Checker, Reply, Rules, Typed};
 use crate::definition::{self, Argument, OnFail, Protocol, Spanned, Text};
 use crate::expr::Code;
 use crate::plan::{Call, CallSet, Request, json_layout, proto_layout};
-use crate::problem::Problem;
+use crate::problem::{ErrorCode, Problem};
 use crate::schema::{self, Operation, Source};
 
 impl<'a> Checker<'a> {
@@ -15,6 +15,7 @@ impl<'a> Checker<'a> {
         for (i, call) in view.calls.iter().enumerate() {
             if view.calls[..i].iter().any(|c| c.name.value == call.name.value) {
                 self.problem(
+                    ErrorCode::Duplicate,
                     &call.name.place,
                     format!("another call is named `{}`", call.name.value),
                     "rename one of them",
@@ -53,7 +54,7 @@ impl<'a> Checker<'a> {
             }
         };
         if let Some(first) = names.first() {
-            self.problem(&first.place, message, "remove one of the references");
+            self.problem(ErrorCode::Cycle, &first.place, message, "remove one of the references");
         }
     }
 
@@ -67,6 +68,7 @@ impl<'a> Checker<'a> {
     pub(super) fn source<'n>(&mut self, written: &'n Spanned<String>) -> Option<(&'a Source, &'n str)> {
         let Some((source, name)) = written.value.split_once('/') else {
             self.problem(
+                ErrorCode::UnknownName,
                 &written.place,
                 format!("`{}` names no source", written.value),
                 "write `source/name`, for example `orders/orders.v1.Order`",
@@ -76,6 +78,7 @@ impl<'a> Checker<'a> {
         let contracts = self.contracts;
         let Some(found) = contracts.sources.get(source) else {
             let problem = Problem::new(
+                ErrorCode::UnknownName,
                 &written.place.within(0, source.chars().count()),
                 format!("no source is named `{source}`"),
             );
@@ -98,9 +101,10 @@ impl<'a> Checker<'a> {
             if others.contains_key(name) {
                 let (is, help) =
                     if streams { ("one reply", "name it in `calls`") } else { ("many replies", "name it in `stream`") };
-                self.problem(&place, format!("`{name}` gives {is}"), help);
+                self.problem(ErrorCode::Unsupported, &place, format!("`{name}` gives {is}"), help);
             } else {
-                let problem = Problem::new(&place, format!("the contract has no operation `{name}`"));
+                let problem =
+                    Problem::new(ErrorCode::UnknownName, &place, format!("the contract has no operation `{name}`"));
                 self.problems.push(problem.suggest(name, wanted.keys().map(String::as_str)));
             }
             return None;
@@ -112,6 +116,7 @@ impl<'a> Checker<'a> {
         if !fits {
             let other = if call.protocol == Protocol::Grpc { "http" } else { "grpc" };
             self.problem(
+                ErrorCode::Conflict,
                 &call.operation.place,
                 "the source speaks another protocol",
                 format!("write `{other}:` instead"),
@@ -226,6 +231,7 @@ impl<'a> Checker<'a> {
             if call.safe && !CallSet::one(i).within(read) {
                 let place = view.calls[i].name.place.clone();
                 self.problem(
+                    ErrorCode::Unused,
                     &place,
                     format!("nothing reads `{}`, and it changes nothing", call.name),
                     "remove it, or use it in `shape`",
@@ -242,12 +248,12 @@ impl<'a> Checker<'a> {
             let message = format!("`{}` and `{}` both change something", calls[first].name, calls[second].name);
             let place = self.view.calls[second].name.place.clone();
             let help = "make two views; a gRPC method that only reads says `option idempotency_level = NO_SIDE_EFFECTS` in its contract";
-            self.problem(&place, message, help);
+            self.problem(ErrorCode::Effects, &place, message, help);
         }
         if let Some(batch) = changing.iter().find(|i| calls[**i].batch.is_some()) {
             let place = self.view.calls[*batch].name.place.clone();
             let message = format!("`{}` changes something, and a batch would do so several times", calls[*batch].name);
-            self.problem(&place, message, "call it once");
+            self.problem(ErrorCode::Effects, &place, message, "call it once");
         }
     }
 }

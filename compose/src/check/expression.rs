@@ -6,7 +6,7 @@ use super::assign::widened;
 use super::{Checker, Typed};
 use crate::definition::Text;
 use crate::expr::{AuthField, Code, Comparison, Expr, Kind as Ast, MoneyPart};
-use crate::problem::{Place, Problem};
+use crate::problem::{ErrorCode, Place, Problem};
 use crate::schema::{Field, Kind, Type};
 
 impl Checker<'_> {
@@ -44,11 +44,8 @@ impl Checker<'_> {
             }
             Ast::Index { of, index } => self.index(of, index, place, &here),
             Ast::Each(_) => {
-                self.problem(
-                    &here,
-                    "`[]` stands for every item, which only `each` can take",
-                    "make a list with `from: ...`",
-                );
+                let message = "`[]` stands for every item, which only `each` can take";
+                self.problem(ErrorCode::WrongType, &here, message, "make a list with `from: ...`");
                 None
             }
             Ast::Call { function, arguments } => self.function(function, arguments, place, &here),
@@ -71,14 +68,20 @@ impl Checker<'_> {
             let calls = self.view.calls.iter().map(|c| c.name.value.as_str());
             let known: Vec<&str> =
                 calls.chain(self.scope.iter().map(|(n, _)| n.as_str())).filter(|n| !n.is_empty()).collect();
-            let problem = Problem::new(here, format!("nothing is named `{name}`")).suggest(name, known);
+            let problem =
+                Problem::new(ErrorCode::UnknownName, here, format!("nothing is named `{name}`")).suggest(name, known);
             self.problems.push(problem);
             return None;
         };
         self.used = self.used.with(crate::plan::CallSet::one(i));
         let reply = self.replies[i].as_ref()?;
         if reply.key.is_some() {
-            self.problem(here, format!("`{name}` is a batch"), format!("look a key up in it: `{name}[key]`"));
+            self.problem(
+                ErrorCode::WrongType,
+                here,
+                format!("`{name}` is a batch"),
+                format!("look a key up in it: `{name}[key]`"),
+            );
             return None;
         }
         Some(reply.value.clone())
@@ -91,12 +94,13 @@ impl Checker<'_> {
             "now" => return Some(Typed::new(Type::required(Kind::Timestamp), Code::Now)),
             "body" => {
                 if self.view.body.is_none() {
-                    self.problem(here, "this view declares no body", "add `body: { like: source/package.Message }`");
+                    let help = "add `body: { like: source/package.Message }`";
+                    self.problem(ErrorCode::UnknownName, here, "this view declares no body", help);
                 }
                 return self.body.clone();
             }
             _ => {
-                let problem = Problem::new(here, format!("there is no `${name}`"));
+                let problem = Problem::new(ErrorCode::UnknownName, here, format!("there is no `${name}`"));
                 self.problems.push(match name {
                     "headers" => problem.help("declare a parameter with `in: header`, and write `$params[\"name\"]`"),
                     _ => problem.suggest(name, ["auth", "params", "body", "now"]),
@@ -104,7 +108,7 @@ impl Checker<'_> {
                 return None;
             }
         };
-        self.problem(here, format!("`${name}` is no value by itself"), help);
+        self.problem(ErrorCode::WrongType, here, format!("`${name}` is no value by itself"), help);
         None
     }
 
@@ -125,7 +129,12 @@ impl Checker<'_> {
 
     fn may_be_null(&mut self, name: &str, here: &Place) {
         let help = format!("write `?.{name}`, and `??` behind it where a value is needed");
-        self.problem(here, format!("this may be null, so that `.{name}` cannot be taken of it"), help);
+        self.problem(
+            ErrorCode::Nullable,
+            here,
+            format!("this may be null, so that `.{name}` cannot be taken of it"),
+            help,
+        );
     }
 
     /// A field of a record, or a part of an amount of money.
@@ -147,7 +156,7 @@ impl Checker<'_> {
                 Kind::Money => "known here: `amount`, `currency`",
                 _ => "only records have fields",
             };
-            self.problem(here, format!("`{name}` cannot be read from a {what}"), help);
+            self.problem(ErrorCode::WrongType, here, format!("`{name}` cannot be read from a {what}"), help);
             return None;
         };
         let record = self.contracts.record(*id);
@@ -155,13 +164,15 @@ impl Checker<'_> {
         let visible = |f: &&Field| !(is_body && self.hidden.contains(&f.name));
         let Some(i) = record.fields.iter().position(|f| f.name == name && visible(&f)) else {
             let known = record.fields.iter().filter(visible).map(|f| f.name.as_str());
-            let problem = Problem::new(here, format!("`{}` has no field `{name}`", record.name)).suggest(name, known);
+            let problem =
+                Problem::new(ErrorCode::UnknownField, here, format!("`{}` has no field `{name}`", record.name))
+                    .suggest(name, known);
             self.problems.push(problem);
             return None;
         };
         let field = &record.fields[i];
         if let Kind::Opaque(reason) = field.ty.kind {
-            self.problem(here, format!("`{name}` cannot be read: {reason}"), "leave it out");
+            self.problem(ErrorCode::Unsupported, here, format!("`{name}` cannot be read: {reason}"), "leave it out");
             return None;
         }
         let (slot, inner) = self.use_field(projection, i);
@@ -179,7 +190,7 @@ impl Checker<'_> {
             "kind" => (AuthField::Kind, Kind::String, public),
             "email" => (AuthField::Email, Kind::String, true),
             _ => {
-                let problem = Problem::new(here, format!("`$auth` has no `{name}`"));
+                let problem = Problem::new(ErrorCode::UnknownField, here, format!("`$auth` has no `{name}`"));
                 self.problems.push(problem.suggest(name, ["sub", "role", "email", "kind", "authenticated"]));
                 return None;
             }
@@ -192,7 +203,8 @@ impl Checker<'_> {
             // A parameter that the path has and `params` lacks is a problem already.
             if !self.view.route.path.split('/').any(|part| part == format!("{{{name}}}")) {
                 let known: Vec<&str> = self.view.params.iter().map(|p| p.name.value.as_str()).collect();
-                let problem = Problem::new(here, format!("this view declares no parameter `{name}`"));
+                let problem =
+                    Problem::new(ErrorCode::UnknownName, here, format!("this view declares no parameter `{name}`"));
                 let help = format!("add `{name}: {{ in: query, type: string }}` to `params`");
                 self.problems.push(if known.is_empty() { problem.help(help) } else { problem.suggest(name, known) });
             }
@@ -220,6 +232,7 @@ impl Checker<'_> {
         };
         let Some(call) = batch.filter(|i| self.view.calls[*i].batch.is_some()) else {
             self.problem(
+                ErrorCode::WrongType,
                 here,
                 "only a batch is looked up by a key",
                 "an item of a list is reached with `from: ... as x`",
@@ -233,7 +246,12 @@ impl Checker<'_> {
         if key.ty.kind != wanted.kind {
             let (has, wants) = (self.contracts.describe(&key.ty), self.contracts.describe(&wanted));
             let here = self.at(index, place);
-            self.problem(&here, format!("the batch's keys are {wants}, not {has}"), "look up what `each` collects");
+            self.problem(
+                ErrorCode::WrongType,
+                &here,
+                format!("the batch's keys are {wants}, not {has}"),
+                "look up what `each` collects",
+            );
             return None;
         }
         let nullable = value.ty.nullable || key.ty.nullable;
@@ -259,7 +277,12 @@ impl Checker<'_> {
         }
         let has = self.contracts.describe(&value.ty);
         let help = if value.ty.kind == Kind::Bool { "write `?? false` behind it" } else { "compare it: `a == b`" };
-        self.problem(&self.at(expr, place), format!("a condition is true or false, not {has}"), help);
+        self.problem(
+            ErrorCode::WrongType,
+            &self.at(expr, place),
+            format!("a condition is true or false, not {has}"),
+            help,
+        );
         None
     }
 
@@ -287,7 +310,7 @@ impl Checker<'_> {
                 (Kind::Enum(_), Kind::String) | (Kind::String, Kind::Enum(_)) => "write `string(...)` around the enum",
                 _ => "compare values of one kind",
             };
-            self.problem(here, format!("{l} and {r} cannot be compared"), help);
+            self.problem(ErrorCode::WrongType, here, format!("{l} and {r} cannot be compared"), help);
             return None;
         }
         let code = Code::Compare(how, Box::new(left.code.clone()), Box::new(right.code.clone()));
@@ -303,7 +326,8 @@ impl Checker<'_> {
     ) -> Option<()> {
         let Code::Text(text) = &value.code else { return Some(()) };
         let Some(number) = names.number_of(text) else {
-            let problem = Problem::new(here, format!("`{}` has no value `{text}`", names.name));
+            let problem =
+                Problem::new(ErrorCode::UnknownValue, here, format!("`{}` has no value `{text}`", names.name));
             self.problems.push(problem.suggest(text, names.values.iter().map(|(_, n)| n.as_str())));
             return None;
         };
@@ -317,6 +341,7 @@ impl Checker<'_> {
         let (left, mut right) = (left?, right?);
         if !left.ty.nullable {
             self.problem(
+                ErrorCode::Unused,
                 &self.at(a, place),
                 "this is never null, so that `??` has nothing to do",
                 "remove `??` and what follows",
@@ -332,7 +357,7 @@ impl Checker<'_> {
         let Some(kind) = widened(&left, &right).filter(|_| left.projection.is_none()) else {
             let (l, r) = (self.contracts.describe(&left.ty), self.contracts.describe(&right.ty));
             let help = if left.projection.is_some() { "take `??` of its fields" } else { "both sides are of one type" };
-            self.problem(here, format!("`??` cannot choose between {l} and {r}"), help);
+            self.problem(ErrorCode::WrongType, here, format!("`??` cannot choose between {l} and {r}"), help);
             return None;
         };
         let ty = Type { kind, nullable: right.ty.nullable };

@@ -4,7 +4,7 @@ use super::assign::widened;
 use super::expression::merged;
 use super::{Checker, Typed};
 use crate::expr::{Code, Expr, Function, Kind as Ast};
-use crate::problem::{Place, Problem};
+use crate::problem::{ErrorCode, Place, Problem};
 use crate::schema::{Kind, Type};
 
 const FUNCTIONS: [&str; 9] = ["concat", "lower", "upper", "trim", "len", "string", "money", "if", "coalesce"];
@@ -15,7 +15,10 @@ impl Checker<'_> {
     pub(super) fn function(&mut self, name: &str, arguments: &[Expr], place: &Place, here: &Place) -> Option<Typed> {
         if !FUNCTIONS.contains(&name) {
             let here = here.within(0, name.chars().count());
-            self.problems.push(Problem::new(&here, format!("there is no function `{name}`")).suggest(name, FUNCTIONS));
+            self.problems.push(
+                Problem::new(ErrorCode::UnknownName, &here, format!("there is no function `{name}`"))
+                    .suggest(name, FUNCTIONS),
+            );
             return None;
         }
         let count = match name {
@@ -26,6 +29,7 @@ impl Checker<'_> {
         };
         if !count.contains(&arguments.len()) {
             self.problem(
+                ErrorCode::WrongType,
                 here,
                 format!("`{name}` does not take {} arguments", arguments.len()),
                 format!("it takes {}", count.start()),
@@ -53,6 +57,7 @@ impl Checker<'_> {
         if of.ty.kind != Kind::Money {
             let has = self.contracts.describe(&of.ty);
             self.problem(
+                ErrorCode::WrongType,
                 here,
                 format!("`money` takes an amount of money, not {has}"),
                 "a message with currency_code, units and nanos is one",
@@ -72,11 +77,21 @@ impl Checker<'_> {
         };
         let Some(kind) = kind else {
             let (l, r) = (self.contracts.describe(&yes.ty), self.contracts.describe(&no.ty));
-            self.problem(here, format!("`if` cannot choose between {l} and {r}"), "both values are of one type");
+            self.problem(
+                ErrorCode::WrongType,
+                here,
+                format!("`if` cannot choose between {l} and {r}"),
+                "both values are of one type",
+            );
             return None;
         };
         if yes.projection.is_some() || no.projection.is_some() {
-            self.problem(here, "`if` cannot choose between records", "choose between their fields");
+            self.problem(
+                ErrorCode::WrongType,
+                here,
+                "`if` cannot choose between records",
+                "choose between their fields",
+            );
             return None;
         }
         let code = Code::If(Box::new(condition.code.clone()), Box::new(yes.code.clone()), Box::new(no.code.clone()));
@@ -91,7 +106,12 @@ impl Checker<'_> {
     fn len(&mut self, of: &Typed, here: &Place) -> Option<Typed> {
         if !matches!(of.ty.kind, Kind::String | Kind::List(_) | Kind::Bytes) {
             let has = self.contracts.describe(&of.ty);
-            self.problem(here, format!("`len` takes a text or a list, not {has}"), "leave it out");
+            self.problem(
+                ErrorCode::WrongType,
+                here,
+                format!("`len` takes a text or a list, not {has}"),
+                "leave it out",
+            );
             return None;
         }
         let code = Code::Function { function: Function::Len, arguments: vec![of.code.clone()] };
@@ -113,11 +133,21 @@ impl Checker<'_> {
             let here = self.at(argument, place);
             if matches!(value.ty.kind, Kind::Record(_) | Kind::List(_) | Kind::Json | Kind::Money | Kind::Opaque(_)) {
                 let has = self.contracts.describe(&value.ty);
-                self.problem(&here, format!("`{name}` takes texts, not {has}"), "take a field of it");
+                self.problem(
+                    ErrorCode::WrongType,
+                    &here,
+                    format!("`{name}` takes texts, not {has}"),
+                    "take a field of it",
+                );
                 return None;
             }
             if value.ty.nullable && function == Function::Concat {
-                self.problem(&here, "this may be null here", "write `??` behind it: concat(a ?? \"\", b)");
+                self.problem(
+                    ErrorCode::Nullable,
+                    &here,
+                    "this may be null here",
+                    "write `??` behind it: concat(a ?? \"\", b)",
+                );
                 return None;
             }
             whole = merged(

@@ -4,7 +4,7 @@ use super::{Checker, Typed};
 use crate::definition::{self, ParamLocation};
 use crate::expr::{Code, Value};
 use crate::plan::{Param, ProjectionId};
-use crate::problem::Problem;
+use crate::problem::{ErrorCode, Problem};
 use crate::schema::{Kind, RecordId, Type};
 
 const SCALARS: [(&str, Kind); 8] = [
@@ -29,7 +29,12 @@ impl Checker<'_> {
         for name in &in_path {
             if !view.params.iter().any(|p| p.location == ParamLocation::Path && p.name.value == **name) {
                 let help = format!("add `{name}: {{ in: path, type: string }}` to `params`");
-                self.problem(&view.route.place, format!("the path's parameter `{name}` is not declared"), help);
+                self.problem(
+                    ErrorCode::UnknownName,
+                    &view.route.place,
+                    format!("the path's parameter `{name}` is not declared"),
+                    help,
+                );
             }
         }
         view.params
@@ -37,7 +42,12 @@ impl Checker<'_> {
             .map(|param| {
                 if param.location == ParamLocation::Path && !in_path.contains(&param.name.value.as_str()) {
                     let message = format!("the path {} has no `{{{}}}`", view.route.path, param.name.value);
-                    self.problem(&param.name.place, message, "add it to the path, or write `in: query`");
+                    self.problem(
+                        ErrorCode::Route,
+                        &param.name.place,
+                        message,
+                        "add it to the path, or write `in: query`",
+                    );
                 }
                 self.param(param)
             })
@@ -55,6 +65,7 @@ impl Checker<'_> {
         self.params.push(kind.clone().map(|kind| Type { kind, nullable: !required && param.default.is_none() }));
         if param.location == ParamLocation::Path && (param.optional || param.default.is_some()) {
             self.problem(
+                ErrorCode::Unused,
                 &param.name.place,
                 "a parameter of the path is always given",
                 "remove `default` and `optional`",
@@ -80,11 +91,21 @@ impl Checker<'_> {
         match value.map(|value| constant(&value)) {
             Ok(Some(code)) => code,
             Ok(None) => {
-                self.problem(&text.place, "a default is at most 9223372036854775807", "write a smaller one");
+                self.problem(
+                    ErrorCode::OutOfRange,
+                    &text.place,
+                    "a default is at most 9223372036854775807",
+                    "write a smaller one",
+                );
                 Code::Null
             }
             Err(must) => {
-                self.problem(&text.place, format!("the default {must}"), "write a value of the parameter's type");
+                self.problem(
+                    ErrorCode::WrongType,
+                    &text.place,
+                    format!("the default {must}"),
+                    "write a value of the parameter's type",
+                );
                 Code::Null
             }
         }
@@ -95,13 +116,23 @@ impl Checker<'_> {
         let place = &param.name.place;
         if (param.min.is_some() || param.max.is_some()) && matches!(planned.kind, Kind::Bool | Kind::Enum(_)) {
             let kind = self.contracts.describe(&Type::required(planned.kind.clone()));
-            self.problem(place, format!("`min` and `max` say nothing of a {kind}"), "remove them");
+            self.problem(ErrorCode::Unused, place, format!("`min` and `max` say nothing of a {kind}"), "remove them");
         } else if param.min.zip(param.max).is_some_and(|(min, max)| min > max) {
-            self.problem(place, "`min` is greater than `max`, so that no value fits", "swap them");
+            self.problem(
+                ErrorCode::OutOfRange,
+                place,
+                "`min` is greater than `max`, so that no value fits",
+                "swap them",
+            );
         } else if let Some(default) = &param.default
             && let Err(mistake) = crate::inputs::parse(planned, Some(default.value.clone()))
         {
-            self.problem(&default.place, format!("the default {}", mistake.message), "change it, or the bounds");
+            self.problem(
+                ErrorCode::OutOfRange,
+                &default.place,
+                format!("the default {}", mistake.message),
+                "change it, or the bounds",
+            );
         }
     }
 
@@ -111,14 +142,18 @@ impl Checker<'_> {
             return Some(kind.clone());
         }
         if !written.contains('/') {
-            let problem = Problem::new(&param.ty.place, format!("`{written}` is not a parameter's type"));
+            let problem = Problem::new(
+                ErrorCode::UnknownValue,
+                &param.ty.place,
+                format!("`{written}` is not a parameter's type"),
+            );
             self.problems.push(problem.suggest(written, SCALARS.iter().map(|(name, _)| *name)));
             return None;
         }
         let kind = self.named_type(&param.ty)?.kind;
         if !matches!(kind, Kind::Enum(_)) {
             let message = format!("`{written}` is not an enum");
-            self.problem(&param.ty.place, message, "a parameter is a scalar or an enum");
+            self.problem(ErrorCode::WrongType, &param.ty.place, message, "a parameter is a scalar or an enum");
             return None;
         }
         Some(kind)
@@ -130,7 +165,8 @@ impl Checker<'_> {
         let types = &source.types;
         let found = types.get(name).cloned();
         if found.is_none() {
-            let problem = Problem::new(&written.place, format!("the contract has no type `{name}`"));
+            let problem =
+                Problem::new(ErrorCode::UnknownName, &written.place, format!("the contract has no type `{name}`"));
             self.problems.push(problem.suggest(name, types.keys().map(String::as_str)));
         }
         found
@@ -139,18 +175,27 @@ impl Checker<'_> {
     pub(super) fn body(&mut self) -> Option<ProjectionId> {
         let body = self.view.body.as_ref()?;
         if self.view.route.method == "GET" {
-            self.problem(&body.like.place, "a GET request has no body", "use `params`, or another method");
+            self.problem(
+                ErrorCode::Conflict,
+                &body.like.place,
+                "a GET request has no body",
+                "use `params`, or another method",
+            );
         }
         let Kind::Record(id) = self.named_type(&body.like)?.kind else {
             let message = format!("`{}` is not a message", body.like.value);
-            self.problem(&body.like.place, message, "a body is like a message");
+            self.problem(ErrorCode::WrongType, &body.like.place, message, "a body is like a message");
             return None;
         };
         let record = self.contracts.record(id);
         let names: Vec<&str> = record.fields.iter().map(|f| f.name.as_str()).collect();
         for name in body.omit.iter().chain(body.pick.iter().flatten()).chain(&body.required) {
             if !names.contains(&name.value.as_str()) {
-                let problem = Problem::new(&name.place, format!("`{}` has no field `{}`", record.name, name.value));
+                let problem = Problem::new(
+                    ErrorCode::UnknownField,
+                    &name.place,
+                    format!("`{}` has no field `{}`", record.name, name.value),
+                );
                 self.problems.push(problem.suggest(&name.value, names.iter().copied()));
             }
         }
@@ -160,12 +205,13 @@ impl Checker<'_> {
         };
         for name in body.required.iter().filter(|name| names.contains(&name.value.as_str()) && hides(&name.value)) {
             let message = format!("`{}` is required, but the body does not have it", name.value);
-            self.problem(&name.place, message, "`pick` it, or do not `omit` it");
+            self.problem(ErrorCode::Required, &name.place, message, "`pick` it, or do not `omit` it");
         }
         self.hidden = names.iter().filter(|n| hides(n)).map(|n| (*n).to_owned()).collect();
         let projection = self.project(id);
         if !self.use_all(projection, &mut vec![id], true) {
             self.problem(
+                ErrorCode::Cycle,
                 &body.like.place,
                 format!("`{}` contains itself, or nests too deep for a body", record.name),
                 "pick fields that do not",

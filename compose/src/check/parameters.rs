@@ -6,7 +6,7 @@ use super::{Checker, Typed};
 use crate::definition::{self, Argument, Spanned};
 use crate::expr::Code;
 use crate::plan::{Format, Piece, Query, QueryValue, Request};
-use crate::problem::Problem;
+use crate::problem::{ErrorCode, Problem};
 use crate::schema::{Kind, Location, Parameter};
 
 impl Checker<'_> {
@@ -58,7 +58,7 @@ impl Checker<'_> {
             };
             given.push(i);
             let Argument::Expr(text) = argument else {
-                self.problem(&name.place, "a parameter is one value", "write an expression");
+                self.problem(ErrorCode::WrongForm, &name.place, "a parameter is one value", "write an expression");
                 continue;
             };
             let Some(value) = self.typed(text) else { continue };
@@ -80,7 +80,12 @@ impl Checker<'_> {
                     given.push(i);
                     values[i] = Some((QueryValue::Keys, Code::Null));
                 }
-                Some(_) => self.problem(&name.place, "keys go into the query", "for example `into: query.ids`"),
+                Some(_) => self.problem(
+                    ErrorCode::WrongForm,
+                    &name.place,
+                    "keys go into the query",
+                    "for example `into: query.ids`",
+                ),
                 None => self.unknown_parameter(name, &names),
             }
         }
@@ -88,6 +93,7 @@ impl Checker<'_> {
         for (i, (parameter, name)) in parameters.iter().zip(&names).enumerate() {
             if parameter.required && known && !given.contains(&i) {
                 self.problem(
+                    ErrorCode::Required,
                     &call.operation.place,
                     format!("`{name}` is required by the contract"),
                     format!("add `{name}: ...` to `request`"),
@@ -98,7 +104,11 @@ impl Checker<'_> {
     }
 
     fn unknown_parameter(&mut self, name: &Spanned<String>, names: &[String]) {
-        let problem = Problem::new(&name.place, format!("the operation has no parameter `{}`", name.value));
+        let problem = Problem::new(
+            ErrorCode::UnknownName,
+            &name.place,
+            format!("the operation has no parameter `{}`", name.value),
+        );
         self.problems.push(problem.suggest(&name.value, names.iter().map(String::as_str)));
     }
 }

@@ -4,7 +4,7 @@ use super::{Checker, Typed};
 use crate::definition::{self, Argument, Spanned};
 use crate::expr::Kind as Ast;
 use crate::plan::{CallSet, Encoder, FieldEncoder, FieldValue, Need, Request};
-use crate::problem::{Place, Problem};
+use crate::problem::{ErrorCode, Place, Problem};
 use crate::schema::{Field, Kind, Operation, Protocol, Record, RecordId, Repeated, Type, Wire};
 
 /// The key of a request that spreads a record's fields.
@@ -51,6 +51,7 @@ impl Checker<'_> {
                 {
                     let has = self.contracts.describe(&body.ty);
                     self.problem(
+                        ErrorCode::Unsupported,
                         &call.operation.place,
                         format!("this operation takes a body ({has})"),
                         "this version sends bodies to gRPC services only",
@@ -83,7 +84,12 @@ impl Checker<'_> {
         for (i, field) in record.fields.iter().enumerate() {
             if field.required && !given.contains(&i) {
                 let help = format!("add `{}: ...` to the request", field.name);
-                self.problem(place, format!("`{}` is required by `{}`", field.name, record.name), help);
+                self.problem(
+                    ErrorCode::Required,
+                    place,
+                    format!("`{}` is required by `{}`", field.name, record.name),
+                    help,
+                );
             }
         }
         encoder
@@ -133,12 +139,18 @@ impl Checker<'_> {
     }
 
     fn unknown_field(&mut self, record: &Record, name: &Spanned<String>, written: &str) {
-        let problem = Problem::new(&name.place, format!("`{}` has no field `{written}`", record.name));
+        let problem =
+            Problem::new(ErrorCode::UnknownField, &name.place, format!("`{}` has no field `{written}`", record.name));
         self.problems.push(problem.suggest(written, record.fields.iter().map(|f| f.name.as_str())));
     }
 
     pub(super) fn given_twice(&mut self, name: &str, place: &Place) {
-        self.problem(place, format!("`{name}` is given twice"), "give it once, as a whole or field by field");
+        self.problem(
+            ErrorCode::Duplicate,
+            place,
+            format!("`{name}` is given twice"),
+            "give it once, as a whole or field by field",
+        );
     }
 
     /// The arguments by field, each with what is left of its path; and whether every field is known.
@@ -180,7 +192,12 @@ impl Checker<'_> {
                 encoder(field, FieldValue::Message(message))
             }
             (None, _) => {
-                self.problem(&name.place, format!("`{}` is not a message", field.name), "remove what follows the dot");
+                self.problem(
+                    ErrorCode::WrongType,
+                    &name.place,
+                    format!("`{}` is not a message", field.name),
+                    "remove what follows the dot",
+                );
                 None
             }
         }
@@ -196,7 +213,12 @@ impl Checker<'_> {
             }
             Argument::Object(arguments, place) => {
                 let Kind::Record(id) = field.ty.kind else {
-                    self.problem(place, format!("`{}` is not a message", field.name), "write an expression");
+                    self.problem(
+                        ErrorCode::WrongType,
+                        place,
+                        format!("`{}` is not a message", field.name),
+                        "write an expression",
+                    );
                     return None;
                 };
                 let given: Vec<Given<'_>> = arguments.iter().map(|(n, a)| (n.clone(), a)).collect();
@@ -205,7 +227,12 @@ impl Checker<'_> {
             }
             Argument::List(items, _) => {
                 let Kind::List(item) = field.ty.kind.clone() else {
-                    self.problem(place, format!("`{}` is not repeated", field.name), "write one expression");
+                    self.problem(
+                        ErrorCode::WrongType,
+                        place,
+                        format!("`{}` is not repeated", field.name),
+                        "write one expression",
+                    );
                     return None;
                 };
                 let codes = items.iter().map(|argument| {
@@ -233,7 +260,7 @@ impl Checker<'_> {
         let body = match argument {
             Argument::Expr(text) if matches!(&text.expr.kind, Ast::Variable(v) if v == "body") => self.typed(text)?,
             _ => {
-                self.problem(place, "only the body can be spread", "write `...: $body`");
+                self.problem(ErrorCode::WrongType, place, "only the body can be spread", "write `...: $body`");
                 return None;
             }
         };
@@ -244,6 +271,7 @@ impl Checker<'_> {
         for field in from.fields.iter().filter(|f| !hidden.contains(&f.name)) {
             let Some(i) = record.fields.iter().position(|f| f.name == field.name) else {
                 self.problem(
+                    ErrorCode::UnknownField,
                     place,
                     format!("`{}` has no field `{}`, which the body has", record.name, field.name),
                     "`omit` it from the body",
@@ -277,7 +305,7 @@ impl Checker<'_> {
             return encoder(field, FieldValue::Code(value.code));
         };
         if depth > MAX_DEPTH {
-            self.problem(place, "records nest too deep to be sent", "send their fields");
+            self.problem(ErrorCode::TooMuch, place, "records nest too deep to be sent", "send their fields");
             return None;
         }
         let record = self.contracts.record(self.projections[projection.0].record);

@@ -1,7 +1,7 @@
 //! Routes and names across all views.
 
 use crate::definition::{Route, View};
-use crate::problem::Problem;
+use crate::problem::{ErrorCode, Problem};
 
 pub(super) fn problems(views: &[View], reserved: &[&str]) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -10,7 +10,8 @@ pub(super) fn problems(views: &[View], reserved: &[&str]) -> Vec<Problem> {
         problems.extend(path(route));
         if let Some(taken) = reserved.iter().find(|r| is_below(&route.path, r)) {
             problems.push(
-                Problem::new(&route.place, format!("the server itself answers `{taken}`")).help("choose another path"),
+                Problem::new(ErrorCode::RouteConflict, &route.place, format!("the server itself answers `{taken}`"))
+                    .help("choose another path"),
             );
         }
         problems.extend(views[..i].iter().find_map(|other| conflict(view, other)));
@@ -33,19 +34,20 @@ fn path(route: &Route) -> Option<Problem> {
     let named = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if let Some((before, "")) = route.path.rsplit_once('/').filter(|(before, _)| !before.is_empty()) {
         let help = format!("write `{} {before}`", route.method);
-        return Some(Problem::new(&route.place, "a path does not end with `/`").help(help));
+        return Some(Problem::new(ErrorCode::Route, &route.place, "a path does not end with `/`").help(help));
     }
     let wrong = segments.iter().find(|segment| !parameter(segment).map_or_else(|| plain(segment), named));
     if let Some(segment) = wrong {
         let message = format!("`{segment}` cannot be a part of a path");
         return Some(
-            Problem::new(&route.place, message).help("parts are letters, digits and `-._~`, or a parameter `{name}`"),
+            Problem::new(ErrorCode::Route, &route.place, message)
+                .help("parts are letters, digits and `-._~`, or a parameter `{name}`"),
         );
     }
     let names: Vec<&str> = segments.iter().filter_map(|s| parameter(s)).collect();
     let twice = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name))?;
     Some(
-        Problem::new(&route.place, format!("the path has the parameter `{}` twice", twice.1))
+        Problem::new(ErrorCode::Duplicate, &route.place, format!("the path has the parameter `{}` twice", twice.1))
             .help("give each its own name"),
     )
 }
@@ -55,7 +57,7 @@ fn conflict(view: &View, other: &View) -> Option<Problem> {
     let at = |place: &crate::problem::Place| format!("see {}:{}", place.file.name, place.line);
     if view.name.value == other.name.value {
         let message = format!("another view is named `{}`", view.name.value);
-        return Some(Problem::new(&view.name.place, message).help(at(&other.name.place)));
+        return Some(Problem::new(ErrorCode::Duplicate, &view.name.place, message).help(at(&other.name.place)));
     }
     let (mine, theirs): (Vec<&str>, Vec<&str>) =
         (view.route.path.split('/').collect(), other.route.path.split('/').collect());
@@ -64,7 +66,8 @@ fn conflict(view: &View, other: &View) -> Option<Problem> {
             (Some(a), Some(b)) if a != b => {
                 let message = format!("the view `{}` names this part of the path `{b}`, not `{a}`", other.name.value);
                 return Some(
-                    Problem::new(&view.route.place, message).help(format!("use one name; {}", at(&other.route.place))),
+                    Problem::new(ErrorCode::RouteConflict, &view.route.place, message)
+                        .help(format!("use one name; {}", at(&other.route.place))),
                 );
             }
             _ if a != b => return None,
@@ -74,6 +77,6 @@ fn conflict(view: &View, other: &View) -> Option<Problem> {
     let same = mine.len() == theirs.len() && view.route.method == other.route.method;
     same.then(|| {
         let message = format!("the view `{}` has this route already", other.name.value);
-        Problem::new(&view.route.place, message).help(at(&other.route.place))
+        Problem::new(ErrorCode::RouteConflict, &view.route.place, message).help(at(&other.route.place))
     })
 }

@@ -4,7 +4,7 @@ use super::{Checker, Typed};
 use crate::definition::{Binding, Item, Shape, Spanned, Text};
 use crate::expr::Code;
 use crate::plan::{self, Format, Member, camel_case};
-use crate::problem::{Place, Problem};
+use crate::problem::{ErrorCode, Place, Problem};
 use crate::schema::{Kind, Type};
 
 impl Checker<'_> {
@@ -53,7 +53,7 @@ impl Checker<'_> {
                 Kind::List(_) => "write `from: ... as x` with `item:` or `pick:`",
                 _ => "write `of: ...` with `pick: [...]`, or its fields one by one",
             };
-            self.problem(place, format!("a {what} is not written as a whole"), help);
+            self.problem(ErrorCode::WrongType, place, format!("a {what} is not written as a whole"), help);
             return None;
         }
         self.note(value.reads);
@@ -71,7 +71,12 @@ impl Checker<'_> {
         let list = self.typed(&from.text)?;
         let Kind::List(element) = list.ty.kind.clone() else {
             let has = self.contracts.describe(&list.ty);
-            self.problem(&from.text.place, format!("`from` takes a list, not {has}"), "for a single value write `of`");
+            self.problem(
+                ErrorCode::WrongType,
+                &from.text.place,
+                format!("`from` takes a list, not {has}"),
+                "for a single value write `of`",
+            );
             return None;
         };
         self.note(list.reads);
@@ -105,6 +110,7 @@ impl Checker<'_> {
         if value.ty.nullable || !matches!(value.ty.kind, Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64) {
             let has = self.contracts.describe(&value.ty);
             self.problem(
+                ErrorCode::WrongType,
                 &text.place,
                 format!("`take` is a whole number, not {has}"),
                 "for example `take: 5` or `take: $params.limit`",
@@ -112,7 +118,12 @@ impl Checker<'_> {
             return None;
         }
         if matches!(value.code, Code::Int(n) if n < 0) {
-            self.problem(&text.place, "a negative number takes nothing", "how many items the list has at the most");
+            self.problem(
+                ErrorCode::OutOfRange,
+                &text.place,
+                "a negative number takes nothing",
+                "how many items the list has at the most",
+            );
             return None;
         }
         self.note(value.reads);
@@ -129,7 +140,7 @@ impl Checker<'_> {
                     .map(|(i, name)| {
                         if names[..i].iter().any(|n| camel_case(&n.value) == camel_case(&name.value)) {
                             let message = format!("`{}` is picked twice", name.value);
-                            self.problem(&name.place, message, "remove one of them");
+                            self.problem(ErrorCode::Duplicate, &name.place, message, "remove one of them");
                             return None;
                         }
                         let field = self.field(of.clone(), &name.value, false, &name.place)?;
@@ -139,7 +150,7 @@ impl Checker<'_> {
                     })
                     .collect();
                 if names.is_empty() {
-                    self.problem(place, "`pick` names no field", "for example `pick: [id, status]`");
+                    self.problem(ErrorCode::Unused, place, "`pick` names no field", "for example `pick: [id, status]`");
                 }
                 members.into_iter().collect::<Option<Vec<_>>>().map(plan::Shape::Object)
             }
@@ -153,7 +164,8 @@ impl Checker<'_> {
             self.scope.iter().any(|(n, _)| n == value) || self.view.calls.iter().any(|c| c.name.value == *value);
         if taken {
             self.problems.push(
-                Problem::new(place, format!("`{value}` names something else already")).help("choose another name"),
+                Problem::new(ErrorCode::Name, place, format!("`{value}` names something else already"))
+                    .help("choose another name"),
             );
         }
         Some(value)

@@ -3,6 +3,7 @@
 use super::{Checker, Rules, Typed};
 use crate::expr::Code;
 use crate::plan::{self, Call, proto_layout};
+use crate::problem::ErrorCode;
 use crate::schema::Type;
 
 impl Checker<'_> {
@@ -12,16 +13,18 @@ impl Checker<'_> {
         let stream = view.stream.as_ref()?;
         if let Some(call) = view.calls.first() {
             self.problem(
+                ErrorCode::Conflict,
                 &call.name.place,
                 "a view with a `stream` makes no other calls",
                 "make a view of its own for them",
             );
         }
         if view.route.method != "GET" {
-            self.problem(&view.route.place, "events are read with GET", "write `GET` instead");
+            self.problem(ErrorCode::Conflict, &view.route.place, "events are read with GET", "write `GET` instead");
         }
         if view.access.iter().any(|access| access.value == "public") {
             self.problem(
+                ErrorCode::Conflict,
                 &stream.name.place,
                 "a stream is not open to everybody: its listeners are counted by account",
                 "name roles in `access`",
@@ -30,7 +33,12 @@ impl Checker<'_> {
         let (source, operation) = self.operation(stream)?;
         let (request, sent) = self.request(stream, operation, None)?;
         let Some(shape) = &view.shape else {
-            self.problem(&stream.name.place, "a stream needs a `shape`: what an event says", "add `shape:`");
+            self.problem(
+                ErrorCode::MissingKey,
+                &stream.name.place,
+                "a stream needs a `shape`: what an event says",
+                "add `shape:`",
+            );
             return None;
         };
         let projection = self.project_type(&operation.response);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Body, Param, ParamLocation, Route, Spanned, Text, View};
-use crate::problem::{File, Place, Problem};
+use crate::problem::{ErrorCode, File, Place, Problem};
 use crate::yaml::{self, Node};
 
 /// The views of one file; those with problems are left out.
@@ -31,22 +31,29 @@ struct Fields<'a> {
 const LATER: [&str; 8] = ["cache", "hedge", "variants", "proxy", "invalidates", "sort", "after", "fragment"];
 
 fn later(place: &Place, key: &str) -> Problem {
-    Problem::new(place, format!("`{key}` is part of the language, but this version cannot run it yet"))
-        .help("remove it")
+    Problem::new(
+        ErrorCode::Unsupported,
+        place,
+        format!("`{key}` is part of the language, but this version cannot run it yet"),
+    )
+    .help("remove it")
 }
 
 impl<'a> Fields<'a> {
     fn of(node: &'a Node, what: &str, known: &[&str], problems: &'a mut Vec<Problem>) -> Option<Fields<'a>> {
         let Some(entries) = node.entries() else {
             let message = format!("{what} must be a map, not {}", node.noun());
-            problems.push(Problem::new(&node.place, message).help(format!("its keys are {}", known.join(", "))));
+            problems.push(
+                Problem::new(ErrorCode::WrongForm, &node.place, message)
+                    .help(format!("its keys are {}", known.join(", "))),
+            );
             return None;
         };
         for entry in entries.iter().filter(|e| !known.contains(&e.key.as_str())) {
             let problem = if LATER.contains(&entry.key.as_str()) {
                 later(&entry.place, &entry.key)
             } else {
-                Problem::new(&entry.place, format!("{what} has no key `{}`", entry.key))
+                Problem::new(ErrorCode::UnknownKey, &entry.place, format!("{what} has no key `{}`", entry.key))
                     .suggest(&entry.key, known.iter().copied())
             };
             problems.push(problem);
@@ -62,22 +69,23 @@ impl<'a> Fields<'a> {
         let found = self.node.get(key).filter(|n| !n.is_null());
         if found.is_none() {
             self.problems.push(
-                Problem::new(&self.node.place, format!("`{key}` is missing"))
+                Problem::new(ErrorCode::MissingKey, &self.node.place, format!("`{key}` is missing"))
                     .help(format!("for example `{key}: {example}`")),
             );
         }
         found
     }
 
-    fn problem(&mut self, place: &Place, message: impl Into<String>, help: &str) {
-        self.problems.push(Problem::new(place, message).help(help));
+    fn problem(&mut self, code: ErrorCode, place: &Place, message: impl Into<String>, help: &str) {
+        self.problems.push(Problem::new(code, place, message).help(help));
     }
 
     fn text(&mut self, node: &Node) -> Option<Spanned<String>> {
         let text = node.text().filter(|t| !t.is_empty());
         if text.is_none() {
             let message = format!("a text is expected here, not {}", node.noun());
-            self.problems.push(Problem::new(&node.place, message).help("write one, or remove the key"));
+            self.problems
+                .push(Problem::new(ErrorCode::WrongForm, &node.place, message).help("write one, or remove the key"));
         }
         Some(Spanned { value: text?.to_owned(), place: node.place.clone() })
     }
@@ -96,7 +104,12 @@ impl<'a> Fields<'a> {
         if !fits {
             let help =
                 "letters, digits and `_`, not a digit first; `null`, `true`, `false` and `not` mean something else";
-            self.problem(&name.place, format!("no expression can use the name `{}`", name.value), help);
+            self.problem(
+                ErrorCode::Name,
+                &name.place,
+                format!("no expression can use the name `{}`", name.value),
+                help,
+            );
         }
         fits.then_some(())
     }
@@ -115,7 +128,12 @@ impl<'a> Fields<'a> {
     fn number<T: std::str::FromStr>(&mut self, node: &Node, what: &str) -> Option<Spanned<T>> {
         let number = node.text().and_then(|t| t.parse().ok());
         if number.is_none() {
-            self.problem(&node.place, format!("{what} must be a whole number"), "for example `50`");
+            self.problem(
+                ErrorCode::WrongForm,
+                &node.place,
+                format!("{what} must be a whole number"),
+                "for example `50`",
+            );
         }
         Some(Spanned { value: number?, place: node.place.clone() })
     }
@@ -123,7 +141,7 @@ impl<'a> Fields<'a> {
     fn bool(&mut self, key: &str) -> bool {
         let Some(node) = self.get(key) else { return false };
         node.as_bool().unwrap_or_else(|| {
-            self.problem(&node.place, format!("`{key}` is true or false"), "remove it for false");
+            self.problem(ErrorCode::WrongForm, &node.place, format!("`{key}` is true or false"), "remove it for false");
             false
         })
     }
@@ -131,7 +149,12 @@ impl<'a> Fields<'a> {
     fn duration(&mut self, node: &Node) -> Option<Spanned<Duration>> {
         let duration = node.text().and_then(duration);
         if duration.is_none() {
-            self.problem(&node.place, "a time span is expected here", "write 250ms, 2s, 10m or 1h; a day at the most");
+            self.problem(
+                ErrorCode::WrongForm,
+                &node.place,
+                "a time span is expected here",
+                "write 250ms, 2s, 10m or 1h; a day at the most",
+            );
         }
         Some(Spanned { value: duration?, place: node.place.clone() })
     }
@@ -167,13 +190,23 @@ fn view(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
     let deadline = fields.get("deadline").and_then(|n| fields.duration(n)).map(|d| d.value);
     let idempotency = fields.get("idempotency").is_some_and(|n| {
         if n.text() != Some("required") {
-            fields.problem(&n.place, "`idempotency` can only be `required`", "remove it where no key is wanted");
+            fields.problem(
+                ErrorCode::UnknownValue,
+                &n.place,
+                "`idempotency` can only be `required`",
+                "remove it where no key is wanted",
+            );
         }
         true
     });
     let status = fields.get("status").and_then(|n| fields.number::<u16>(n, "`status`"));
     if let Some(status) = status.as_ref().filter(|s| !(200..300).contains(&s.value)) {
-        fields.problem(&status.place, "`status` is what a success answers: 200 to 299", "for example `status: 201`");
+        fields.problem(
+            ErrorCode::OutOfRange,
+            &status.place,
+            "`status` is what a success answers: 200 to 299",
+            "for example `status: 201`",
+        );
     }
     let params = named(node.get("params"), "`params`", problems, param);
     let body = node.get("body").and_then(|n| body(n, problems));
@@ -200,7 +233,7 @@ fn view(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
 
 fn access(node: &Node, fields: &mut Fields<'_>) -> Vec<Spanned<String>> {
     if node.list().is_some_and(<[Node]>::is_empty) {
-        fields.problem(&node.place, "`access` admits nobody", "name a role, or `public`");
+        fields.problem(ErrorCode::Unused, &node.place, "`access` admits nobody", "name a role, or `public`");
     }
     fields.texts(node)
 }
@@ -215,7 +248,7 @@ fn named<T>(
     let Some(node) = node else { return Vec::new() };
     let Some(entries) = node.entries() else {
         let message = format!("{what} must be a map of names, not {}", node.noun());
-        problems.push(Problem::new(&node.place, message).help("remove it where there are none"));
+        problems.push(Problem::new(ErrorCode::WrongForm, &node.place, message).help("remove it where there are none"));
         return Vec::new();
     };
     let name = |key: &str, place: &Place| Spanned { value: key.to_owned(), place: place.clone() };
@@ -232,6 +265,7 @@ fn route(node: &Node, fields: &mut Fields<'_>) -> Option<Route> {
         }
         _ => {
             fields.problem(
+                ErrorCode::WrongForm,
                 &text.place,
                 "a route is a method and a path",
                 "for example `GET /v1/orders/{id}`; methods: GET POST PUT PATCH DELETE",
@@ -248,7 +282,12 @@ fn param(name: Spanned<String>, node: &Node, problems: &mut Vec<Problem>) -> Opt
         Some("query") => Some(ParamLocation::Query),
         Some("header") => Some(ParamLocation::Header),
         _ => {
-            fields.problem(&n.place, "`in` is path, query or header", "for example `in: query`");
+            fields.problem(
+                ErrorCode::UnknownValue,
+                &n.place,
+                "`in` is path, query or header",
+                "for example `in: query`",
+            );
             None
         }
     });

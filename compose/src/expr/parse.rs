@@ -1,7 +1,7 @@
 //! Text to `Expr`, by precedence climbing. Loosest first: `||`, `&&`, comparison, `??`, `!`, then members and indices.
 
 use super::{Comparison, Expr, Kind};
-use crate::problem::{Place, Problem};
+use crate::problem::{ErrorCode, Place, Problem};
 
 /// Deeper nesting is refused, so that no expression exhausts the stack.
 const MAX_DEPTH: usize = 32;
@@ -42,7 +42,7 @@ impl Mistake {
     }
 
     fn at(self, place: &Place) -> Problem {
-        let problem = Problem::new(&place.within(self.at, self.width), self.message);
+        let problem = Problem::new(ErrorCode::ExpressionSyntax, &place.within(self.at, self.width), self.message);
         match self.help {
             Some(help) => problem.help(help),
             None => problem,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use self::reference::Document;
 use self::types::{Types, nested};
 use super::{Body, Contracts, Kind, Location, Operation, Parameter, Protocol, Type};
-use crate::problem::{File, Place, Problem};
+use crate::problem::{ErrorCode, File, Place, Problem};
 use crate::yaml::{self, Entry, Node};
 
 const CONTENT_PARAMETER: &str = "a parameter with a media type of its own, which views cannot write";
@@ -64,16 +64,17 @@ fn document(file: &Arc<File>) -> Result<Node, Problem> {
     let start = Place::start_of(file);
     let mut documents = yaml::parse(file)?;
     let (Some(root), true) = (documents.pop(), documents.is_empty()) else {
-        return Err(Problem::new(&start, "a contract is one YAML or JSON document"));
+        return Err(Problem::new(ErrorCode::Contract, &start, "a contract is one YAML or JSON document"));
     };
     let Some(version) = root.get("openapi").or_else(|| root.get("swagger")) else {
-        return Err(Problem::new(&start, "this is not an OpenAPI document").help("it starts with `openapi: 3.1.0`"));
+        return Err(Problem::new(ErrorCode::Contract, &start, "this is not an OpenAPI document")
+            .help("it starts with `openapi: 3.1.0`"));
     };
     let text = version.text().unwrap_or_default();
     if ["3.0", "3.1"].iter().any(|known| text == *known || text.starts_with(&format!("{known}."))) {
         return Ok(root);
     }
-    Err(Problem::new(&version.place, format!("OpenAPI `{text}` is not read here"))
+    Err(Problem::new(ErrorCode::Unsupported, &version.place, format!("OpenAPI `{text}` is not read here"))
         .help("convert the document to OpenAPI 3.0 or 3.1"))
 }
 
@@ -109,7 +110,10 @@ impl<'a> Reader<'a> {
                 let read = self.operation(&Site { path, shared, method, operation });
                 if operations.contains_key(&read.name) {
                     let message = format!("the operation `{}` is declared twice", read.name);
-                    self.types.report(Problem::new(&operation.place, message).help("give each its own operationId"));
+                    self.types.report(
+                        Problem::new(ErrorCode::Contract, &operation.place, message)
+                            .help("give each its own operationId"),
+                    );
                 }
                 operations.insert(read.name.clone(), read);
             }
@@ -127,7 +131,10 @@ impl<'a> Reader<'a> {
         for variable in variables(path) {
             if !parameters.iter().any(|p| p.location == Location::Path && p.name == variable) {
                 let message = format!("`{{{variable}}}` in the path of `{name}` is not declared as a parameter");
-                self.types.report(Problem::new(&site.path.place, message).help("add a parameter with `in: path`"));
+                self.types.report(
+                    Problem::new(ErrorCode::Contract, &site.path.place, message)
+                        .help("add a parameter with `in: path`"),
+                );
             }
         }
         Operation {
@@ -151,7 +158,7 @@ impl<'a> Reader<'a> {
                 Some(earlier) => parameters[earlier] = parameter,
                 None if parameters.len() == MAX_PARAMETERS => {
                     let message = format!("`{operation}` has more than {MAX_PARAMETERS} parameters");
-                    self.types.report(Problem::new(&site.operation.place, message));
+                    self.types.report(Problem::new(ErrorCode::TooMuch, &site.operation.place, message));
                     break;
                 }
                 None => parameters.push(parameter),
@@ -162,7 +169,7 @@ impl<'a> Reader<'a> {
 
     fn parameter(&mut self, node: &'a Node, operation: &str) -> Option<Parameter> {
         let (Some(name), Some(place)) = (text(node, "name"), text(node, "in")) else {
-            self.types.report(Problem::new(&node.place, "a parameter needs `name` and `in`"));
+            self.types.report(Problem::new(ErrorCode::Contract, &node.place, "a parameter needs `name` and `in`"));
             return None;
         };
         let (location, usual_style) = match place {
@@ -171,7 +178,11 @@ impl<'a> Reader<'a> {
             "header" => (Location::Header, "simple"),
             "cookie" => return None,
             other => {
-                let problem = Problem::new(&node.get("in")?.place, format!("parameters cannot be in `{other}`"));
+                let problem = Problem::new(
+                    ErrorCode::Contract,
+                    &node.get("in")?.place,
+                    format!("parameters cannot be in `{other}`"),
+                );
                 self.types.report(problem.suggest(other, ["path", "query", "header", "cookie"]));
                 return None;
             }

@@ -2,7 +2,7 @@
 
 use super::Fields;
 use crate::definition::{Argument, Batch, Call, Missing, OnFail, Protocol, Spanned};
-use crate::problem::Problem;
+use crate::problem::{ErrorCode, Problem};
 use crate::yaml::{Kind, Node};
 
 const CALL_KEYS: [&str; 10] =
@@ -16,7 +16,12 @@ pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Proble
         (None, Some(node)) => (Protocol::Http, fields.text(node)?),
         _ => {
             let help = "for example `grpc: orders/orders.v1.OrderService.GetOrder` or `http: catalog/getProduct`";
-            fields.problem(&name.place, format!("the call `{}` needs either `grpc` or `http`", name.value), help);
+            fields.problem(
+                ErrorCode::MissingKey,
+                &name.place,
+                format!("the call `{}` needs either `grpc` or `http`", name.value),
+                help,
+            );
             return None;
         }
     };
@@ -30,7 +35,7 @@ pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Proble
         None => {
             for key in ["bound", "missing"] {
                 if let Some(n) = fields.get(key) {
-                    fields.problem(&n.place, format!("`{key}` belongs to a `batch`"), "remove it");
+                    fields.problem(ErrorCode::Unused, &n.place, format!("`{key}` belongs to a `batch`"), "remove it");
                 }
             }
             None
@@ -40,6 +45,7 @@ pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Proble
         (Some(each), None) => {
             let place = each.place.clone();
             fields.problem(
+                ErrorCode::Unsupported,
                 &place,
                 "`each` needs a `batch`: one call per key is not run by this version",
                 "for example `batch: { into: query.ids, max: 50, items: items, key: id }`",
@@ -48,6 +54,7 @@ pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Proble
         (None, Some(batch)) => {
             let place = batch.into.place.clone();
             fields.problem(
+                ErrorCode::MissingKey,
                 &place,
                 "`batch` needs `each`: where its keys come from",
                 "for example `each: orders.lines[].product_id`",
@@ -85,6 +92,7 @@ fn on_fail(node: &Node, fields: &mut Fields<'_>) -> Option<OnFail> {
         Some("null") => Some(OnFail::Null),
         _ => {
             fields.problem(
+                ErrorCode::UnknownValue,
                 &node.place,
                 "`on_fail` is `fail` or `null` in this version",
                 "fail: the view fails; null: the call's value is null and the answer says so",
@@ -101,6 +109,7 @@ fn batch(node: &Node, outer: &mut Fields<'_>) -> Option<Batch> {
         Some("fail") => Some(Missing::Fail),
         _ => {
             outer.problem(
+                ErrorCode::UnknownValue,
                 &n.place,
                 "`missing` is `fail` or `null` in this version",
                 "of a key without a result: `null` makes it null, `fail` lets the call fail",
@@ -113,7 +122,12 @@ fn batch(node: &Node, outer: &mut Fields<'_>) -> Option<Batch> {
     let max = fields.required("max", "50").and_then(|n| fields.number::<u32>(n, "`max`"));
     for (limit, message) in [(&max, "`max` must be at least 1"), (&bound, "`bound` must be at least 1")] {
         if let Some(zero) = limit.as_ref().filter(|limit| limit.value == 0) {
-            fields.problem(&zero.place, message, "`max`: keys of one request; `bound`: keys altogether");
+            fields.problem(
+                ErrorCode::OutOfRange,
+                &zero.place,
+                message,
+                "`max`: keys of one request; `bound`: keys altogether",
+            );
         }
     }
     let items = fields.get("items").and_then(|n| fields.text(n));
@@ -124,6 +138,7 @@ fn batch(node: &Node, outer: &mut Fields<'_>) -> Option<Batch> {
 fn arguments(node: &Node, fields: &mut Fields<'_>) -> Vec<(Spanned<String>, Argument)> {
     let Some(entries) = node.entries() else {
         fields.problem(
+            ErrorCode::WrongForm,
             &node.place,
             format!("a request is a map of its fields, not {}", node.noun()),
             "for example `request: { id: $params.id }`",

@@ -2,7 +2,7 @@
 
 use super::Fields;
 use crate::definition::{Binding, Item, Shape, Spanned};
-use crate::problem::Problem;
+use crate::problem::{ErrorCode, Problem};
 use crate::yaml::{Kind, Node};
 
 pub(super) fn shape(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
@@ -10,7 +10,8 @@ pub(super) fn shape(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
         Kind::Scalar { .. } => Fields { node, problems }.expr(node).map(Shape::Expr),
         Kind::List(_) => {
             let help = "a list is made from one: `from: orders.orders as o` and `item: ...`";
-            problems.push(Problem::new(&node.place, "a shape cannot be a literal list").help(help));
+            problems
+                .push(Problem::new(ErrorCode::WrongForm, &node.place, "a shape cannot be a literal list").help(help));
             None
         }
         Kind::Map(_) if node.get("from").is_some() => list(node, problems),
@@ -44,8 +45,10 @@ fn of(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
     let mut fields = Fields::of(node, "`of`", &["of", "item", "pick"], problems)?;
     let of = fields.required("of", "order as o").and_then(|n| binding(n, &mut fields));
     let Some(item) = item(node, problems)? else {
-        problems
-            .push(Problem::new(&node.place, "`of` needs `pick` or `item`").help("for example `pick: [id, status]`"));
+        problems.push(
+            Problem::new(ErrorCode::MissingKey, &node.place, "`of` needs `pick` or `item`")
+                .help("for example `pick: [id, status]`"),
+        );
         return None;
     };
     Some(Shape::Of { of: of?, item })
@@ -61,7 +64,10 @@ fn item(node: &Node, problems: &mut Vec<Problem>) -> Option<Option<Item>> {
         }
         (None, None) => Some(None),
         (Some(_), Some(pick)) => {
-            problems.push(Problem::new(&pick.place, "`pick` and `item` exclude each other").help("keep one of them"));
+            problems.push(
+                Problem::new(ErrorCode::Conflict, &pick.place, "`pick` and `item` exclude each other")
+                    .help("keep one of them"),
+            );
             None
         }
     }

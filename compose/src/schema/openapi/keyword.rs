@@ -1,6 +1,6 @@
 //! What single keywords of a JSON schema say, without following references.
 
-use crate::problem::Problem;
+use crate::problem::{ErrorCode, Problem};
 use crate::schema::Kind;
 use crate::yaml::{self, Node};
 
@@ -94,7 +94,7 @@ pub fn number(schema: &Node) -> Kind {
 
 pub fn unknown_type(schema: &Node, name: &str) -> Problem {
     let place = schema.get("type").map_or(&schema.place, |t| &t.place);
-    Problem::new(place, format!("`{name}` is not a type of JSON schemas")).suggest(name, TYPES)
+    Problem::new(ErrorCode::Contract, place, format!("`{name}` is not a type of JSON schemas")).suggest(name, TYPES)
 }
 
 fn format(schema: &Node) -> &str {

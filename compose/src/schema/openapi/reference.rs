@@ -1,6 +1,6 @@
 //! Follows `$ref` within one document.
 
-use crate::problem::Problem;
+use crate::problem::{ErrorCode, Problem};
 use crate::yaml::{Kind, Node};
 
 /// References that lead to references.
@@ -26,28 +26,41 @@ impl<'a> Document<'a> {
             let Some(reference) = target.node.get("$ref") else { return Ok(target) };
             target = self.find(reference)?;
         }
-        Err(Problem::new(&node.place, "this reference leads back to itself").help("let it end at a definition"))
+        Err(Problem::new(ErrorCode::Contract, &node.place, "this reference leads back to itself")
+            .help("let it end at a definition"))
     }
 
     fn find(self, reference: &'a Node) -> Result<Target<'a>, Problem> {
         let Some(text) = reference.text() else {
             let message = format!("a `$ref` is a text, this is {}", reference.noun());
-            return Err(Problem::new(&reference.place, message));
+            return Err(Problem::new(ErrorCode::Contract, &reference.place, message));
         };
         let Some(fragment) = text.strip_prefix('#') else {
-            return Err(Problem::new(&reference.place, format!("`{text}` is outside this document"))
-                .help("bundle the contract into one file; references start with `#/`"));
+            return Err(Problem::new(
+                ErrorCode::Unsupported,
+                &reference.place,
+                format!("`{text}` is outside this document"),
+            )
+            .help("bundle the contract into one file; references start with `#/`"));
         };
         let Some(pointer) = percent_decoded(fragment).filter(|p| p.is_empty() || p.starts_with('/')) else {
-            return Err(Problem::new(&reference.place, format!("`{text}` is not a path in this document"))
-                .help("write it like `#/components/schemas/Order`"));
+            return Err(Problem::new(
+                ErrorCode::Contract,
+                &reference.place,
+                format!("`{text}` is not a path in this document"),
+            )
+            .help("write it like `#/components/schemas/Order`"));
         };
         let mut target = Target { node: self.root, name: None };
         for step in pointer.split('/').skip(1).map(|s| s.replace("~1", "/").replace("~0", "~")) {
             target = child(target.node, &step).ok_or_else(|| {
                 let known = target.node.entries().unwrap_or_default().iter().map(|e| e.key.as_str());
-                Problem::new(&reference.place, format!("`{text}` leads nowhere: there is no `{step}`"))
-                    .suggest(&step, known)
+                Problem::new(
+                    ErrorCode::Contract,
+                    &reference.place,
+                    format!("`{text}` leads nowhere: there is no `{step}`"),
+                )
+                .suggest(&step, known)
             })?;
         }
         Ok(target)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::keyword;
 use super::reference::Document;
-use crate::problem::Problem;
+use crate::problem::{ErrorCode, Problem};
 use crate::schema::{Enum, Field, Kind, Record, RecordId, Type, Wire};
 use crate::yaml::{Entry, Node};
 
@@ -103,11 +103,15 @@ impl<'a> Types<'a> {
             return Err(self.too_much("values", MAX_READINGS));
         }
         if self.open.contains(&std::ptr::from_ref(schema)) {
-            return Err(Problem::new(&schema.place, "this schema contains itself")
+            return Err(Problem::new(ErrorCode::Contract, &schema.place, "this schema contains itself")
                 .help("only a property of an object may lead back to the object"));
         }
         if self.open.len() >= MAX_DEPTH {
-            return Err(Problem::new(&schema.place, format!("schemas nested deeper than {MAX_DEPTH} levels")));
+            return Err(Problem::new(
+                ErrorCode::TooMuch,
+                &schema.place,
+                format!("schemas nested deeper than {MAX_DEPTH} levels"),
+            ));
         }
         self.open.push(schema);
         let result = read(self);
@@ -116,8 +120,12 @@ impl<'a> Types<'a> {
     }
 
     fn too_much(&self, what: &str, limit: usize) -> Problem {
-        Problem::new(&self.document.root.place, format!("the document describes more than {limit} {what}"))
-            .help("cut it down to the operations that views call")
+        Problem::new(
+            ErrorCode::TooMuch,
+            &self.document.root.place,
+            format!("the document describes more than {limit} {what}"),
+        )
+        .help("cut it down to the operations that views call")
     }
 
     /// The type, apart from the node's own word on null.
@@ -126,7 +134,11 @@ impl<'a> Types<'a> {
             return Ok(Type::required(Kind::Record(*id)));
         }
         if node.entries().is_none() && node.as_bool() != Some(true) {
-            return Err(Problem::new(&node.place, format!("a schema is a map, this is {}", node.noun())));
+            return Err(Problem::new(
+                ErrorCode::Contract,
+                &node.place,
+                format!("a schema is a map, this is {}", node.noun()),
+            ));
         }
         if !keyword::all_of(node).is_empty() {
             return self.all_of(node, name);
