@@ -8,6 +8,7 @@ mod call;
 mod expression;
 mod function;
 mod input;
+mod map;
 mod parameters;
 mod present;
 mod request;
@@ -252,6 +253,13 @@ impl<'a> Checker<'a> {
         match &ty.kind {
             Kind::Record(id) => Some(self.project(*id)),
             Kind::List(item) => self.project_type(item),
+            Kind::Union(union) => Some(self.project(union.within)),
+            Kind::Map(map) => {
+                let entry = self.project(map.entry);
+                self.use_field(entry, 0);
+                self.use_field(entry, 1);
+                Some(entry)
+            }
             _ => None,
         }
     }

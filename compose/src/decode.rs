@@ -5,6 +5,7 @@
 
 mod json;
 mod literal;
+mod map;
 mod proto;
 mod scan;
 

@@ -7,7 +7,7 @@ mod parse;
 
 use std::sync::Arc;
 
-pub(crate) use eval::{Env, Fault, Value, money};
+pub(crate) use eval::{Env, Fault, List, Value, money};
 pub use parse::parse;
 
 /// Whether an expression can name it.
@@ -96,6 +96,11 @@ pub enum Code {
     Slot {
         of: Box<Code>,
         slot: u16,
+    },
+    /// The value of a key in a map; null of null, and where it has no such key.
+    Entry {
+        of: Box<Code>,
+        key: Box<Code>,
     },
     MoneyPart {
         of: Box<Code>,

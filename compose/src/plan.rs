@@ -266,6 +266,8 @@ pub enum Format {
     Duration,
     Money,
     List(Box<Format>),
+    /// An object, its values in this format.
+    Map(Box<Format>),
 }
 
 impl Format {
@@ -278,6 +280,7 @@ impl Format {
             Kind::Duration => Format::Duration,
             Kind::Money => Format::Money,
             Kind::List(item) => Format::List(Box::new(Format::of(&item.kind))),
+            Kind::Map(map) => Format::Map(Box::new(Format::of(&map.value.kind))),
             _ => Format::Plain,
         }
     }

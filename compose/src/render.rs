@@ -1,6 +1,6 @@
 //! Outcome to JSON: one pass over the shape, into one buffer.
 
-use crate::expr::{Env, Fault, Value, money};
+use crate::expr::{Env, Fault, List, Value, money};
 use crate::plan::{Format, Shape};
 use crate::write;
 
@@ -95,6 +95,7 @@ fn value(value: &Value<'_>, format: &Format, out: &mut Vec<u8>) -> Result<(), Fa
             out.push(b'}');
         }
         (Value::Record(_), _) => return Err(Fault::new("a record is written by its fields only")),
+        (Value::List(list), Format::Map(of)) => map(*list, of, out)?,
         (Value::List(list), format) => {
             let item = if let Format::List(item) = format { item } else { format };
             out.push(b'[');
@@ -107,6 +108,25 @@ fn value(value: &Value<'_>, format: &Format, out: &mut Vec<u8>) -> Result<(), Fa
             out.push(b']');
         }
     }
+    Ok(())
+}
+
+/// Appends the entries of a map as an object.
+fn map(entries: List<'_>, format: &Format, out: &mut Vec<u8>) -> Result<(), Fault> {
+    out.push(b'{');
+    for (i, entry) in entries.iter().enumerate() {
+        let Value::Record(entry) = entry else { continue };
+        if i > 0 {
+            out.push(b',');
+        }
+        match entry.slot(0) {
+            Value::Escaped(key) => value(&Value::Escaped(key), &Format::Plain, out)?,
+            key => write::string(out, &key.text().unwrap_or_default()),
+        }
+        out.push(b':');
+        value(&entry.slot(1), format, out)?;
+    }
+    out.push(b'}');
     Ok(())
 }
 

@@ -84,6 +84,8 @@ pub struct RecordId(pub usize);
 pub struct Record {
     pub name: String,
     pub fields: Vec<Field>,
+    /// Its oneofs: groups of its own fields, of which at most one is set.
+    pub unions: Vec<Arc<Union>>,
 }
 
 #[derive(Debug, Clone)]
@@ -165,11 +167,33 @@ pub enum Kind {
     Decimal,
     Money,
     List(Box<Type>),
+    /// Its entries, sorted by key; no two have the same. Absent: none.
+    Map(Arc<Map>),
     Record(RecordId),
+    /// Exactly one of its cases; none is null. It lies where the record `Union::within` lies.
+    Union(Arc<Union>),
     /// Passed through, never looked into.
     Json,
     /// A part of a contract that views cannot read, with the reason.
     Opaque(&'static str),
+}
+
+#[derive(Debug, PartialEq)]
+pub struct Map {
+    /// A record of two fields, `key` and `value`; of every entry both are decoded, into slots 0 and 1.
+    pub entry: RecordId,
+    /// A string, an integer or a bool.
+    pub key: Kind,
+    pub value: Type,
+}
+
+#[derive(Debug, PartialEq)]
+pub struct Union {
+    pub name: String,
+    /// The record that has the cases as nullable fields: of a protobuf oneof its owner, else a record of its own.
+    pub within: RecordId,
+    /// Each with its name and its index among the record's fields.
+    pub cases: Vec<(String, usize)>,
 }
 
 /// A closed list of names. Protobuf values travel as numbers, JSON ones as texts.
@@ -188,6 +212,21 @@ impl Type {
 
     pub fn optional(kind: Kind) -> Type {
         Type { kind, nullable: true }
+    }
+}
+
+impl Map {
+    /// The record of an entry.
+    pub fn entry(name: String, key: Kind, value: Type, wires: [Wire; 2]) -> Record {
+        let fields = [("key", Type::required(key)), ("value", value)].into_iter().zip(wires);
+        let field = |((name, ty), wire): ((&str, Type), Wire)| Field {
+            name: name.to_owned(),
+            ty,
+            required: false,
+            promised: false,
+            wire,
+        };
+        Record { name, fields: fields.map(field).collect(), unions: Vec::new() }
     }
 }
 
@@ -229,6 +268,10 @@ impl Contracts {
             Kind::Decimal => "decimal".into(),
             Kind::Money => "money".into(),
             Kind::List(item) => format!("list<{}>", self.describe(item)),
+            Kind::Map(map) => {
+                format!("map<{}, {}>", self.describe(&Type::required(map.key.clone())), self.describe(&map.value))
+            }
+            Kind::Union(union) => union.name.clone(),
             Kind::Record(id) => self.record(*id).name.clone(),
             Kind::Json => "json".into(),
             Kind::Opaque(reason) => (*reason).into(),

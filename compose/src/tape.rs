@@ -135,6 +135,8 @@ pub enum ProtoRead {
     String,
     Bytes,
     Message(Box<Message>),
+    /// An entry of a map: the fields `key` and `value`, in slots 0 and 1.
+    Entry(Box<Message>),
     /// google.protobuf.Timestamp and Duration, into `Cell::Time`.
     Time,
     /// google.type.Date, into `Cell::Date`.
@@ -179,6 +181,11 @@ pub enum JsonRead {
     Money,
     Object(Object),
     List(Box<Value>),
+    /// An object of any members, into a list of records of two cells, sorted by key; the key is read as a string.
+    Map {
+        key: Box<JsonRead>,
+        value: Box<Value>,
+    },
     /// Anything, into `Cell::Json`.
     Any,
 }

@@ -23,7 +23,7 @@ impl Checker<'_> {
         if !assignable(&value, &value.ty.kind, &to.kind) {
             let (has, wants) = (self.contracts.describe(&value.ty), self.contracts.describe(to));
             let help = match (&value.ty.kind, &to.kind) {
-                (Kind::Record(_) | Kind::List(_) | Kind::Money | Kind::Json, _) => {
+                (Kind::Record(_) | Kind::Union(_) | Kind::List(_) | Kind::Map(_) | Kind::Money | Kind::Json, _) => {
                     "send a value of the contract's type"
                 }
                 (_, Kind::String) => "write `string(...)` around it",

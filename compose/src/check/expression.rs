@@ -227,8 +227,10 @@ impl Checker<'_> {
                 self.expr(of, place)?;
                 None
             }
-            Ast::Name(name) => self.view.calls.iter().position(|c| c.name.value == *name),
-            _ => None,
+            Ast::Name(name) if self.view.calls.iter().any(|c| c.name.value == *name) => {
+                self.view.calls.iter().position(|c| c.name.value == *name)
+            }
+            _ => return self.entry(of, index, place, here),
         };
         let Some(call) = batch.filter(|i| self.view.calls[*i].batch.is_some()) else {
             self.problem(
@@ -388,8 +390,7 @@ fn class(kind: &Kind) -> Option<u8> {
         Kind::Timestamp => 4,
         Kind::Date => 5,
         Kind::Duration => 6,
-        Kind::Bytes | Kind::Decimal | Kind::Money | Kind::List(_) | Kind::Record(_) | Kind::Json | Kind::Opaque(_) => {
-            return None;
-        }
+        Kind::Bytes | Kind::Decimal | Kind::Money | Kind::Json | Kind::Opaque(_) => return None,
+        Kind::List(_) | Kind::Map(_) | Kind::Record(_) | Kind::Union(_) => return None,
     })
 }

@@ -104,7 +104,7 @@ impl Checker<'_> {
     }
 
     fn len(&mut self, of: &Typed, here: &Place) -> Option<Typed> {
-        if !matches!(of.ty.kind, Kind::String | Kind::List(_) | Kind::Bytes) {
+        if !matches!(of.ty.kind, Kind::String | Kind::List(_) | Kind::Map(_) | Kind::Bytes) {
             let has = self.contracts.describe(&of.ty);
             self.problem(
                 ErrorCode::WrongType,
@@ -131,7 +131,16 @@ impl Checker<'_> {
         let mut codes = Vec::new();
         for (argument, value) in arguments.iter().zip(typed) {
             let here = self.at(argument, place);
-            if matches!(value.ty.kind, Kind::Record(_) | Kind::List(_) | Kind::Json | Kind::Money | Kind::Opaque(_)) {
+            if matches!(
+                value.ty.kind,
+                Kind::Record(_)
+                    | Kind::Union(_)
+                    | Kind::List(_)
+                    | Kind::Map(_)
+                    | Kind::Json
+                    | Kind::Money
+                    | Kind::Opaque(_)
+            ) {
                 let has = self.contracts.describe(&value.ty);
                 self.problem(
                     ErrorCode::WrongType,

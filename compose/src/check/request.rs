@@ -311,6 +311,7 @@ impl Checker<'_> {
         let record = self.contracts.record(self.projections[projection.0].record);
         let item = match &value.ty.kind {
             Kind::List(item) => (**item).clone(),
+            Kind::Map(map) => Type::required(Kind::Record(map.entry)),
             kind => Type::required(kind.clone()),
         };
         let of = value.code.clone();

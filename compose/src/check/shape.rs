@@ -45,12 +45,12 @@ impl Checker<'_> {
         result
     }
 
-    /// A value as it stands: scalars, money, lists of these, json.
+    /// A value as it stands.
     fn leaf(&mut self, value: &Typed, place: &Place) -> Option<plan::Shape> {
-        if value.projection.is_some() {
+        if !self.is_leaf(&value.ty) {
             let what = self.contracts.describe(&value.ty);
             let help = match value.ty.kind {
-                Kind::List(_) => "write `from: ... as x` with `item:` or `pick:`",
+                Kind::List(_) | Kind::Map(_) => "write `from: ... as x` with `item:` or `pick:`",
                 _ => "write `of: ...` with `pick: [...]`, or its fields one by one",
             };
             self.problem(ErrorCode::WrongType, place, format!("a {what} is not written as a whole"), help);
@@ -61,6 +61,16 @@ impl Checker<'_> {
         Some(plan::Shape::Value { code: value.code.clone(), format, ty: value.ty.clone() })
     }
 
+    /// Scalars, money, json, and lists and maps of these.
+    fn is_leaf(&self, ty: &Type) -> bool {
+        match &ty.kind {
+            Kind::Record(_) | Kind::Union(_) => false,
+            Kind::List(item) => self.is_leaf(item),
+            Kind::Map(map) => self.is_leaf(&map.value),
+            _ => true,
+        }
+    }
+
     fn list(
         &mut self,
         from: &Binding,
@@ -69,22 +79,21 @@ impl Checker<'_> {
         item: Option<&Item>,
     ) -> Option<plan::Shape> {
         let list = self.typed(&from.text)?;
-        let Kind::List(element) = list.ty.kind.clone() else {
-            let has = self.contracts.describe(&list.ty);
-            self.problem(
-                ErrorCode::WrongType,
-                &from.text.place,
-                format!("`from` takes a list, not {has}"),
-                "for a single value write `of`",
-            );
-            return None;
+        let element = match &list.ty.kind {
+            Kind::List(element) => (**element).clone(),
+            Kind::Map(map) => Type::required(Kind::Record(map.entry)),
+            _ => {
+                let message = format!("`from` takes a list or a map, not {}", self.contracts.describe(&list.ty));
+                self.problem(ErrorCode::WrongType, &from.text.place, message, "for a single value write `of`");
+                return None;
+            }
         };
         self.note(list.reads);
         let take = match take {
             Some(text) => Some(self.count(text)?),
             None => None,
         };
-        let element = Typed { ty: *element, ..list.clone() };
+        let element = Typed { ty: element, ..list.clone() };
         let name = self.binding_name(from);
         let place = &from.text.place;
         let (local, parts) = self.under("*", |checker| {

@@ -3,14 +3,19 @@
 //! A reply may carry members that nobody asked for, and the last of two with one name wins; a request body may do
 //! neither, and is read to its end even after a violation, so that a client learns of all of them.
 
+mod expectation;
+mod seen;
+
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use super::scan::{Flaw, Inside, Scan};
-use super::{MAX_CELLS, MAX_VIOLATIONS, Path, Violation, literal};
+use super::{MAX_CELLS, MAX_VIOLATIONS, Path, Violation, literal, map};
 use crate::problem::nearest;
 use crate::tape::{Cell, JsonRead, Member, Object, Value};
 use crate::write::unescape;
+use expectation::{expectation, listed};
+use seen::Seen;
 
 pub fn reply(value: &Value, text: &[u8]) -> Result<Vec<Cell>, Violation> {
     let (cells, violations) = decode(value, text, false);
@@ -78,6 +83,7 @@ impl Decoder<'_> {
             (JsonRead::Object(layout), b'{') => self.object(layout, path).map(Cell::Record),
             (JsonRead::Money, b'{') => self.money(path),
             (JsonRead::List(item), b'[') => self.list(item, path),
+            (JsonRead::Map { key, value }, b'{') => self.map(key, value, path),
             (JsonRead::Bool, b't') => {
                 self.scan.word("true")?;
                 Ok(Cell::Bool(true))
@@ -95,7 +101,8 @@ impl Decoder<'_> {
                 let cell = integer(&self.scan.text[start..self.scan.at], *min, *max);
                 self.accept(cell, &value.read, path)
             }
-            (JsonRead::Bool | JsonRead::Number | JsonRead::Object(_) | JsonRead::Money | JsonRead::List(_), _)
+            (JsonRead::Bool | JsonRead::Number, _)
+            | (JsonRead::Object(_) | JsonRead::Money | JsonRead::List(_) | JsonRead::Map { .. }, _)
             | (_, b'{' | b'[' | b't' | b'f' | b'-' | b'0'..=b'9') => {
                 self.scan.value()?;
                 self.report(path, "type", expectation(&value.read))?;
@@ -160,6 +167,37 @@ impl Decoder<'_> {
         Ok(Cell::List { head, tail, len })
     }
 
+    fn map(&mut self, key: &JsonRead, value: &Value, path: &Path<'_>) -> Result<Cell, Stop> {
+        let (mut first, mut last, mut len) = (0, 0, 0);
+        let mut more = self.scan.open(b'}')?;
+        while more {
+            let name = self.scan.name()?;
+            let path = Path::Member(path, shown(self.scan.text, name));
+            let node = self.open(&[Cell::Link(0), Cell::Null, Cell::Null, Cell::Null], &path)?;
+            self.cells[node as usize + 1] = Cell::Record(node + 2);
+            let found = self.text_value(key, name);
+            self.cells[node as usize + 2] = self.accept(found, key, &path)?;
+            self.cells[node as usize + 3] = self.value(value, &path)?;
+            if len == 0 {
+                first = node;
+            } else {
+                self.cells[last as usize] = Cell::Link(node);
+            }
+            last = node;
+            len += 1;
+            more = self.scan.more(b'}')?;
+        }
+        let read = Cell::List { head: first, tail: last, len };
+        if len < 2 {
+            return Ok(read);
+        }
+        let sorted = map::sorted(&mut self.cells, self.scan.text, read);
+        if self.strict && !matches!(sorted, Cell::List { len: distinct, .. } if distinct == len) {
+            self.report(path, "duplicate", "must have each name only once")?;
+        }
+        Ok(sorted)
+    }
+
     /// Currency, units and nanos: read as an object of a currency and an amount, which then is split.
     fn money(&mut self, path: &Path<'_>) -> Result<Cell, Stop> {
         let record = self.object(&MONEY, path)?;
@@ -219,6 +257,8 @@ impl Decoder<'_> {
         match read {
             JsonRead::Integer { min, max } if literal::is_number(&plain) => integer(&plain, *min, *max),
             JsonRead::Integer { .. } => Err("type"),
+            JsonRead::Bool if *plain == *b"true" => Ok(Cell::Bool(true)),
+            JsonRead::Bool if *plain == *b"false" => Ok(Cell::Bool(false)),
             JsonRead::Enum(names) => {
                 let number = std::str::from_utf8(&plain).ok().and_then(|name| names.number_of(name));
                 match number {
@@ -278,36 +318,11 @@ static MONEY: LazyLock<Object> = LazyLock::new(|| {
     Object { blank: vec![Cell::Null; 3], members }
 });
 
-/// Which members were given.
-#[derive(Default)]
-struct Seen {
-    first: u64,
-    /// Members from the 64th on; few objects have so many.
-    rest: Vec<u64>,
-}
-
-impl Seen {
-    /// Whether it is new.
-    #[inline]
-    fn insert(&mut self, index: usize) -> bool {
-        let bit = 1 << (index % 64);
-        let word = if index < 64 {
-            &mut self.first
-        } else {
-            let at = index / 64 - 1;
-            self.rest.resize(self.rest.len().max(at + 1), 0);
-            &mut self.rest[at]
-        };
-        let new = *word & bit == 0;
-        *word |= bit;
-        new
-    }
-
-    #[inline]
-    fn contains(&self, index: usize) -> bool {
-        let word = if index < 64 { self.first } else { self.rest.get(index / 64 - 1).copied().unwrap_or(0) };
-        word >> (index % 64) & 1 == 1
-    }
+/// A member's name as it is written, or the begin of it.
+fn shown(text: &[u8], name: Inside) -> &str {
+    let written = &text[name.span.start as usize..][..name.span.len as usize];
+    let written = std::str::from_utf8(written).unwrap_or_default();
+    written.char_indices().nth(64).map_or(written, |(end, _)| &written[..end])
 }
 
 /// The text of a JSON string's inside.
@@ -340,34 +355,6 @@ fn small(number: &[u8]) -> Option<i64> {
         return None;
     }
     number.iter().try_fold(0, |value, digit| digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0')))
-}
-
-#[cold]
-fn expectation(read: &JsonRead) -> String {
-    match read {
-        JsonRead::Bool => "must be true or false".into(),
-        JsonRead::Integer { min, max } => format!("must be an integer between {min} and {max}"),
-        JsonRead::Number => "must be a number".into(),
-        JsonRead::String => "must be a string".into(),
-        JsonRead::Bytes => "must be a string of base64".into(),
-        JsonRead::Timestamp => "must be an RFC 3339 timestamp such as \"2026-11-21T09:30:00Z\"".into(),
-        JsonRead::Duration => "must be a duration in seconds such as \"1.5s\"".into(),
-        JsonRead::Date => "must be a date such as \"2026-11-21\"".into(),
-        JsonRead::Decimal => "must be a decimal number in a string, such as \"12.50\"".into(),
-        JsonRead::Enum(names) => {
-            format!("must be one of {}", listed(names.values.iter().map(|(_, name)| name.as_str())))
-        }
-        JsonRead::Money => "must be an object such as {\"amount\": \"12.50\", \"currency\": \"EUR\"}".into(),
-        JsonRead::Object(_) => "must be an object".into(),
-        JsonRead::List(_) => "must be a list".into(),
-        JsonRead::Any => "must be a JSON value".into(),
-    }
-}
-
-fn listed<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
-    const SHOWN: usize = 12;
-    let more = if names.len() > SHOWN { ", ..." } else { "" };
-    names.take(SHOWN).collect::<Vec<_>>().join(", ") + more
 }
 
 #[cold]

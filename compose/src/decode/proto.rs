@@ -6,7 +6,7 @@
 
 mod wire;
 
-use super::{MAX_CELLS, Path, Violation};
+use super::{MAX_CELLS, Path, Violation, map};
 use crate::tape::{self, Cell, Message, MessageField, ProtoRead, Span};
 use wire::{Flaw, Kind, Tag, Wire};
 
@@ -14,18 +14,24 @@ type Fault = Box<Violation>;
 
 pub fn cells(layout: &Message, bytes: &[u8]) -> Result<Vec<Cell>, Violation> {
     let capacity = layout.blank.len() + (bytes.len() / 6).clamp(16, 1 << 14);
-    let mut decoder = Decoder { cells: Vec::with_capacity(capacity), incomplete: false };
+    let mut decoder = Decoder { cells: Vec::with_capacity(capacity), maps: Vec::new(), incomplete: false };
     decoder.cells.push(Cell::Record(1));
     decoder.cells.extend_from_slice(&layout.blank);
     decoder.message(layout, 1, Wire::new(bytes), &Path::Root).map_err(|fault| *fault)?;
     if decoder.incomplete {
         decoder.check_required(layout, 1, &Path::Root).map_err(|fault| *fault)?;
     }
+    for place in decoder.maps {
+        let map = decoder.cells[place];
+        decoder.cells[place] = map::sorted(&mut decoder.cells, bytes, map);
+    }
     Ok(decoder.cells)
 }
 
 struct Decoder {
     cells: Vec<Cell>,
+    /// The cells of maps with more than one entry.
+    maps: Vec<usize>,
     /// Some part of a message lacked a required field; another part may have brought it.
     incomplete: bool,
 }
@@ -61,6 +67,9 @@ impl Decoder {
             self.value(&field.read, slot, wire, &path)?;
         } else if tag.kind == own {
             let (index, place) = self.append(slot, &path)?;
+            if index == 1 && matches!(field.read, ProtoRead::Entry(_)) {
+                self.maps.push(slot);
+            }
             self.value(&field.read, place, wire, &Path::Item(&path, index))?;
         } else if tag.kind == Kind::Chunk && field.repeated {
             let mut packed = wire.chunk().map_err(|flaw| broken(flaw, &path))?;
@@ -100,16 +109,29 @@ impl Decoder {
 
     /// Reads a value of the field's own wire type into its cell, where an earlier part of the message may have left one.
     fn value(&mut self, read: &ProtoRead, place: usize, wire: &mut Wire<'_>, path: &Path<'_>) -> Result<(), Fault> {
-        if let ProtoRead::Message(layout) = read {
+        if let ProtoRead::Message(layout) | ProtoRead::Entry(layout) = read {
             let part = wire.chunk().map_err(|flaw| broken(flaw, path))?;
             let record = match self.cells[place] {
                 Cell::Record(record) => record,
                 _ => self.open(&layout.blank, path)?,
             };
             self.cells[place] = Cell::Record(record);
-            return self.message(layout, record as usize, part, path);
+            self.message(layout, record as usize, part, path)?;
+            if let (ProtoRead::Entry(_), [_, value]) = (read, layout.fields.as_slice()) {
+                self.complete(value, record as usize, path)?;
+            }
+            return Ok(());
         }
         scalar(read, wire, &mut self.cells[place]).map_err(|flaw| broken(flaw, path))
+    }
+
+    /// The value that an entry of a map lacks is the empty message.
+    fn complete(&mut self, value: &MessageField, record: usize, path: &Path<'_>) -> Result<(), Fault> {
+        let place = record + usize::from(value.slot);
+        match self.cells[place] {
+            Cell::Null => self.value(&value.read, place, &mut Wire::new(&[0]), &Path::Member(path, &value.name)),
+            _ => Ok(()),
+        }
     }
 
     /// Names the first required field that no part of its message brought.
@@ -120,8 +142,10 @@ impl Decoder {
             let cell = self.cells[record + usize::from(field.slot)];
             match (&field.read, cell) {
                 (_, Cell::Null) if field.required => return Err(Violation::new(&path, "missing", "is required").into()),
-                (ProtoRead::Message(inner), Cell::Record(at)) => self.check_required(inner, at as usize, &path)?,
-                (ProtoRead::Message(inner), Cell::List { head, len, .. }) => {
+                (ProtoRead::Message(inner) | ProtoRead::Entry(inner), Cell::Record(at)) => {
+                    self.check_required(inner, at as usize, &path)?
+                }
+                (ProtoRead::Message(inner) | ProtoRead::Entry(inner), Cell::List { head, len, .. }) => {
                     for (index, item) in tape::items(&self.cells, head, len).enumerate() {
                         if let Cell::Record(at) = item {
                             self.check_required(inner, at as usize, &Path::Item(&path, index as u32))?;
@@ -155,7 +179,7 @@ fn kind_of(read: &ProtoRead) -> Kind {
         ProtoRead::Int32 | ProtoRead::Int64 | ProtoRead::Uint32 | ProtoRead::Uint64 => Kind::Varint,
         ProtoRead::Sint32 | ProtoRead::Sint64 | ProtoRead::Bool => Kind::Varint,
         ProtoRead::String | ProtoRead::Bytes | ProtoRead::Message(_) => Kind::Chunk,
-        ProtoRead::Time | ProtoRead::Date | ProtoRead::Wrapper(_) => Kind::Chunk,
+        ProtoRead::Entry(_) | ProtoRead::Time | ProtoRead::Date | ProtoRead::Wrapper(_) => Kind::Chunk,
     }
 }
 
@@ -182,7 +206,7 @@ fn scalar(read: &ProtoRead, wire: &mut Wire<'_>, cell: &mut Cell) -> Result<(), 
         ProtoRead::Time => *cell = time(*cell, wire.chunk()?)?,
         ProtoRead::Date => *cell = date(*cell, wire.chunk()?)?,
         ProtoRead::Wrapper(inner) => wrapped(inner, wire.chunk()?, cell)?,
-        ProtoRead::Message(_) => wire.chunk().map(drop)?,
+        ProtoRead::Message(_) | ProtoRead::Entry(_) => wire.chunk().map(drop)?,
     }
     Ok(())
 }

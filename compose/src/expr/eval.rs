@@ -171,6 +171,26 @@ impl<'a> List<'a> {
     pub fn iter(self) -> impl Iterator<Item = Value<'a>> {
         self.tape.items(self.head, self.len).map(move |cell| Value::of_cell(self.tape, cell))
     }
+
+    /// Of a map, whose nodes lie one behind the other, sorted by key.
+    fn value_of(self, key: &Value<'_>) -> Value<'a> {
+        let entry = |index: u32| match self.tape.cells.get((self.head + 2 * index + 1) as usize) {
+            Some(Cell::Record(at)) => Some(Node { tape: self.tape, at: *at }),
+            _ => None,
+        };
+        let (mut from, mut to) = (0, self.len);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            let Some(found) = entry(middle) else { return Value::Null };
+            match found.slot(0).compare(key) {
+                Some(Ordering::Equal) => return found.slot(1),
+                Some(Ordering::Less) => from = middle + 1,
+                Some(Ordering::Greater) => to = middle,
+                None => return Value::Null,
+            }
+        }
+        Value::Null
+    }
 }
 
 /// What expressions can see.
@@ -206,6 +226,10 @@ impl<'a> Env<'a> {
             Code::Local(n) => self.locals[*n].clone(),
             Code::Slot { of, slot } => match self.eval(of)? {
                 Value::Record(node) => node.slot(*slot),
+                _ => Value::Null,
+            },
+            Code::Entry { of, key } => match self.eval(of)? {
+                Value::List(map) => map.value_of(&self.eval(key)?),
                 _ => Value::Null,
             },
             Code::MoneyPart { of, part } => money_part(&self.eval(of)?, *part)?,

@@ -111,6 +111,7 @@ impl Tables<'_> {
                 (Kind::Timestamp | Kind::Duration, _) => ProtoRead::Time,
                 (Kind::Date, _) => ProtoRead::Date,
                 (Kind::Money, _) => ProtoRead::Message(Box::new(money())),
+                (Kind::Map(_), Some(entry)) => ProtoRead::Entry(Box::new(self.message(entry))),
                 (_, Some(projection)) => ProtoRead::Message(Box::new(self.message(projection))),
                 (_, None) => ProtoRead::Message(Box::new(Message { blank: Vec::new(), fields: Vec::new() })),
             },
@@ -158,7 +159,14 @@ impl Tables<'_> {
             Kind::Decimal => JsonRead::Decimal,
             Kind::Money => JsonRead::Money,
             Kind::List(item) => JsonRead::List(Box::new(self.value(item, inner))),
-            Kind::Record(_) => match inner {
+            Kind::Map(map) => {
+                let within = inner.and_then(|entry| self.projections[entry.0].fields.get(1)?.1);
+                JsonRead::Map {
+                    key: Box::new(self.value(&Type::required(map.key.clone()), None).read),
+                    value: Box::new(self.value(&map.value, within)),
+                }
+            }
+            Kind::Record(_) | Kind::Union(_) => match inner {
                 Some(projection) => JsonRead::Object(self.object(projection)),
                 None => JsonRead::Object(Object { blank: Vec::new(), members: Vec::new() }),
             },
@@ -187,7 +195,7 @@ fn blank(ty: &Type) -> Cell {
         Kind::Float | Kind::Double => Cell::Float(0.0),
         Kind::String => Cell::Text(EMPTY),
         Kind::Bytes => Cell::Bytes(EMPTY),
-        Kind::List(_) => Cell::List { head: 0, tail: 0, len: 0 },
+        Kind::List(_) | Kind::Map(_) => Cell::List { head: 0, tail: 0, len: 0 },
         _ => Cell::Null,
     }
 }

@@ -59,7 +59,9 @@ fn of_message(message: &Message) -> String {
     let fields = message.fields.iter().map(|field| {
         let many = if field.repeated { "[]" } else { "" };
         match &field.read {
-            ProtoRead::Message(inner) => format!("{}{many} {{ {} }}", field.name, of_message(inner)),
+            ProtoRead::Message(inner) | ProtoRead::Entry(inner) => {
+                format!("{}{many} {{ {} }}", field.name, of_message(inner))
+            }
             _ => format!("{}{many}", field.name),
         }
     });
@@ -76,6 +78,7 @@ fn of_value(value: &Value) -> String {
             members.collect::<Vec<_>>().join(", ")
         }
         JsonRead::List(item) => of_value(item),
+        JsonRead::Map { value, .. } => of_value(value),
         _ => String::new(),
     }
 }

@@ -1,7 +1,7 @@
 //! Reads protobuf descriptors.
 //!
 //! Every message of the pool gets its id before any is read, so that recursion needs no care. What views cannot read
-//! (maps, groups, `Any`, `Struct`) stays in the record with the reason, so that only using it is an error.
+//! (groups, `Any`, `Struct`) stays in the record with the reason, so that only using it is an error.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use prost_reflect::{
     Cardinality, DescriptorPool, EnumDescriptor, FieldDescriptor, Kind as Proto, MessageDescriptor, MethodDescriptor,
 };
 
-use super::{Contracts, Enum, Field, Kind, Operation, Protocol, Record, RecordId, Repeated, Scalar, Type, Wire};
+use super::{
+    Contracts, Enum, Field, Kind, Map, Operation, Protocol, Record, RecordId, Repeated, Scalar, Type, Union, Wire,
+};
 
-const MAP: &str = "a protobuf map, which views cannot read";
 const GROUP: &str = "a protobuf group, which views cannot read";
 const ANY: &str = "google.protobuf.Any, whose type is known only at run time";
 const STRUCT: &str = "google.protobuf.Struct, which has no declared fields";
@@ -23,7 +24,7 @@ impl Contracts {
     /// Adds every method that takes one request, every message and every enum of a descriptor pool.
     pub fn add_proto(&mut self, source: &str, pool: &DescriptorPool) {
         let reader = Reader::new(pool, self.records.len());
-        self.records.extend(messages(pool).map(|m| reader.record(&m)));
+        self.records.extend(pool.all_messages().map(|m| reader.record(&m)));
         let (streams, unary): (Vec<_>, Vec<_>) = pool
             .services()
             .flat_map(|service| service.methods().collect::<Vec<_>>())
@@ -34,7 +35,7 @@ impl Contracts {
         entry.operations.extend(unary.iter().map(|m| (m.full_name().to_owned(), reader.operation(m))));
         entry.streams.extend(streams.iter().map(|m| (m.full_name().to_owned(), reader.operation(m))));
         let own = |package: &str| package != "google.protobuf";
-        let records = messages(pool).filter(|m| own(m.package_name()));
+        let records = pool.all_messages().filter(|m| own(m.package_name()) && !m.is_map_entry());
         entry.types.extend(records.map(|m| (m.full_name().to_owned(), Type::required(reader.message(&m).kind))));
         let enums = pool.all_enums().filter(|e| own(e.package_name()));
         entry.types.extend(enums.map(|e| (e.full_name().to_owned(), Type::required(reader.enumeration(&e)))));
@@ -97,9 +98,9 @@ impl Options {
 }
 
 impl Reader {
-    /// Ids count from `first`, in the order of `messages`.
+    /// Ids count from `first`, in the order of the pool.
     fn new(pool: &DescriptorPool, first: usize) -> Reader {
-        let ids = messages(pool).enumerate().map(|(i, m)| (m.full_name().to_owned(), RecordId(first + i)));
+        let ids = pool.all_messages().enumerate().map(|(i, m)| (m.full_name().to_owned(), RecordId(first + i)));
         let enums = pool.all_enums().map(|e| (e.full_name().to_owned(), Arc::new(read_enum(&e))));
         Reader { records: ids.collect(), enums: enums.collect() }
     }
@@ -120,7 +121,25 @@ impl Reader {
     }
 
     fn record(&self, message: &MessageDescriptor) -> Record {
-        Record { name: message.full_name().to_owned(), fields: message.fields().map(|f| self.field(&f)).collect() }
+        let name = message.full_name().to_owned();
+        if message.is_map_entry() {
+            let (key, value) =
+                (self.value(&message.map_entry_key_field()), self.value(&message.map_entry_value_field()));
+            let wire = |number, scalar| Wire::Proto { number, scalar, repeated: Repeated::No };
+            let wires = [wire(1, key.scalar), wire(2, value.scalar)];
+            return Map::entry(name, key.kind, Type::required(value.kind), wires);
+        }
+        let fields: Vec<FieldDescriptor> = message.fields().collect();
+        let unions = message.oneofs().filter(|oneof| !oneof.is_synthetic()).map(|oneof| {
+            let cases = fields.iter().enumerate().filter(|(_, f)| f.containing_oneof().as_ref() == Some(&oneof));
+            Arc::new(Union {
+                name: oneof.name().to_owned(),
+                within: self.id(message),
+                cases: cases.map(|(i, f)| (f.name().to_owned(), i)).collect(),
+            })
+        });
+        let unions = unions.collect();
+        Record { name, fields: fields.iter().map(|f| self.field(f)).collect(), unions }
     }
 
     fn field(&self, field: &FieldDescriptor) -> Field {
@@ -135,7 +154,7 @@ impl Reader {
             _ => Repeated::No,
         };
         let kind = match value.kind {
-            opaque @ Kind::Opaque(_) => opaque,
+            whole @ (Kind::Opaque(_) | Kind::Map(_)) => whole,
             item if repeated != Repeated::No => Kind::List(Box::new(Type::required(item))),
             kind => kind,
         };
@@ -149,9 +168,6 @@ impl Reader {
     }
 
     fn value(&self, field: &FieldDescriptor) -> Value {
-        if field.is_map() {
-            return Value { kind: Kind::Opaque(MAP), scalar: Scalar::Message };
-        }
         if field.is_group() {
             return Value { kind: Kind::Opaque(GROUP), scalar: Scalar::Message };
         }
@@ -178,6 +194,12 @@ impl Reader {
     }
 
     fn message(&self, message: &MessageDescriptor) -> Value {
+        if message.is_map_entry() {
+            let value = Type::required(self.value(&message.map_entry_value_field()).kind);
+            let key = self.value(&message.map_entry_key_field()).kind;
+            let map = Map { entry: self.id(message), key, value };
+            return Value { kind: Kind::Map(Arc::new(map)), scalar: Scalar::Message };
+        }
         let wrapper = |kind, scalar| Value { kind, scalar: Scalar::Wrapper(Box::new(scalar)) };
         let kind = match message.full_name() {
             "google.protobuf.DoubleValue" => return wrapper(Kind::Double, Scalar::Double),
@@ -208,11 +230,6 @@ impl Reader {
     fn id(&self, message: &MessageDescriptor) -> RecordId {
         self.records[message.full_name()]
     }
-}
-
-/// The messages that become records: all but the hidden entries of maps, which no field refers to.
-fn messages(pool: &DescriptorPool) -> impl Iterator<Item = MessageDescriptor> + '_ {
-    pool.all_messages().filter(|m| !m.is_map_entry())
 }
 
 /// google.type.Money, or a copy of it in the upstream's own package.

@@ -63,6 +63,7 @@ fn written(ty: &Type) -> Value {
         Kind::Uint64 => json!({ "type": "string", "format": "uint64", "pattern": INTEGER }),
         Kind::Enum(names) => json!({ "type": "string", "enum": open(names) }),
         Kind::List(item) => list(written(item)),
+        Kind::Map(map) => json!({ "type": "object", "additionalProperties": written(&map.value) }),
         kind => scalar(kind),
     };
     or_null(schema, ty.nullable)
@@ -87,6 +88,7 @@ fn read(read: &JsonRead) -> Value {
             closed(object(members.map(|member| (member.name.as_str(), of_body(&member.value), member.required))))
         }
         JsonRead::List(item) => list(of_body(item)),
+        JsonRead::Map { value, .. } => json!({ "type": "object", "additionalProperties": of_body(value) }),
         JsonRead::Any => json!({}),
     }
 }

@@ -41,7 +41,7 @@ impl<'a> Types<'a> {
         Types {
             document,
             first,
-            records: vec![Record { name: "nothing".into(), fields: Vec::new() }],
+            records: vec![Record { name: "nothing".into(), fields: Vec::new(), unions: Vec::new() }],
             pending: Vec::new(),
             known_records: HashMap::new(),
             known_enums: HashMap::new(),
@@ -231,7 +231,7 @@ impl<'a> Types<'a> {
             return Err(self.too_much("objects", MAX_RECORDS));
         }
         let id = RecordId(self.first + self.records.len());
-        self.records.push(Record { name: name.to_owned(), fields: Vec::new() });
+        self.records.push(Record { name: name.to_owned(), fields: Vec::new(), unions: Vec::new() });
         self.known_records.insert(node, id);
         self.pending.push((id, parts));
         Ok(Kind::Record(id))

@@ -133,7 +133,7 @@ fn well_known_messages_have_types_of_their_own() {
          7 Wrapper(String)/Expanded names: list<string>\n\
          8 Message/No any: google.protobuf.Any, whose type is known only at run time?\n\
          9 Message/No free: google.protobuf.Struct, which has no declared fields?\n\
-         10 Message/Expanded map: a protobuf map, which views cannot read"
+         10 Message/Expanded map: map<string, t.M>"
     );
     let types = &contracts.sources["test"].types;
     assert_eq!(types.keys().collect::<Vec<_>>(), ["t.M", "t.Other", "t.Price"]);

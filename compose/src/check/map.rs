@@ -1,0 +1,32 @@
+//! Maps: a value by its key.
+
+use super::{Checker, Typed};
+use crate::expr::{Code, Expr};
+use crate::problem::{ErrorCode, Place};
+use crate::schema::{Kind, Type};
+
+impl Checker<'_> {
+    /// `map[key]`: null where the map has no such key.
+    pub(super) fn entry(&mut self, of: &Expr, key: &Expr, place: &Place, here: &Place) -> Option<Typed> {
+        let of = self.expr(of, place)?;
+        let Kind::Map(map) = of.ty.kind.clone() else {
+            self.problem(
+                ErrorCode::WrongType,
+                here,
+                "only a batch or a map is looked up by a key",
+                "an item of a list is reached with `from: ... as x`",
+            );
+            return None;
+        };
+        let at_key = self.at(key, place);
+        let key = self.expr(key, place)?;
+        let key = self.assign(key, &Type::required(map.key.clone()), false, &at_key)?;
+        Some(Typed {
+            ty: Type { nullable: true, ..map.value.clone() },
+            projection: of.projection.and_then(|entry| self.projections[entry.0].fields.get(1)?.1),
+            code: Code::Entry { of: Box::new(of.code), key: Box::new(key.code) },
+            reads: of.reads.with(key.reads),
+            from_client: of.from_client || key.from_client,
+        })
+    }
+}
