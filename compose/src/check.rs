@@ -52,7 +52,10 @@ pub fn check(views: &[View], contracts: &Contracts, rules: Rules) -> (Vec<Plan>,
         match checker.plan(rules) {
             Some(plan) if checker.problems.is_empty() => plans.push(plan),
             None if checker.problems.is_empty() => {
-                problems.push(Problem::new(ErrorCode::Conflict, &view.name.place, "this view cannot be checked"));
+                problems.push(
+                    Problem::new(ErrorCode::Conflict, &view.name.place, "this view cannot be checked")
+                        .help("please report this, with the file: a check that fails says why"),
+                );
             }
             _ => problems.append(&mut checker.problems),
         }

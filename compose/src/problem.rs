@@ -113,7 +113,7 @@ impl Problem {
         let known: Vec<&str> = known.into_iter().collect();
         match nearest(written, &known) {
             Some(near) => self.help(format!("did you mean `{near}`?")),
-            None if known.is_empty() => self,
+            None if known.is_empty() => self.help("there is none: remove it, or declare one"),
             None => {
                 let shown = known.iter().take(12).map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ");
                 let more = if known.len() > 12 { ", ..." } else { "" };

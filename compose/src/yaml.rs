@@ -90,7 +90,8 @@ impl Node {
 pub fn parse(file: &Arc<File>) -> Result<Vec<Node>, Problem> {
     let start = Place::start_of(file);
     if file.text.len() > MAX_BYTES {
-        return Err(Problem::new(ErrorCode::TooMuch, &start, format!("the file is larger than {MAX_BYTES} bytes")));
+        return Err(Problem::new(ErrorCode::TooMuch, &start, format!("the file is larger than {MAX_BYTES} bytes"))
+            .help("split it: several files do as well as one"));
     }
     let mut reader = Reader { file, events: Parser::new_from_str(&file.text) };
     let mut documents = Vec::new();
@@ -121,6 +122,9 @@ impl<'a> Reader<'a> {
                 ErrorCode::YamlSyntax,
                 &self.place(*error.marker(), 1),
                 format!("not valid YAML: {}", error.info()),
+            )
+            .help(
+                "put a text with `: `, ` #` or `{ } [ ] , & * ? | > % @` at its start in quotes; indent with spaces",
             )),
             None => Ok((Event::StreamEnd, Span::default())),
         }
@@ -136,7 +140,8 @@ impl<'a> Reader<'a> {
         let width = if one_line { span.end.index().saturating_sub(span.start.index()) } else { 1 };
         let place = self.place(span.start, width);
         if depth > MAX_DEPTH {
-            return Err(Problem::new(ErrorCode::TooMuch, &place, format!("nested deeper than {MAX_DEPTH} levels")));
+            return Err(Problem::new(ErrorCode::TooMuch, &place, format!("nested deeper than {MAX_DEPTH} levels"))
+                .help("write it flatter"));
         }
         let style = if let Event::Scalar(_, style, ..) = &event { Some(*style) } else { None };
         let kind = match event {
@@ -189,7 +194,8 @@ impl<'a> Reader<'a> {
             }
             let key = self.node(event, depth + 1)?;
             let Kind::Scalar { text, .. } = key.kind else {
-                return Err(Problem::new(ErrorCode::YamlSyntax, &key.place, "a key must be a single value"));
+                return Err(Problem::new(ErrorCode::YamlSyntax, &key.place, "a key must be a single value")
+                    .help("write `key: value`; a text with brackets in quotes"));
             };
             if !seen.insert(text.clone()) {
                 return Err(Problem::new(ErrorCode::Duplicate, &key.place, format!("`{text}` is given twice"))

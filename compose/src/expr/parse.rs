@@ -13,7 +13,7 @@ pub fn parse(text: &str, place: &Place) -> Result<Expr, Problem> {
     let tokens = tokens(text).map_err(|e| e.at(place))?;
     if let Some(token) = tokens.get(MAX_TOKENS) {
         let message = format!("an expression has at most {MAX_TOKENS} words and signs");
-        return Err(Mistake::new(token.at, token.width, message).at(place));
+        return Err(Mistake::new(token.at, token.width, message).help(SHORTER).at(place));
     }
     let end = text.chars().count();
     let mut parser = Parser { tokens: &tokens, next: 0, end, depth: 0 };
@@ -115,6 +115,7 @@ fn token(rest: &[char], at: usize) -> Result<(TokenKind, usize), Mistake> {
     }
 }
 
+const SHORTER: &str = "bind a part of it in the shape: `of: ... as x`";
 const JOINED: &str = "texts are joined by `concat(a, b)`";
 const NO_ARITHMETIC: &str = "there is no arithmetic in this version; texts are joined by `concat(a, b)`";
 
@@ -150,7 +151,7 @@ fn quoted(rest: &[char], at: usize) -> Result<(TokenKind, usize), Mistake> {
             }
         }
     }
-    Err(Mistake::new(at, rest.len(), "this text has no closing quote"))
+    Err(Mistake::new(at, rest.len(), "this text has no closing quote").help("close it with the quote that opens it"))
 }
 
 fn number(rest: &[char], at: usize) -> Result<(TokenKind, usize), Mistake> {
@@ -164,7 +165,8 @@ fn number(rest: &[char], at: usize) -> Result<(TokenKind, usize), Mistake> {
         digits.parse().ok().map(TokenKind::Int)
     };
     let wrong = if digits.contains('.') { "is not a number" } else { "is larger than 64 bits with a sign" };
-    kind.map(|k| (k, width)).ok_or_else(|| Mistake::new(at, width, format!("`{digits}` {wrong}")))
+    kind.map(|k| (k, width))
+        .ok_or_else(|| Mistake::new(at, width, format!("`{digits}` {wrong}")).help("for example `50`, `-1` or `0.5`"))
 }
 
 fn unexpected(token: &Token) -> Mistake {
@@ -203,7 +205,7 @@ impl<'a> Parser<'a> {
             return Ok(());
         }
         let at = self.peek().map_or(self.end, |t| t.at);
-        Err(Mistake::new(at, 1, format!("`{symbol}` is missing here")))
+        Err(Mistake::new(at, 1, format!("`{symbol}` is missing here")).help("close what is open"))
     }
 
     /// From `start` to the end of the last token taken.
@@ -219,7 +221,8 @@ impl<'a> Parser<'a> {
                 self.peek().map_or(0, |t| t.at),
                 1,
                 format!("an expression nests at most {MAX_DEPTH} levels deep"),
-            ));
+            )
+            .help(SHORTER));
         }
         let mut left = self.and()?;
         while self.take("||") {
@@ -277,7 +280,9 @@ impl<'a> Parser<'a> {
         self.next += 1;
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(Mistake::new(token.at, 1, format!("an expression nests at most {MAX_DEPTH} levels deep")));
+            return Err(
+                Mistake::new(token.at, 1, format!("an expression nests at most {MAX_DEPTH} levels deep")).help(SHORTER)
+            );
         }
         let of = self.unary()?;
         self.depth -= 1;
@@ -290,7 +295,8 @@ impl<'a> Parser<'a> {
         loop {
             links += 1;
             if links > MAX_DEPTH {
-                return Err(Mistake::new(expr.at, expr.width, format!("a path has at most {MAX_DEPTH} steps")));
+                return Err(Mistake::new(expr.at, expr.width, format!("a path has at most {MAX_DEPTH} steps"))
+                    .help("bind a part of it: `of: ... as x`"));
             }
             let of = Box::new(expr.clone());
             let kind = if self.take("?.") {
@@ -316,13 +322,15 @@ impl<'a> Parser<'a> {
                 self.next += 1;
                 Ok(name.clone())
             }
-            other => Err(Mistake::new(other.map_or(self.end, |t| t.at), 1, "a field name must follow the dot")),
+            other => Err(Mistake::new(other.map_or(self.end, |t| t.at), 1, "a field name must follow the dot")
+                .help("for example `order.id`")),
         }
     }
 
     fn primary(&mut self) -> Parsed {
         let Some(token) = self.peek() else {
-            return Err(Mistake::new(self.end, 1, "an expression is missing here"));
+            return Err(Mistake::new(self.end, 1, "an expression is missing here")
+                .help("for example `order.id`, `$params.id` or `\"text\"`"));
         };
         self.next += 1;
         let kind = match &token.kind {
@@ -340,7 +348,8 @@ impl<'a> Parser<'a> {
                 return Ok(inner);
             }
             TokenKind::Symbol(s) => {
-                return Err(Mistake::new(token.at, token.width, format!("an expression cannot start with `{s}`")));
+                return Err(Mistake::new(token.at, token.width, format!("an expression cannot start with `{s}`"))
+                    .help("a value comes first: a name, a text, a number or `(`"));
             }
         };
         Ok(self.spanned(token.at, kind))
@@ -361,7 +370,7 @@ impl<'a> Parser<'a> {
                 let mistake = Mistake::new(at, 1, "`,` or `)` is missing here");
                 return Err(match self.peek() {
                     None => mistake.help("within `{ }` and `[ ]` YAML ends a value at a comma: put it in quotes"),
-                    Some(_) => mistake,
+                    Some(_) => mistake.help("separate arguments with commas, and close with `)`"),
                 });
             }
         }

@@ -64,7 +64,8 @@ fn document(file: &Arc<File>) -> Result<Node, Problem> {
     let start = Place::start_of(file);
     let mut documents = yaml::parse(file)?;
     let (Some(root), true) = (documents.pop(), documents.is_empty()) else {
-        return Err(Problem::new(ErrorCode::Contract, &start, "a contract is one YAML or JSON document"));
+        return Err(Problem::new(ErrorCode::Contract, &start, "a contract is one YAML or JSON document")
+            .help("remove the others, and every `---`"));
     };
     let Some(version) = root.get("openapi").or_else(|| root.get("swagger")) else {
         return Err(Problem::new(ErrorCode::Contract, &start, "this is not an OpenAPI document")
@@ -158,7 +159,8 @@ impl<'a> Reader<'a> {
                 Some(earlier) => parameters[earlier] = parameter,
                 None if parameters.len() == MAX_PARAMETERS => {
                     let message = format!("`{operation}` has more than {MAX_PARAMETERS} parameters");
-                    self.types.report(Problem::new(ErrorCode::TooMuch, &site.operation.place, message));
+                    let problem = Problem::new(ErrorCode::TooMuch, &site.operation.place, message);
+                    self.types.report(problem.help("send more in a body"));
                     break;
                 }
                 None => parameters.push(parameter),
@@ -169,7 +171,10 @@ impl<'a> Reader<'a> {
 
     fn parameter(&mut self, node: &'a Node, operation: &str) -> Option<Parameter> {
         let (Some(name), Some(place)) = (text(node, "name"), text(node, "in")) else {
-            self.types.report(Problem::new(ErrorCode::Contract, &node.place, "a parameter needs `name` and `in`"));
+            self.types.report(
+                Problem::new(ErrorCode::Contract, &node.place, "a parameter needs `name` and `in`")
+                    .help("for example `{ name: id, in: path, schema: { type: string } }`"),
+            );
             return None;
         };
         let (location, usual_style) = match place {

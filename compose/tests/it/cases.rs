@@ -97,6 +97,9 @@ async fn outcome(case: &Case) -> Vec<(&'static str, String)> {
     let views = definition::views(&view, &mut problems);
     let (plans, more) = check(&views, &contracts, Rules::default());
     problems.extend(more);
+    if let Some(helpless) = problems.iter().find(|problem| problem.help.is_none()) {
+        panic!("{}: this does not say what to write instead:\n{helpless}", case.path.display());
+    }
     if !problems.is_empty() {
         let text: Vec<String> = problems.iter().map(|p| p.to_string().trim_end().to_owned()).collect();
         return vec![("problems", text.join("\n\n"))];

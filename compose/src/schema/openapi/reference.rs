@@ -33,7 +33,8 @@ impl<'a> Document<'a> {
     fn find(self, reference: &'a Node) -> Result<Target<'a>, Problem> {
         let Some(text) = reference.text() else {
             let message = format!("a `$ref` is a text, this is {}", reference.noun());
-            return Err(Problem::new(ErrorCode::Contract, &reference.place, message));
+            return Err(Problem::new(ErrorCode::Contract, &reference.place, message)
+                .help("for example `#/components/schemas/Order`"));
         };
         let Some(fragment) = text.strip_prefix('#') else {
             return Err(Problem::new(

@@ -111,7 +111,8 @@ impl<'a> Types<'a> {
                 ErrorCode::TooMuch,
                 &schema.place,
                 format!("schemas nested deeper than {MAX_DEPTH} levels"),
-            ));
+            )
+            .help("give inner schemas names under `components`, or write them flatter"));
         }
         self.open.push(schema);
         let result = read(self);
@@ -138,7 +139,8 @@ impl<'a> Types<'a> {
                 ErrorCode::Contract,
                 &node.place,
                 format!("a schema is a map, this is {}", node.noun()),
-            ));
+            )
+            .help("for example `{ type: string }`"));
         }
         if !keyword::all_of(node).is_empty() {
             return self.all_of(node, name);

@@ -13,7 +13,7 @@ fn read(text: &str) -> Contracts {
 fn problems(text: &str) -> Vec<String> {
     let problems = Contracts::default().add_openapi("test", &file("test.yaml", text));
     let line = |p: &compose::problem::Problem| {
-        let help = p.help.as_ref().map(|h| format!("; {h}")).unwrap_or_default();
+        let help = format!("; {}", p.help.as_ref().expect("every problem says what to write instead"));
         format!("{}:{} {}{help}", p.place.line, p.place.column, p.message)
     };
     problems.iter().map(line).collect()
@@ -201,7 +201,7 @@ components:
             "10:5 the operation `a` is declared twice; give each its own operationId",
             "13:56 `other.yaml#/Order` is outside this document; bundle the contract into one file; references start with `#/`",
             "13:92 `strin` is not a type of JSON schemas; did you mean `string`?",
-            "13:107 a schema is a map, this is a single value",
+            "13:107 a schema is a map, this is a single value; for example `{ type: string }`",
             "14:11 this reference leads back to itself; let it end at a definition",
             "15:11 this schema contains itself; only a property of an object may lead back to the object",
             "16:19 `#/components/%zz` is not a path in this document; write it like `#/components/schemas/Order`",
@@ -221,8 +221,11 @@ fn other_documents_are_refused() {
         "1:10 OpenAPI `3.2.0` is not read here; convert the document to OpenAPI 3.0 or 3.1"
     );
     assert_eq!(problems("a: 1"), ["1:1 this is not an OpenAPI document; it starts with `openapi: 3.1.0`"]);
-    assert_eq!(problems(""), ["1:1 a contract is one YAML or JSON document"]);
-    assert_eq!(problems("openapi: 3.0.0\n---\nopenapi: 3.0.0"), ["1:1 a contract is one YAML or JSON document"]);
+    assert_eq!(problems(""), ["1:1 a contract is one YAML or JSON document; remove the others, and every `---`"]);
+    assert_eq!(
+        problems("openapi: 3.0.0\n---\nopenapi: 3.0.0"),
+        ["1:1 a contract is one YAML or JSON document; remove the others, and every `---`"]
+    );
 }
 
 #[test]
