@@ -88,6 +88,14 @@ pub struct Source {
     http: Option<rest::Client>,
 }
 
+/// A successful answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub body: Bytes,
+    /// Of a gRPC call: its metadata.
+    pub headers: HeaderMap,
+}
+
 /// Why a source cannot be set up; says which setting to change.
 #[derive(Debug, thiserror::Error)]
 #[error("sources.{source_name}{setting}: {reason}")]
@@ -167,7 +175,7 @@ impl Source {
         message: Bytes,
         headers: HeaderMap,
         deadline: Instant,
-    ) -> Result<Bytes, Error> {
+    ) -> Result<Reply, Error> {
         let Some(client) = &self.grpc else { return Err(no_address("grpc")) };
         let span = trace::span(&self.name, path.as_str());
         let headers = trace::announced(&span, headers);
@@ -188,7 +196,7 @@ impl Source {
         trace::within(span, client.open(path, message, headers, deadline)).await
     }
 
-    /// One HTTP call: the body of a successful answer, or the status as an error.
+    /// One HTTP call: a successful answer, or the status as an error.
     pub async fn http(
         &self,
         method: Method,
@@ -196,7 +204,7 @@ impl Source {
         headers: HeaderMap,
         body: Bytes,
         deadline: Instant,
-    ) -> Result<Bytes, Error> {
+    ) -> Result<Reply, Error> {
         let Some(client) = &self.http else { return Err(no_address("http")) };
         let span = trace::span(&self.name, method.as_str());
         let headers = trace::announced(&span, headers);

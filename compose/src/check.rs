@@ -5,8 +5,10 @@
 mod assign;
 mod batch;
 mod call;
+mod effect;
 mod expression;
 mod function;
+mod header;
 mod input;
 mod map;
 mod parameters;
@@ -102,6 +104,8 @@ struct Checker<'a> {
     replies: Vec<Option<Reply>>,
     /// What of every call's whole reply is used.
     reply_projections: Vec<Option<ProjectionId>>,
+    /// Which headers of every call's reply are read.
+    headers: Vec<Vec<String>>,
     optional: CallSet,
     used: CallSet,
     scope: Vec<(String, Typed)>,
@@ -125,6 +129,7 @@ impl<'a> Checker<'a> {
             hidden: Vec::new(),
             replies: view.calls.iter().map(|_| None).collect(),
             reply_projections: view.calls.iter().map(|_| None).collect(),
+            headers: view.calls.iter().map(|_| Vec::new()).collect(),
             optional: CallSet::default(),
             used: CallSet::default(),
             scope: Vec::new(),

@@ -83,6 +83,9 @@ pub struct Call {
     pub when: Option<Text>,
     pub timeout: Option<Spanned<Duration>>,
     pub on_fail: OnFail,
+    /// The author's word that it changes nothing, and that repeating it does no harm.
+    pub safe: Option<Place>,
+    pub idempotent: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

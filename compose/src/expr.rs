@@ -85,6 +85,11 @@ pub enum Code {
     Body,
     /// The reply of the n-th call; null where it has none.
     Reply(usize),
+    /// The n-th of the headers that are read of a call's reply; null where it has none.
+    Header {
+        call: usize,
+        header: usize,
+    },
     /// What the n-th call of a batch found for a key; null where there is nothing.
     Found {
         call: usize,

@@ -69,6 +69,8 @@ pub struct Call {
     pub when_needs: CallSet,
     /// None where nothing of the reply is read.
     pub layout: Option<Layout>,
+    /// The headers of the reply that are read, by lower-case name.
+    pub headers: Vec<String>,
     /// It changes nothing.
     pub safe: bool,
     pub idempotent: bool,

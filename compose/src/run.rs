@@ -21,7 +21,7 @@ use crate::inputs::Inputs;
 use crate::plan::{Call, CallSet, Plan};
 use crate::render::render;
 use crate::tape::{Cell, Tape};
-use crate::upstream::{CallError, Code, Request, Target, Upstream};
+use crate::upstream::{CallError, Code, Reply, Request, Target, Upstream};
 
 #[derive(Debug)]
 pub struct Answer {
@@ -55,7 +55,11 @@ pub struct Failure {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Pending,
-    Reply(Tape),
+    Reply {
+        tape: Tape,
+        /// Those that the call reads, in its order.
+        headers: Vec<Option<String>>,
+    },
     Found(Found),
     /// `when` was false.
     Unwanted,
@@ -220,12 +224,15 @@ async fn send(call: &Call, sending: Sending, upstream: &dyn Upstream, deadline: 
     let Sending { mut requests, wanted } = sending;
     match &call.batch {
         None => match requests.pop() {
-            Some(request) => Ok(Outcome::Reply(decoded(call, one(request).await?)?)),
+            Some(request) => {
+                let Reply { body, headers } = one(request).await?;
+                Ok(Outcome::Reply { tape: decoded(call, body)?, headers })
+            }
             None => Err(CallError::new(Code::Internal, "nothing to send")),
         },
         Some(batch) => {
             let replies = try_join_all(requests.into_iter().map(one)).await?;
-            let tapes = replies.into_iter().map(|reply| decoded(call, reply)).collect::<Result<Vec<_>, _>>()?;
+            let tapes = replies.into_iter().map(|reply| decoded(call, reply.body)).collect::<Result<Vec<_>, _>>()?;
             let found = Found::new(batch, tapes);
             if wanted.iter().any(|key| found.get(&Value::Text(Cow::Borrowed(key))).is_none()) {
                 return Err(CallError::new(Code::Internal, "the batch has no result for one of its keys"));

@@ -11,10 +11,17 @@ use crate::plan::Call;
 
 /// Answers one call of a plan.
 pub trait Upstream: Sync {
-    fn call<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Bytes, CallError>>;
+    fn call<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Reply, CallError>>;
 
     /// Opens a call of many replies; `request.deadline` is for the opening alone.
     fn open<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Replies, CallError>>;
+}
+
+/// A successful answer: a protobuf message or JSON text, and of `Call::headers` each that it has.
+#[derive(Debug, Default)]
+pub struct Reply {
+    pub body: Bytes,
+    pub headers: Vec<Option<String>>,
 }
 
 /// The replies of a stream; it ends after an error.

@@ -17,9 +17,9 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Extensions, Request, Status};
 use tonic_types::StatusExt;
 
-use super::Config;
 use super::client::{Dialer, Pool, Versions};
 use super::error::{Error, Violation, chain};
+use super::{Config, Reply};
 use lane::Lanes;
 
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ impl Client {
         message: Bytes,
         headers: HeaderMap,
         deadline: Instant,
-    ) -> Result<Bytes, Error> {
+    ) -> Result<Reply, Error> {
         let remaining = deadline.saturating_duration_since(Instant::now());
         if remaining.is_zero() {
             return Err(Error::deadline());
@@ -54,7 +54,10 @@ impl Client {
         let mut request = request(message, headers);
         request.set_timeout(remaining);
         match timeout_at(deadline, self.client(&self.pool).unary(request, path.clone(), Raw)).await {
-            Ok(Ok(reply)) => Ok(reply.into_inner()),
+            Ok(Ok(reply)) => {
+                let (metadata, body, _) = reply.into_parts();
+                Ok(Reply { body, headers: metadata.into_headers() })
+            }
             Ok(Err(status)) => Err(failure(&status)),
             Err(_) => Err(Error::deadline()),
         }

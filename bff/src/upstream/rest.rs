@@ -12,9 +12,9 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 use tonic::Code;
 
-use super::Config;
 use super::client::{Dialer, Pool, Versions};
 use super::error::{Error, chain};
+use super::{Config, Reply};
 
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -44,7 +44,7 @@ impl Client {
         &self.url
     }
 
-    pub async fn call(&self, call: Call<'_>, deadline: Instant) -> Result<Bytes, Error> {
+    pub async fn call(&self, call: Call<'_>, deadline: Instant) -> Result<Reply, Error> {
         let remaining = deadline.saturating_duration_since(Instant::now());
         if remaining.is_zero() {
             return Err(Error::deadline());
@@ -72,7 +72,7 @@ impl Client {
         Ok(request)
     }
 
-    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Bytes, Error> {
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Reply, Error> {
         let answer = self.pool.request(request).await.map_err(|error| {
             let message = chain(&error);
             if error.is_connect() { Error::unreached(&message) } else { Error::interrupted(&message) }
@@ -81,7 +81,7 @@ impl Client {
         // The body of an error is read as well: a connection with unread bytes cannot be reused.
         let body = self.read(body).await;
         if head.status.is_success() {
-            return body;
+            return Ok(Reply { body: body?, headers: head.headers });
         }
         let text = body.unwrap_or_default();
         let excerpt = String::from_utf8_lossy(&text[..text.len().min(MAX_EXCERPT_BYTES)]);

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use compose::plan::{Call, Request as Planned};
-use compose::upstream::{CallError, Code, Replies, Request, Target, Upstream};
+use compose::upstream::{CallError, Code, Replies, Reply, Request, Target, Upstream};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{StreamExt, TryStreamExt};
@@ -57,7 +56,7 @@ pub(super) struct Sender {
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 impl Upstream for Door<'_> {
-    fn call<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Bytes, CallError>> {
+    fn call<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Reply, CallError>> {
         let Destination { source, address, meter } = &self.destinations[call.index];
         async move {
             let headers = self.headers(call, source)?;
@@ -70,7 +69,9 @@ impl Upstream for Door<'_> {
                 }
                 _ => return Err(other_protocol()),
             };
-            reply.map_err(|error| failed(&error))
+            let upstream::Reply { body, headers } = reply.map_err(|error| failed(&error))?;
+            let headers = call.headers.iter().map(|name| text(&headers, name)).collect();
+            Ok(Reply { body, headers })
         }
         .instrument(span(call))
         .boxed()
@@ -126,6 +127,12 @@ fn with(mut headers: HeaderMap, declared: Vec<(String, String)>) -> Result<Heade
         headers.insert(name, value);
     }
     Ok(headers)
+}
+
+/// The header's value; several of one name are one list.
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    let values: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    (!values.is_empty()).then(|| values.join(", "))
 }
 
 fn other_protocol() -> CallError {

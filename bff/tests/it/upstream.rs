@@ -31,11 +31,13 @@ fn http_source(backend: &Backend) -> Source {
 async fn call_grpc(source: &Source, message: &'static [u8], patience: Duration) -> Result<Bytes, Error> {
     let path = PathAndQuery::from_static("/orders.v1.OrderService/GetOrder");
     let headers = HeaderMap::from_iter([(http::header::AUTHORIZATION, HeaderValue::from_static("Bearer t"))]);
-    source.grpc(&path, Bytes::from_static(message), headers, Instant::now() + patience).await
+    let reply = source.grpc(&path, Bytes::from_static(message), headers, Instant::now() + patience).await?;
+    Ok(reply.body)
 }
 
 async fn call_http(source: &Source, path: &str, patience: Duration) -> Result<Bytes, Error> {
-    source.http(Method::GET, path, HeaderMap::new(), Bytes::new(), Instant::now() + patience).await
+    let reply = source.http(Method::GET, path, HeaderMap::new(), Bytes::new(), Instant::now() + patience).await?;
+    Ok(reply.body)
 }
 
 /// Answers with the message it was sent.

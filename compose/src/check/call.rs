@@ -130,6 +130,7 @@ impl<'a> Checker<'a> {
         let view = self.view;
         let call = &view.calls[i];
         let (source, operation) = self.operation(call)?;
+        self.claims(call, operation);
         // Each part is checked before a problem in one of them ends it.
         let when = call.when.as_ref().map(|when| self.condition(&when.expr, &when.place));
         self.present = when.iter().flatten().flat_map(|when| present(&when.code)).collect();
@@ -188,8 +189,9 @@ impl<'a> Checker<'a> {
             needs: Vec::new(),
             when_needs: CallSet::default(),
             layout: None,
-            safe: operation.safe,
-            idempotent: operation.idempotent,
+            headers: Vec::new(),
+            safe: operation.safe || call.safe.is_some(),
+            idempotent: operation.idempotent || call.idempotent || call.safe.is_some(),
             from_client: false,
             paths: Vec::new(),
         }
@@ -220,7 +222,7 @@ impl<'a> Checker<'a> {
                     Some(json_layout(&o.response, p, &self.projections, self.contracts))
                 }
             });
-            Call { layout, paths: self.missing[i].clone(), ..call }
+            Call { layout, paths: self.missing[i].clone(), headers: self.headers[i].clone(), ..call }
         });
         let finished: Vec<Call> = finished.collect();
         if !self.problems.is_empty() {
@@ -228,7 +230,7 @@ impl<'a> Checker<'a> {
         }
         let read = finished.iter().fold(self.used, |all, call| all.with(call.after));
         for (i, call) in finished.iter().enumerate() {
-            if call.safe && !CallSet::one(i).within(read) {
+            if call.safe && call.headers.is_empty() && !CallSet::one(i).within(read) {
                 let place = view.calls[i].name.place.clone();
                 self.problem(
                     ErrorCode::Unused,
@@ -239,22 +241,6 @@ impl<'a> Checker<'a> {
             }
         }
         finished
-    }
-
-    /// Two calls that change something would need an order and an answer to half a success.
-    pub(super) fn effects(&mut self, calls: &[Call]) {
-        let changing: Vec<usize> = (0..calls.len()).filter(|i| !calls[*i].safe).collect();
-        if let [first, second, ..] = changing[..] {
-            let message = format!("`{}` and `{}` both change something", calls[first].name, calls[second].name);
-            let place = self.view.calls[second].name.place.clone();
-            let help = "make two views; a gRPC method that only reads says `option idempotency_level = NO_SIDE_EFFECTS` in its contract";
-            self.problem(ErrorCode::Effects, &place, message, help);
-        }
-        if let Some(batch) = changing.iter().find(|i| calls[**i].batch.is_some()) {
-            let place = self.view.calls[*batch].name.place.clone();
-            let message = format!("`{}` changes something, and a batch would do so several times", calls[*batch].name);
-            self.problem(ErrorCode::Effects, &place, message, "call it once");
-        }
     }
 }
 

@@ -7,7 +7,8 @@ use crate::expr::{Code, Expr, Function, Kind as Ast};
 use crate::problem::{ErrorCode, Place, Problem};
 use crate::schema::{Kind, Type};
 
-const FUNCTIONS: [&str; 9] = ["concat", "lower", "upper", "trim", "len", "string", "money", "if", "coalesce"];
+const FUNCTIONS: [&str; 10] =
+    ["concat", "lower", "upper", "trim", "len", "string", "money", "if", "coalesce", "header"];
 /// Arguments that one call takes at the most.
 const MAX_ARGUMENTS: usize = 32;
 
@@ -25,6 +26,7 @@ impl Checker<'_> {
             "concat" => 1..=MAX_ARGUMENTS,
             "coalesce" => 2..=MAX_ARGUMENTS,
             "if" => 3..=3,
+            "header" => 2..=2,
             _ => 1..=1,
         };
         if !count.contains(&arguments.len()) {
@@ -38,6 +40,9 @@ impl Checker<'_> {
         }
         if name == "coalesce" {
             return self.expr(&coalesced(arguments), place);
+        }
+        if name == "header" {
+            return self.header(arguments, place);
         }
         // All arguments are typed before a problem in one of them ends it.
         let typed: Vec<Option<Typed>> = arguments.iter().map(|a| self.expr(a, place)).collect();

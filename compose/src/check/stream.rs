@@ -31,6 +31,7 @@ impl Checker<'_> {
             );
         }
         let (source, operation) = self.operation(stream)?;
+        self.reads_only(stream, operation.safe || stream.safe.is_some());
         let (request, sent) = self.request(stream, operation, None)?;
         let Some(shape) = &view.shape else {
             self.problem(

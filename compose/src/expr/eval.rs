@@ -219,7 +219,11 @@ impl<'a> Env<'a> {
             Code::Param(n) => self.inputs.params.get(*n).map_or(Value::Null, Value::reborrow),
             Code::Body => self.inputs.body.as_ref().map_or(Value::Null, root),
             Code::Reply(call) => match &self.outcomes[*call] {
-                Outcome::Reply(tape) => root(tape),
+                Outcome::Reply { tape, .. } => root(tape),
+                _ => Value::Null,
+            },
+            Code::Header { call, header } => match &self.outcomes[*call] {
+                Outcome::Reply { headers, .. } => headers.get(*header).map_or(Value::Null, optional_text),
                 _ => Value::Null,
             },
             Code::Found { call, key } => self.found(*call, &self.eval(key)?)?,
@@ -307,6 +311,10 @@ impl<'a> Env<'a> {
             },
         })
     }
+}
+
+fn optional_text(text: &Option<String>) -> Value<'_> {
+    text.as_deref().map_or(Value::Null, |text| Value::Text(Cow::Borrowed(text)))
 }
 
 fn root(tape: &Tape) -> Value<'_> {

@@ -44,7 +44,11 @@ impl Plan {
             write!(f, ", skipped without {}", needs.join(" or "))?;
         }
         let used = call.layout.as_ref().map(used).unwrap_or_default();
-        writeln!(f, "\n    decodes {}", if used.is_empty() { "nothing".to_owned() } else { used })
+        write!(f, "\n    decodes {}", if used.is_empty() { "nothing".to_owned() } else { used })?;
+        if !call.headers.is_empty() {
+            write!(f, "\n    reads the headers {}", call.headers.join(", "))?;
+        }
+        writeln!(f)
     }
 }
 

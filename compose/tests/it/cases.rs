@@ -2,7 +2,7 @@
 //!
 //! A case is Markdown whose fenced blocks count, by the words behind the fence:
 //! `proto SOURCE`, `openapi SOURCE`, `view`, `reply CALL` (JSON; or `error CODE`, `delay 500ms` in its first line, or
-//! `raw` bytes as text), `request` (`name: value` lines: path parameters, `query`, `sub`, `role`, `body`), and what is
+//! `raw` bytes as text; before it lines `header NAME: VALUE`), `request` (`name: value` lines: path parameters, `query`, `sub`, `role`, `body`), and what is
 //! expected: `problems`, `plan`, `sent` (each call's request), `answer`. `UPDATE_CASES=1` writes what came into the
 //! expected blocks that a file has.
 

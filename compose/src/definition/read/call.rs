@@ -2,11 +2,23 @@
 
 use super::Fields;
 use crate::definition::{Argument, Batch, Call, Missing, OnFail, Protocol, Spanned};
-use crate::problem::{ErrorCode, Problem};
+use crate::problem::{ErrorCode, Place, Problem};
 use crate::yaml::{Kind, Node};
 
-const CALL_KEYS: [&str; 10] =
-    ["grpc", "http", "request", "each", "batch", "bound", "missing", "when", "timeout", "on_fail"];
+const CALL_KEYS: [&str; 12] = [
+    "grpc",
+    "http",
+    "request",
+    "each",
+    "batch",
+    "bound",
+    "missing",
+    "when",
+    "timeout",
+    "on_fail",
+    "safe",
+    "idempotent",
+];
 
 pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Problem>) -> Option<Call> {
     let mut fields = Fields::of(node, "a call", &CALL_KEYS, problems)?;
@@ -30,6 +42,7 @@ pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Proble
     let timeout = fields.get("timeout").and_then(|n| fields.duration(n));
     let on_fail = fields.get("on_fail").map_or(Some(OnFail::Fail), |n| on_fail(n, &mut fields));
     let request = fields.get("request").map(|n| arguments(n, &mut fields)).unwrap_or_default();
+    let (safe, idempotent) = (safe(&mut fields), fields.bool("idempotent"));
     let batch = match fields.get("batch") {
         Some(node) => Some(batch(node, &mut fields)?),
         None => {
@@ -62,12 +75,12 @@ pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Proble
         }
         _ => {}
     }
-    Some(Call { name, protocol, operation, request, each, batch, when, timeout, on_fail: on_fail? })
+    Some(Call { name, protocol, operation, request, each, batch, when, timeout, on_fail: on_fail?, safe, idempotent })
 }
 
 /// `stream: { grpc: ..., request: ..., as: change }`.
 pub(super) fn stream(node: &Node, problems: &mut Vec<Problem>) -> Option<Call> {
-    let mut fields = Fields::of(node, "`stream`", &["grpc", "request", "as", "timeout"], problems)?;
+    let mut fields = Fields::of(node, "`stream`", &["grpc", "request", "as", "timeout", "safe"], problems)?;
     let operation = fields.required("grpc", "orders/orders.v1.OrderService.WatchOrders").and_then(|n| fields.text(n));
     let name = fields.required("as", "change").and_then(|n| fields.text(n));
     name.as_ref().and_then(|name| fields.name(name))?;
@@ -83,7 +96,14 @@ pub(super) fn stream(node: &Node, problems: &mut Vec<Problem>) -> Option<Call> {
         when: None,
         timeout,
         on_fail: OnFail::Fail,
+        safe: safe(&mut fields),
+        idempotent: false,
     })
+}
+
+/// Where `safe: true` stands.
+fn safe(fields: &mut Fields<'_>) -> Option<Place> {
+    fields.bool("safe").then(|| fields.get("safe").map(|n| n.place.clone())).flatten()
 }
 
 fn on_fail(node: &Node, fields: &mut Fields<'_>) -> Option<OnFail> {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use compose::plan::{Call, Request as Plan};
-use compose::upstream::{CallError, Code, Replies, Request, Target, Upstream};
+use compose::upstream::{CallError, Code, Replies, Reply, Request, Target, Upstream};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use prost_reflect::prost::Message;
@@ -62,15 +62,27 @@ impl<'a> World<'a> {
     }
 
     /// How long the call takes, and what it answers.
-    fn reply(&self, call: &Call) -> (Duration, Result<Bytes, CallError>) {
+    fn reply(&self, call: &Call) -> (Duration, Result<Reply, CallError>) {
         let Some(block) = self.block(call) else {
             return (Duration::ZERO, Err(CallError::new(Code::Unimplemented, "the case has no reply for this call")));
         };
         let Some(rest) = block.text.strip_prefix("delay ") else {
-            return (Duration::ZERO, self.said(call, &block.text));
+            return (Duration::ZERO, self.with_headers(call, &block.text));
         };
         let (millis, rest) = rest.split_once('\n').unwrap_or((rest, ""));
-        (Duration::from_millis(millis.trim_end_matches("ms").parse().unwrap()), self.said(call, rest))
+        (Duration::from_millis(millis.trim_end_matches("ms").parse().unwrap()), self.with_headers(call, rest))
+    }
+
+    /// Lines `header NAME: VALUE`, then the reply.
+    fn with_headers(&self, call: &Call, text: &str) -> Result<Reply, CallError> {
+        let mut given = Vec::new();
+        let mut rest = text;
+        while let Some((line, tail)) = rest.strip_prefix("header ").and_then(|rest| rest.split_once('\n')) {
+            given.push(line.split_once(": ").expect("`header NAME: VALUE`"));
+            rest = tail;
+        }
+        let value = |name: &String| given.iter().find(|(n, _)| n == name).map(|(_, v)| (*v).to_owned());
+        Ok(Reply { body: self.said(call, rest)?, headers: call.headers.iter().map(value).collect() })
     }
 
     /// The reply that a text stands for.
@@ -93,7 +105,7 @@ impl<'a> World<'a> {
 }
 
 impl Upstream for World<'_> {
-    fn call<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Bytes, CallError>> {
+    fn call<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Reply, CallError>> {
         self.sent.lock().unwrap().push(self.describe(call, &request));
         let (delay, reply) = self.reply(call);
         async move {
