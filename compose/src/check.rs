@@ -10,6 +10,7 @@ mod expression;
 mod function;
 mod header;
 mod input;
+mod json;
 mod map;
 mod parameters;
 mod present;

@@ -1,5 +1,6 @@
 //! Requests from values: protobuf wire, or a path, a query and headers.
 
+mod json;
 mod proto;
 
 use std::borrow::Cow;
@@ -27,7 +28,7 @@ pub(crate) fn encode<'a>(
             proto::message(message, env, keys, &mut out)?;
             Ok((Target::Grpc, out.into()))
         }
-        Request::Http { path, query, headers, .. } => {
+        Request::Http { path, query, headers, body, .. } => {
             let mut path_and_query = String::with_capacity(64);
             for piece in path {
                 match piece {
@@ -41,7 +42,11 @@ pub(crate) fn encode<'a>(
             }
             let headers = headers.iter().filter_map(|(name, code)| header(name, code, env).transpose());
             let headers = headers.collect::<Result<Vec<_>, Fault>>()?;
-            Ok((Target::Http { path_and_query, headers }, Bytes::new()))
+            let mut out = Vec::new();
+            if let Some(body) = body {
+                json::value(body, env, keys, &mut out)?;
+            }
+            Ok((Target::Http { path_and_query, headers }, out.into()))
         }
     }
 }

@@ -1,11 +1,13 @@
 //! A checked view as plain data: which calls wait for which, how each is encoded and decoded, and how the answer is written.
 
+mod json;
 mod layout;
 mod print;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use json::{Json, JsonMember};
 pub(crate) use layout::{Projection, ProjectionId, body_layout, camel_case, json_layout, proto_layout};
 
 use crate::definition::{Missing, ParamLocation};
@@ -164,7 +166,7 @@ pub struct Keys {
 #[derive(Debug)]
 pub enum Request {
     Grpc { path: String, message: Encoder },
-    Http { method: String, path: Vec<Piece>, query: Vec<Query>, headers: Vec<(String, Code)> },
+    Http { method: String, path: Vec<Piece>, query: Vec<Query>, headers: Vec<(String, Code)>, body: Option<Json> },
 }
 
 #[derive(Debug)]
@@ -284,6 +286,15 @@ impl Format {
             Kind::List(item) => Format::List(Box::new(Format::of(&item.kind))),
             Kind::Map(map) => Format::Map(Box::new(Format::of(&map.value.kind))),
             _ => Format::Plain,
+        }
+    }
+
+    /// As a JSON contract has it: its integers are numbers, however many bits they have.
+    pub(crate) fn sent(kind: &Kind) -> Format {
+        match kind {
+            Kind::Int64 | Kind::Uint64 => Format::Plain,
+            Kind::List(item) => Format::List(Box::new(Format::sent(&item.kind))),
+            kind => Format::of(kind),
         }
     }
 }

@@ -68,7 +68,7 @@ fn list<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>) -> Result<()
 }
 
 /// Appends one value as JSON.
-fn value(value: &Value<'_>, format: &Format, out: &mut Vec<u8>) -> Result<(), Fault> {
+pub(crate) fn value(value: &Value<'_>, format: &Format, out: &mut Vec<u8>) -> Result<(), Fault> {
     match (value, format) {
         (Value::Null, _) => out.extend_from_slice(b"null"),
         (Value::Bool(b), _) => out.extend_from_slice(if *b { b"true" } else { b"false" }),

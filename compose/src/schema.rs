@@ -74,6 +74,8 @@ pub enum Location {
 pub struct Body {
     pub ty: Type,
     pub required: bool,
+    /// What its `content-type` says: JSON of some kind.
+    pub media_type: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -88,7 +88,7 @@ fn assignable(value: &Typed, from: &Kind, to: &Kind) -> bool {
         | (Kind::Float, Kind::Double) => true,
         (Kind::Int32 | Kind::Int64 | Kind::Double, Kind::Float) | (Kind::Int64, Kind::Double) => is_number,
         (Kind::Enum(names), Kind::String) => names.text || literal.is_none(),
-        (Kind::List(a), Kind::List(b)) => a.kind == b.kind,
+        (Kind::List(a), Kind::List(b)) => a.kind == b.kind && !a.nullable,
         _ => false,
     }
 }

@@ -177,7 +177,8 @@ impl Checker<'_> {
         }
         let (slot, inner) = self.use_field(projection, i);
         let code = Code::Slot { of: Box::new(of.code.clone()), slot };
-        let ty = Type { kind: field.ty.kind.clone(), nullable: nullable || field.ty.nullable };
+        let always = is_body && self.view_requires(&field.name);
+        let ty = Type { kind: field.ty.kind.clone(), nullable: nullable || (field.ty.nullable && !always) };
         Some(Typed { ty, projection: inner, code, ..of })
     }
 

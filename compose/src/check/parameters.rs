@@ -1,32 +1,36 @@
-//! What an HTTP call sends: path, query and headers.
+//! What an HTTP call sends: path, query and headers; the body is in `json`.
 
+use super::Checker;
 use super::function::written;
-use super::request::Sent;
-use super::{Checker, Typed};
+use super::json::is_body;
+use super::request::{Into, Sent};
 use crate::definition::{self, Argument, Spanned};
 use crate::expr::Code;
 use crate::plan::{Format, Piece, Query, QueryValue, Request};
 use crate::problem::{ErrorCode, Problem};
-use crate::schema::{Kind, Location, Parameter};
+use crate::schema::{Body, Kind, Location, Parameter, Protocol};
 
 impl Checker<'_> {
     pub(super) fn http(
         &mut self,
-        method: &str,
-        path: &str,
-        parameters: &[Parameter],
+        protocol: &Protocol,
         call: &definition::Call,
-        into: Option<(&Spanned<String>, &Typed)>,
+        into: Into<'_>,
         sent: &mut Sent,
-    ) -> Request {
-        let values = self.values(parameters, call, into, sent);
+    ) -> Option<Request> {
+        let Protocol::Http { method, path, parameters, body } = protocol else { return None };
+        let content = self.body_of(method, body.as_ref(), call, into, sent);
+        let values = self.values(parameters, body.as_ref(), call, into.filter(|(name, _)| !is_body(&name.value)), sent);
         let code_of = |i: usize| values[i].as_ref().map(|(_, code)| code.clone());
         let path = pieces(path, |name| {
             let i = parameters.iter().position(|p| p.location == Location::Path && p.name == name)?;
             code_of(i)
         });
         let headers = parameters.iter().enumerate().filter(|(_, p)| p.location == Location::Header);
-        let headers = headers.filter_map(|(i, p)| Some((p.name.to_lowercase(), code_of(i)?))).collect();
+        let headers = headers.filter_map(|(i, p)| Some((p.name.to_lowercase(), code_of(i)?)));
+        let content_type = body.iter().filter(|_| content.is_some());
+        let content_type = content_type.map(|b| ("content-type".to_owned(), Code::Text(b.media_type.as_str().into())));
+        let headers = headers.chain(content_type).collect();
         let query = parameters.iter().zip(values).filter(|(p, _)| p.location == Location::Query);
         let query = query.filter_map(|(p, value)| {
             Some(Query {
@@ -35,24 +39,25 @@ impl Checker<'_> {
                 explode: p.explode && matches!(p.ty.kind, Kind::List(_)),
             })
         });
-        Request::Http { method: method.to_owned(), path, query: query.collect(), headers }
+        Some(Request::Http { method: method.clone(), path, query: query.collect(), headers, body: content })
     }
 
     /// By parameter, what is sent: as it stands in a query, and as it stands in a path or a header.
     fn values(
         &mut self,
         parameters: &[Parameter],
+        body: Option<&Body>,
         call: &definition::Call,
-        into: Option<(&Spanned<String>, &Typed)>,
+        into: Into<'_>,
         sent: &mut Sent,
     ) -> Vec<Option<(QueryValue, Code)>> {
         let names: Vec<String> = parameters.iter().map(written_name).collect();
         let mut values: Vec<Option<(QueryValue, Code)>> = parameters.iter().map(|_| None).collect();
         let mut given: Vec<usize> = Vec::new();
         let mut known = true;
-        for (name, argument) in &call.request {
+        for (name, argument) in call.request.iter().filter(|(name, _)| !is_body(&name.value)) {
             let Some(i) = names.iter().position(|n| *n == name.value) else {
-                self.unknown_parameter(name, &names);
+                self.unknown_parameter(name, &names, body);
                 known = false;
                 continue;
             };
@@ -80,13 +85,11 @@ impl Checker<'_> {
                     given.push(i);
                     values[i] = Some((QueryValue::Keys, Code::Null));
                 }
-                Some(_) => self.problem(
-                    ErrorCode::WrongForm,
-                    &name.place,
-                    "keys go into the query",
-                    "for example `into: query.ids`",
-                ),
-                None => self.unknown_parameter(name, &names),
+                Some(_) => {
+                    let help = "for example `into: query.ids`";
+                    self.problem(ErrorCode::WrongForm, &name.place, "keys go into the query or the body", help);
+                }
+                None => self.unknown_parameter(name, &names, body),
             }
         }
         // What is not known may be a required parameter, misspelt: one problem is enough.
@@ -103,13 +106,22 @@ impl Checker<'_> {
         values
     }
 
-    fn unknown_parameter(&mut self, name: &Spanned<String>, names: &[String]) {
+    fn unknown_parameter(&mut self, name: &Spanned<String>, names: &[String], body: Option<&Body>) {
         let problem = Problem::new(
             ErrorCode::UnknownName,
             &name.place,
             format!("the operation has no parameter `{}`", name.value),
         );
-        self.problems.push(problem.suggest(&name.value, names.iter().map(String::as_str)));
+        let first = name.value.split('.').next().unwrap_or_default();
+        let is_member = |body: &Body| match body.ty.kind {
+            Kind::Record(id) => self.contracts.record(id).fields.iter().any(|f| f.name == first),
+            _ => false,
+        };
+        self.problems.push(match body {
+            Some(body) if is_member(body) => problem.help(format!("did you mean `body.{}`?", name.value)),
+            Some(_) => problem.suggest(&name.value, names.iter().map(String::as_str).chain(["body"])),
+            None => problem.suggest(&name.value, names.iter().map(String::as_str)),
+        });
     }
 }
 

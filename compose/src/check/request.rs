@@ -8,10 +8,10 @@ use crate::problem::{ErrorCode, Place, Problem};
 use crate::schema::{Field, Kind, Operation, Protocol, Record, RecordId, Repeated, Type, Wire};
 
 /// The key of a request that spreads a record's fields.
-const SPREAD: &str = "...";
+pub(super) const SPREAD: &str = "...";
 
 /// Records within records deeper than this are not sent.
-const MAX_DEPTH: usize = 16;
+pub(super) const MAX_DEPTH: usize = 16;
 
 /// What a request is made of.
 #[derive(Default)]
@@ -24,8 +24,11 @@ pub(super) struct Sent {
 /// An argument with the path that leads to its field.
 type Given<'a> = (Spanned<String>, &'a Argument);
 
+/// A field, and what is given for it or for its parts.
+type Group<T> = (usize, Vec<(Spanned<String>, T)>);
+
 /// The field that takes the keys of a batch, and what they are.
-type Into<'a> = Option<(&'a Spanned<String>, &'a Typed)>;
+pub(super) type Into<'a> = Option<(&'a Spanned<String>, &'a Typed)>;
 
 impl Checker<'_> {
     /// The request, and what it is made of.
@@ -44,22 +47,7 @@ impl Checker<'_> {
                 let message = self.message(*input, &given, &call.name.place, into, &mut sent);
                 Request::Grpc { path: path.clone(), message }
             }
-            Protocol::Http { method, path, parameters, body } => {
-                let is_body = |name: &str| name == "body" || name.starts_with("body.");
-                if let Some(body) =
-                    body.as_ref().filter(|b| b.required || call.request.iter().any(|(n, _)| is_body(&n.value)))
-                {
-                    let has = self.contracts.describe(&body.ty);
-                    self.problem(
-                        ErrorCode::Unsupported,
-                        &call.operation.place,
-                        format!("this operation takes a body ({has})"),
-                        "this version sends bodies to gRPC services only",
-                    );
-                    return None;
-                }
-                self.http(method, path, parameters, call, into, &mut sent)
-            }
+            Protocol::Http { .. } => self.http(&operation.protocol, call, into, &mut sent)?,
         };
         if let Some((_, key)) = into {
             sent.from_client |= key.from_client;
@@ -127,8 +115,10 @@ impl Checker<'_> {
         if let Some((name, argument)) = arguments.iter().find(|(n, _)| n.value == SPREAD) {
             match self.spread(id, argument, &name.place, &given, sent) {
                 Some(spread) => {
-                    given.extend(spread.iter().map(|(i, _)| *i));
-                    fields.extend(spread);
+                    for (i, value) in spread {
+                        given.push(i);
+                        fields.extend(self.value(&record.fields[i], value, &name.place, 0).map(|e| (i, e)));
+                    }
                 }
                 None => known = false,
             }
@@ -154,8 +144,12 @@ impl Checker<'_> {
     }
 
     /// The arguments by field, each with what is left of its path; and whether every field is known.
-    fn groups<'g>(&mut self, record: &Record, arguments: &[Given<'g>]) -> (Vec<(usize, Vec<Given<'g>>)>, bool) {
-        let mut groups: Vec<(usize, Vec<Given<'g>>)> = Vec::new();
+    pub(super) fn groups<T: Copy>(
+        &mut self,
+        record: &Record,
+        arguments: &[(Spanned<String>, T)],
+    ) -> (Vec<Group<T>>, bool) {
+        let mut groups: Vec<Group<T>> = Vec::new();
         let mut known = true;
         for (name, argument) in arguments.iter().filter(|(n, _)| n.value != SPREAD) {
             let (first, rest) = name.value.split_once('.').unwrap_or((&name.value, ""));
@@ -164,10 +158,7 @@ impl Checker<'_> {
                 known = false;
                 continue;
             };
-            let length = rest.chars().count();
-            let place = name.place.within(name.value.chars().count() - length, length);
-            let place = if rest.is_empty() { name.place.clone() } else { place };
-            let inner = (Spanned { value: rest.to_owned(), place }, *argument);
+            let inner = (rest_of(name, rest), *argument);
             match groups.iter_mut().find(|(other, _)| *other == i) {
                 Some((_, group)) => group.push(inner),
                 None => groups.push((i, vec![inner])),
@@ -249,14 +240,14 @@ impl Checker<'_> {
     }
 
     /// Every field of the spread record that the request does not give itself; none where nothing can be spread.
-    fn spread(
+    pub(super) fn spread(
         &mut self,
         id: RecordId,
         argument: &Argument,
         place: &Place,
         given: &[usize],
         sent: &mut Sent,
-    ) -> Option<Vec<(usize, FieldEncoder)>> {
+    ) -> Option<Vec<(usize, Typed)>> {
         let body = match argument {
             Argument::Expr(text) if matches!(&text.expr.kind, Ast::Variable(v) if v == "body") => self.typed(text)?,
             _ => {
@@ -267,6 +258,7 @@ impl Checker<'_> {
         let from = self.contracts.record(self.projections[body.projection?.0].record);
         let record = self.contracts.record(id);
         let hidden = self.hidden.clone();
+        let before = self.problems.len();
         let mut fields = Vec::new();
         for field in from.fields.iter().filter(|f| !hidden.contains(&f.name)) {
             let Some(i) = record.fields.iter().position(|f| f.name == field.name) else {
@@ -282,12 +274,22 @@ impl Checker<'_> {
                 continue;
             }
             let Some(value) = self.field(body.clone(), &field.name, false, place) else { continue };
-            let given = Typed { ty: Type { nullable: false, ..value.ty.clone() }, ..value };
-            let Some(value) = self.assign(given, &record.fields[i].ty, false, place) else { continue };
+            let to = &record.fields[i];
+            if to.required && !field.required && !self.view_requires(&field.name) {
+                let message = format!("`{}` is required by `{}`, but the body may leave it out", to.name, record.name);
+                self.problem(ErrorCode::Required, place, message, format!("write `required: [{}]` in `body`", to.name));
+                continue;
+            }
+            let Some(value) = self.assign(value, &to.ty, to.required && !to.ty.nullable, place) else { continue };
             self.add(sent, &value);
-            fields.extend(self.value(&record.fields[i], value, place, 0).map(|e| (i, e)));
+            fields.push((i, value));
         }
-        Some(fields)
+        (self.problems.len() == before).then_some(fields)
+    }
+
+    /// The view demands this field of a client's body, whatever the contract says.
+    pub(super) fn view_requires(&self, field: &str) -> bool {
+        self.view.body.iter().flat_map(|b| &b.required).any(|r| r.value == field)
     }
 
     pub(super) fn add(&self, sent: &mut Sent, value: &Typed) {
@@ -327,6 +329,13 @@ impl Checker<'_> {
         });
         encoder(field, FieldValue::Record { of, local, encoder: inner? })
     }
+}
+
+/// What is left of a name's path, at its place.
+pub(super) fn rest_of(name: &Spanned<String>, rest: &str) -> Spanned<String> {
+    let length = rest.chars().count();
+    let place = name.place.within(name.value.chars().count() - length, length);
+    Spanned { value: rest.to_owned(), place: if rest.is_empty() { name.place.clone() } else { place } }
 }
 
 fn encoder(field: &Field, value: FieldValue) -> Option<FieldEncoder> {

@@ -21,6 +21,8 @@ const STYLED_PARAMETER: &str = "a parameter in a style that views cannot write";
 const STRUCTURED_PARAMETER: &str = "a parameter that is not a plain value or a list of plain values";
 const OTHER_BODY: &str = "a request body that is not JSON, which views cannot write";
 
+const JSON: &str = "application/json";
+
 /// Of one operation.
 const MAX_PARAMETERS: usize = 256;
 
@@ -216,11 +218,12 @@ impl<'a> Reader<'a> {
     fn body(&mut self, operation: &'a Node, name: &str) -> Option<Body> {
         let body = self.follow(operation.get("requestBody")?)?;
         let required = keyword::flag(body, "required");
-        let ty = match json_content(body) {
-            Some(media) => media.get("schema").map(|s| self.types.read(s, &nested(name, "request"))),
-            None => Some(Type::required(Kind::Opaque(OTHER_BODY))),
+        let Some(content) = json_content(body) else {
+            return Some(Body { ty: Type::required(Kind::Opaque(OTHER_BODY)), required, media_type: String::new() });
         };
-        Some(Body { ty: ty.unwrap_or(Type::optional(Kind::Json)), required })
+        let ty = content.value.get("schema").map(|s| self.types.read(s, &nested(name, "request")));
+        let media_type = if content.key.contains('*') { JSON } else { &content.key };
+        Some(Body { ty: ty.unwrap_or(Type::optional(Kind::Json)), required, media_type: media_type.to_owned() })
     }
 
     /// The lowest success with JSON in it; `default` counts only where no success is declared.
@@ -232,8 +235,8 @@ impl<'a> Reader<'a> {
             answers.extend(declared.iter().find(|e| e.key == "default"));
         }
         for answer in answers {
-            if let Some(media) = self.follow(&answer.value).and_then(json_content) {
-                let schema = media.get("schema").map(|s| self.types.read(s, &nested(name, "response")));
+            if let Some(content) = self.follow(&answer.value).and_then(json_content) {
+                let schema = content.value.get("schema").map(|s| self.types.read(s, &nested(name, "response")));
                 return schema.unwrap_or(Type::optional(Kind::Json));
             }
         }
@@ -266,11 +269,11 @@ fn written(kind: Kind, usual_style: bool) -> Kind {
 }
 
 /// The media type to speak: JSON, or something that calls itself JSON, or anything at all.
-fn json_content(node: &Node) -> Option<&Node> {
+fn json_content(node: &Node) -> Option<&Entry> {
     let content = node.get("content")?.entries()?;
     let essence = |e: &Entry| e.key.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let first = |wanted: fn(&str) -> bool| content.iter().find(|e| wanted(&essence(e))).map(|e| &e.value);
-    first(|m| m == "application/json").or_else(|| first(|m| m.ends_with("+json"))).or_else(|| first(|m| m == "*/*"))
+    let first = |wanted: fn(&str) -> bool| content.iter().find(|e| wanted(&essence(e)));
+    first(|m| m == JSON).or_else(|| first(|m| m.ends_with("+json"))).or_else(|| first(|m| m == "*/*"))
 }
 
 /// The names between braces.

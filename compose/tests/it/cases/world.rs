@@ -47,12 +47,9 @@ impl<'a> World<'a> {
             Target::Http { path_and_query, headers } => {
                 let Plan::Http { method, .. } = &call.request else { panic!("an HTTP target of a gRPC call") };
                 let headers: Vec<String> = headers.iter().map(|(n, v)| format!(" {n}={v}")).collect();
-                format!(
-                    "{} {method} {path_and_query}{}{}",
-                    call.name,
-                    headers.join(""),
-                    String::from_utf8_lossy(&request.body)
-                )
+                let body = String::from_utf8_lossy(&request.body);
+                let body = if body.is_empty() { String::new() } else { format!(" {body}") };
+                format!("{} {method} {path_and_query}{}{body}", call.name, headers.join(""))
             }
         }
     }
