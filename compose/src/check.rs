@@ -11,6 +11,7 @@ mod function;
 mod header;
 mod input;
 mod json;
+mod list;
 mod map;
 mod parameters;
 mod present;
@@ -18,6 +19,7 @@ mod request;
 mod route;
 mod shape;
 mod stream;
+mod whole;
 
 use std::time::Duration;
 
@@ -115,6 +117,8 @@ struct Checker<'a> {
     locals: usize,
     /// Where in the answer the shape is being checked, and what every call's failure makes missing.
     pointer: Vec<String>,
+    /// Parts of the shape so far.
+    parts: usize,
     missing: Vec<Vec<String>>,
 }
 
@@ -137,6 +141,7 @@ impl<'a> Checker<'a> {
             present: Vec::new(),
             locals: 0,
             pointer: Vec::new(),
+            parts: 0,
             missing: view.calls.iter().map(|_| Vec::new()).collect(),
         }
     }

@@ -31,7 +31,17 @@ pub struct View {
     pub stream: Option<Call>,
     /// Default: 200, or 204 without a shape.
     pub status: Option<Spanned<u16>>,
+    pub nulls: Nulls,
     pub shape: Option<Shape>,
+}
+
+/// What becomes of an answer's members that are null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Nulls {
+    #[default]
+    Keep,
+    /// They are left out; an item of a list stays null.
+    Omit,
 }
 
 #[derive(Debug)]
@@ -138,24 +148,37 @@ pub struct Text {
 pub enum Shape {
     Expr(Text),
     Object(Vec<(Spanned<String>, Shape)>),
-    /// `from: list as name`, with `where`, `take` and `item` or `pick`.
-    List {
-        from: Box<Binding>,
-        keep: Option<Text>,
-        take: Option<Text>,
-        item: Option<Item>,
-    },
-    /// `of: value as name`, with `item` or `pick`.
+    List(Box<List>),
+    /// `of: value as name`, with `item`, `pick` or `omit`.
     Of {
         of: Binding,
         item: Item,
     },
 }
 
+/// `from: list as name`, with `where`, `sort`, `take`, and `item`, `pick` or `omit`.
+#[derive(Debug)]
+pub struct List {
+    pub from: Binding,
+    pub keep: Option<Text>,
+    pub sort: Vec<Sort>,
+    pub take: Option<Text>,
+    pub item: Option<Item>,
+}
+
+/// One key of an order: `o.created_at desc`.
+#[derive(Debug)]
+pub struct Sort {
+    pub by: Text,
+    pub descending: bool,
+}
+
 #[derive(Debug)]
 pub enum Item {
     Shape(Box<Shape>),
     Pick(Vec<Spanned<String>>),
+    /// Every field but these; records within are written whole.
+    Omit(Vec<Spanned<String>>),
 }
 
 #[derive(Debug)]

@@ -236,6 +236,7 @@ pub enum Shape {
         from: Code,
         local: usize,
         keep: Option<Code>,
+        sort: Vec<Sort>,
         take: Option<Code>,
         item: Box<Shape>,
         nullable: bool,
@@ -249,12 +250,35 @@ pub enum Shape {
     },
 }
 
+impl Shape {
+    /// Whether `null` may be all that is written.
+    pub fn is_nullable(&self) -> bool {
+        match self {
+            Shape::Value { ty, .. } => ty.nullable || ty.kind == Kind::Json,
+            Shape::Object(_) => false,
+            Shape::List { nullable, .. } => *nullable,
+            Shape::Of { item, nullable, .. } => *nullable || item.is_nullable(),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct Member {
     pub name: String,
     /// `"name":` as it is written.
     pub key: String,
     pub shape: Shape,
+    /// Left out where it is null.
+    pub optional: bool,
+}
+
+/// One key of a list's order. Nulls come last.
+#[derive(Debug)]
+pub struct Sort {
+    pub by: Code,
+    /// Compared as floats are, though some of the values may be integers.
+    pub float: bool,
+    pub descending: bool,
 }
 
 /// How a value is written where its kind does not tell.

@@ -1,5 +1,7 @@
 //! Outcome to JSON: one pass over the shape, into one buffer.
 
+mod order;
+
 use crate::expr::{Env, Fault, List, Value, money};
 use crate::plan::{Format, Shape};
 use crate::write;
@@ -10,12 +12,18 @@ pub(crate) fn render<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>)
         Shape::Value { code, format, .. } => value(&env.eval(code)?, format, out),
         Shape::Object(members) => {
             out.push(b'{');
-            for (i, member) in members.iter().enumerate() {
-                if i > 0 {
+            let start = out.len();
+            for member in members {
+                let before = out.len();
+                if before > start {
                     out.push(b',');
                 }
                 out.extend_from_slice(member.key.as_bytes());
+                let value = out.len();
                 render(&member.shape, env, out)?;
+                if member.optional && &out[value..] == b"null" {
+                    out.truncate(before);
+                }
             }
             out.push(b'}');
             Ok(())
@@ -35,7 +43,7 @@ pub(crate) fn render<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>)
 }
 
 fn list<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>) -> Result<(), Fault> {
-    let Shape::List { from, local, keep, take, item, .. } = shape else { return Ok(()) };
+    let Shape::List { from, local, keep, sort, take, item, .. } = shape else { return Ok(()) };
     let Value::List(list) = env.eval(from)? else {
         out.extend_from_slice(b"null");
         return Ok(());
@@ -47,21 +55,27 @@ fn list<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>) -> Result<()
     };
     out.push(b'[');
     let start = out.len();
-    for value in list.iter() {
-        if left == 0 {
-            break;
-        }
-        env.locals[*local] = value;
-        if let Some(keep) = keep
-            && !matches!(env.eval(keep)?, Value::Bool(true))
-        {
-            continue;
-        }
+    let mut write = |value: Value<'a>, env: &mut Env<'a>| {
         if out.len() > start {
             out.push(b',');
         }
-        render(item, env, out)?;
-        left -= 1;
+        env.locals[*local] = value;
+        render(item, env, out)
+    };
+    if sort.is_empty() {
+        for value in list.iter() {
+            if left == 0 {
+                break;
+            }
+            if order::keeps(keep.as_ref(), *local, &value, env)? {
+                write(value, env)?;
+                left -= 1;
+            }
+        }
+    } else {
+        for value in order::sorted(list, *local, keep.as_ref(), sort, env)?.into_iter().take(left) {
+            write(value, env)?;
+        }
     }
     out.push(b']');
     Ok(())

@@ -381,6 +381,11 @@ fn comparable(a: &Kind, b: &Kind) -> bool {
     }
 }
 
+/// Whether values of this kind can be sorted.
+pub(super) fn is_ordered(kind: &Kind) -> bool {
+    class(kind).is_some()
+}
+
 /// What can be compared with each other; None of what cannot be compared at all.
 fn class(kind: &Kind) -> Option<u8> {
     Some(match kind {

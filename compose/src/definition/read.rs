@@ -6,7 +6,7 @@ mod shape;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Body, Param, ParamLocation, Route, Spanned, Text, View};
+use super::{Body, Nulls, Param, ParamLocation, Route, Spanned, Text, View};
 use crate::problem::{ErrorCode, File, Place, Problem};
 use crate::yaml::{self, Node};
 
@@ -28,7 +28,7 @@ struct Fields<'a> {
 }
 
 /// Parts of the language that this version does not run.
-const LATER: [&str; 8] = ["cache", "hedge", "variants", "proxy", "invalidates", "sort", "after", "fragment"];
+const LATER: [&str; 7] = ["cache", "hedge", "variants", "proxy", "invalidates", "after", "fragment"];
 
 fn later(place: &Place, key: &str) -> Problem {
     Problem::new(
@@ -174,8 +174,20 @@ fn duration(text: &str) -> Option<Duration> {
     count.checked_mul(millis).filter(|ms| (1..=86_400_000).contains(ms)).map(Duration::from_millis)
 }
 
-const VIEW_KEYS: [&str; 11] =
-    ["view", "route", "access", "deadline", "params", "body", "idempotency", "calls", "stream", "status", "shape"];
+const VIEW_KEYS: [&str; 12] = [
+    "view",
+    "route",
+    "access",
+    "deadline",
+    "params",
+    "body",
+    "idempotency",
+    "calls",
+    "stream",
+    "status",
+    "nulls",
+    "shape",
+];
 
 fn view(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
     let before = problems.len();
@@ -208,6 +220,7 @@ fn view(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
             "for example `status: 201`",
         );
     }
+    let nulls = fields.get("nulls").map(|n| nulls(n, &mut fields)).unwrap_or_default();
     let params = named(node.get("params"), "`params`", problems, param);
     let body = node.get("body").and_then(|n| body(n, problems));
     let calls = named(node.get("calls"), "`calls`", problems, call::call);
@@ -227,8 +240,25 @@ fn view(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
         calls,
         stream,
         status,
+        nulls,
         shape,
     })
+}
+
+fn nulls(node: &Node, fields: &mut Fields<'_>) -> Nulls {
+    match node.text() {
+        Some("keep") => Nulls::Keep,
+        Some("omit") => Nulls::Omit,
+        _ => {
+            fields.problem(
+                ErrorCode::UnknownValue,
+                &node.place,
+                "`nulls` is keep or omit",
+                "omit: members that are null are left out",
+            );
+            Nulls::Keep
+        }
+    }
 }
 
 fn access(node: &Node, fields: &mut Fields<'_>) -> Vec<Spanned<String>> {

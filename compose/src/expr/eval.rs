@@ -126,7 +126,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    fn number(&self) -> Option<f64> {
+    pub fn number(&self) -> Option<f64> {
         match self {
             Value::Int(i) => Some(*i as f64),
             Value::Uint(u) => Some(*u as f64),
@@ -137,7 +137,7 @@ impl<'a> Value<'a> {
     }
 
     /// Null is equal to null alone, and in no order with anything.
-    fn compare(&self, other: &Value<'_>) -> Option<Ordering> {
+    pub fn compare(&self, other: &Value<'_>) -> Option<Ordering> {
         match (self, other) {
             (Value::Null, Value::Null) => Some(Ordering::Equal),
             (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),

@@ -11,7 +11,7 @@ use crate::views::tape::{self, JsonRead};
 pub(super) fn of_shape(shape: &Shape) -> Value {
     match shape {
         Shape::Value { ty, .. } => written(ty),
-        Shape::Object(members) => object(members.iter().map(|m| (m.name.as_str(), of_shape(&m.shape), true))),
+        Shape::Object(members) => object(members.iter().map(|m| (m.name.as_str(), of_shape(&m.shape), !m.optional))),
         Shape::List { item, nullable, .. } => or_null(list(of_shape(item)), *nullable),
         Shape::Of { item, nullable, .. } => or_null(of_shape(item), *nullable),
     }

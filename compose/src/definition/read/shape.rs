@@ -1,8 +1,8 @@
 //! The `shape` of a view: expressions, objects, and the two structural forms `from` and `of`.
 
 use super::Fields;
-use crate::definition::{Binding, Item, Shape, Spanned};
-use crate::problem::{ErrorCode, Problem};
+use crate::definition::{Binding, Item, List, Shape, Sort, Spanned};
+use crate::problem::{ErrorCode, Place, Problem};
 use crate::yaml::{Kind, Node};
 
 pub(super) fn shape(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
@@ -32,17 +32,21 @@ pub(super) fn shape(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
     }
 }
 
+const LIST_KEYS: [&str; 7] = ["from", "where", "sort", "take", "item", "pick", "omit"];
+const OF_KEYS: [&str; 4] = ["of", "item", "pick", "omit"];
+
 fn list(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
-    let mut fields = Fields::of(node, "a list (`from`)", &["from", "where", "take", "item", "pick"], problems)?;
+    let mut fields = Fields::of(node, "a list (`from`)", &LIST_KEYS, problems)?;
     let from = fields.required("from", "orders.orders as o").and_then(|n| binding(n, &mut fields));
     let keep = fields.get("where").and_then(|n| fields.expr(n));
+    let sort = fields.get("sort").map_or(Some(Vec::new()), |n| order(n, &mut fields));
     let take = fields.get("take").and_then(|n| fields.expr(n));
     let item = item(node, problems)?;
-    Some(Shape::List { from: Box::new(from?), keep, take, item })
+    Some(Shape::List(Box::new(List { from: from?, keep, sort: sort?, take, item })))
 }
 
 fn of(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
-    let mut fields = Fields::of(node, "`of`", &["of", "item", "pick"], problems)?;
+    let mut fields = Fields::of(node, "`of`", &OF_KEYS, problems)?;
     let of = fields.required("of", "order as o").and_then(|n| binding(n, &mut fields));
     let Some(item) = item(node, problems)? else {
         problems.push(
@@ -56,21 +60,47 @@ fn of(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
 
 /// The outer `None` says that a problem was found.
 fn item(node: &Node, problems: &mut Vec<Problem>) -> Option<Option<Item>> {
-    match (node.get("item"), node.get("pick")) {
-        (Some(item), None) => Some(Some(Item::Shape(Box::new(shape(item, problems)?)))),
-        (None, Some(pick)) => {
-            let names = Fields { node, problems }.texts(pick);
-            Some(Some(Item::Pick(names)))
-        }
-        (None, None) => Some(None),
-        (Some(_), Some(pick)) => {
-            problems.push(
-                Problem::new(ErrorCode::Conflict, &pick.place, "`pick` and `item` exclude each other")
-                    .help("keep one of them"),
-            );
+    let given: Vec<(&str, &Node)> =
+        ["item", "pick", "omit"].into_iter().filter_map(|key| Some((key, node.get(key)?))).collect();
+    match given[..] {
+        [] => Some(None),
+        [("item", item)] => Some(Some(Item::Shape(Box::new(shape(item, problems)?)))),
+        [("pick", names)] => Some(Some(Item::Pick(Fields { node, problems }.texts(names)))),
+        [(_, names)] => Some(Some(Item::Omit(Fields { node, problems }.texts(names)))),
+        [(first, _), (second, node), ..] => {
+            let message = format!("`{first}` and `{second}` exclude each other");
+            problems.push(Problem::new(ErrorCode::Conflict, &node.place, message).help("keep one of them"));
             None
         }
     }
+}
+
+/// `key`, `key desc`, or a list of such.
+fn order(node: &Node, fields: &mut Fields<'_>) -> Option<Vec<Sort>> {
+    let keys: Vec<Option<Sort>> = match node.list() {
+        Some(items) => items.iter().map(|item| sort(item, fields)).collect(),
+        None => vec![sort(node, fields)],
+    };
+    if keys.is_empty() {
+        fields.problem(ErrorCode::Unused, &node.place, "`sort` names no key", "for example `sort: o.created_at desc`");
+    }
+    keys.into_iter().collect()
+}
+
+fn sort(node: &Node, fields: &mut Fields<'_>) -> Option<Sort> {
+    let text = fields.text(node)?;
+    let (written, descending) = match text.value.trim_end().rsplit_once(' ') {
+        Some((written, "desc")) => (written, true),
+        Some((written, "asc")) => (written, false),
+        _ => return Some(Sort { by: fields.expr(node)?, descending: false }),
+    };
+    Some(Sort { by: fields.expr(&part(&text, written))?, descending })
+}
+
+/// The beginning of a text, as a node of its own.
+fn part(text: &Spanned<String>, written: &str) -> Node {
+    let place = Place { width: written.chars().count(), ..text.place.clone() };
+    Node { place, kind: Kind::Scalar { text: written.trim_end().to_owned(), plain: true } }
 }
 
 /// `expression as name`.
@@ -81,11 +111,8 @@ fn binding(node: &Node, fields: &mut Fields<'_>) -> Option<Binding> {
     let Some((expr, name)) = named else {
         return Some(Binding { text: fields.expr(node)?, name: None });
     };
-    let mut place = text.place.clone();
-    place.width = expr.chars().count();
     let name_at = text.value.chars().count() - name.chars().count();
     let name = Spanned { value: name.trim().to_owned(), place: text.place.within(name_at, name.chars().count()) };
-    let expr = Node { place, kind: Kind::Scalar { text: expr.trim_end().to_owned(), plain: true } };
     fields.name(&name)?;
-    Some(Binding { text: fields.expr(&expr)?, name: Some(name) })
+    Some(Binding { text: fields.expr(&part(&text, expr))?, name: Some(name) })
 }
