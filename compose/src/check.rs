@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use crate::definition::{Text, View};
 use crate::expr::{Code, Expr, Kind as Ast};
-use crate::plan::{CallSet, MAX_CALLS, Plan, Projection, ProjectionId, body_layout, critical_path};
+use crate::plan::{CallSet, Coverage, MAX_CALLS, Plan, Projection, ProjectionId, body_layout, critical_path};
 use crate::problem::{ErrorCode, Place, Problem};
 use crate::schema::{Contracts, Kind, RecordId, Type};
 
@@ -276,6 +276,18 @@ impl<'a> Checker<'a> {
             }
             _ => None,
         }
+    }
+
+    /// Of the record and of those within it.
+    fn coverage(&self, projection: Option<ProjectionId>) -> Coverage {
+        let Some(projection) = projection.map(|id| &self.projections[id.0]) else { return Coverage::default() };
+        let known = self.contracts.record(projection.record).fields.len();
+        let here = Coverage { read: projection.fields.len(), of: known };
+        projection
+            .fields
+            .iter()
+            .map(|(_, inner)| self.coverage(*inner))
+            .fold(here, |all, inner| Coverage { read: all.read + inner.read, of: all.of + inner.of })
     }
 
     /// The slot of a field, from now on used, and the projection within it.

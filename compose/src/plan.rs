@@ -3,12 +3,14 @@
 mod json;
 mod layout;
 mod print;
+mod timeline;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use json::{Json, JsonMember};
 pub(crate) use layout::{Projection, ProjectionId, body_layout, camel_case, json_layout, proto_layout};
+pub use timeline::{Span, chain, timeline};
 
 use crate::definition::{Missing, ParamLocation};
 use crate::expr::Code;
@@ -71,6 +73,7 @@ pub struct Call {
     pub when_needs: CallSet,
     /// None where nothing of the reply is read.
     pub layout: Option<Layout>,
+    pub coverage: Coverage,
     /// The headers of the reply that are read, by lower-case name.
     pub headers: Vec<String>,
     /// It changes nothing.
@@ -80,6 +83,13 @@ pub struct Call {
     pub from_client: bool,
     /// JSON pointers of what is missing where it has no reply; `*` stands for any item.
     pub paths: Vec<String>,
+}
+
+/// How many fields of a reply's records are read, and how many those records have.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Coverage {
+    pub read: usize,
+    pub of: usize,
 }
 
 impl Plan {
@@ -92,14 +102,8 @@ impl Plan {
 
 /// How long the calls that must succeed may take, one behind the other, and the call that ends last.
 pub fn critical_path(calls: &[Call]) -> Option<(Duration, usize)> {
-    let mut ends: Vec<Option<Duration>> = vec![None; calls.len()];
-    while let Some(i) =
-        (0..calls.len()).find(|i| ends[*i].is_none() && calls[*i].after.iter().all(|d| ends[d].is_some()))
-    {
-        let begin = calls[i].after.iter().filter_map(|d| ends[d]).max().unwrap_or_default();
-        ends[i] = Some(begin + calls[i].timeout);
-    }
-    (0..calls.len()).filter(|i| !calls[*i].optional).filter_map(|i| Some((ends[i]?, i))).max()
+    let spans = timeline(calls);
+    (0..calls.len()).filter(|i| !calls[*i].optional).filter_map(|i| Some((spans[i]?.end, i))).max()
 }
 
 /// A value of a request that is null where one of the calls has failed.

@@ -4,7 +4,7 @@ use super::present::present;
 use super::{Checker, Reply, Rules, Typed};
 use crate::definition::{self, Argument, OnFail, Protocol, Spanned, Text};
 use crate::expr::Code;
-use crate::plan::{Call, CallSet, Request, json_layout, proto_layout};
+use crate::plan::{Call, CallSet, Coverage, Request, json_layout, proto_layout};
 use crate::problem::{ErrorCode, Problem};
 use crate::schema::{self, Operation, Source};
 
@@ -189,6 +189,7 @@ impl<'a> Checker<'a> {
             needs: Vec::new(),
             when_needs: CallSet::default(),
             layout: None,
+            coverage: Coverage::default(),
             headers: Vec::new(),
             safe: operation.safe || call.safe.is_some(),
             idempotent: operation.idempotent || call.idempotent || call.safe.is_some(),
@@ -222,7 +223,8 @@ impl<'a> Checker<'a> {
                     Some(json_layout(&o.response, p, &self.projections, self.contracts))
                 }
             });
-            Call { layout, paths: self.missing[i].clone(), headers: self.headers[i].clone(), ..call }
+            let coverage = self.coverage(projection.filter(|_| layout.is_some()));
+            Call { layout, coverage, paths: self.missing[i].clone(), headers: self.headers[i].clone(), ..call }
         });
         let finished: Vec<Call> = finished.collect();
         if !self.problems.is_empty() {

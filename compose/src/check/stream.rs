@@ -48,7 +48,8 @@ impl Checker<'_> {
         let (_, shape) = self.bind(Some(&stream.name.value), reply, |checker, _| checker.shape(shape));
         let shape = shape?;
         let layout = projection.map(|p| proto_layout(p, &self.projections, self.contracts));
+        let coverage = self.coverage(projection);
         let call = self.planned(stream, source, operation, request, rules);
-        Some((Call { layout, from_client: sent.from_client, ..call }, shape))
+        Some((Call { layout, coverage, from_client: sent.from_client, ..call }, shape))
     }
 }

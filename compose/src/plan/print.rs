@@ -1,88 +1,105 @@
-//! A plan as an author reads it: the calls, what each waits for, what is decoded of its reply.
+//! A plan as an author reads it: what it costs, the calls, what each waits for, what is decoded of its reply.
+
+mod fields;
+mod wrap;
 
 use std::fmt;
 
-use super::{Call, Plan, Request, critical_path};
-use crate::tape::{JsonRead, Layout, Message, ProtoRead, Value};
+use super::{Call, CallSet, Plan, Request, chain, critical_path};
+use wrap::wrapped;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let access = self.access.join(", ");
-        let path = critical_path(&self.calls).map_or(0, |(longest, _)| longest.as_millis());
-        let (deadline, requests) = (self.deadline.as_millis(), self.most_requests());
-        writeln!(f, "{}  {} {}  ({access})", self.name, self.method, self.path)?;
-        let plural = if requests == 1 { "" } else { "s" };
-        writeln!(f, "  at most {path} of {deadline} ms and {requests} request{plural}")?;
-        self.calls.iter().chain(&self.stream).try_for_each(|call| self.call(call, f))
+        writeln!(f, "{}  {} {}  ({})", self.name, self.method, self.path, self.access.join(", "))?;
+        for line in self.costs() {
+            f.write_str(&wrapped("  ", &line))?;
+        }
+        let calls = || self.calls.iter().chain(&self.stream);
+        let name = calls().map(|call| call.name.len()).max().unwrap_or_default();
+        let operation = calls().map(|call| call.address().len()).max().unwrap_or_default();
+        for call in calls() {
+            let address = call.address();
+            writeln!(f, "  {:name$}  {address:operation$}  {} ms", call.name, call.timeout.as_millis())?;
+            let indent = " ".repeat(name + 4);
+            for line in self.notes(call) {
+                f.write_str(&wrapped(&indent, &line))?;
+            }
+        }
+        Ok(())
     }
 }
 
 impl Plan {
-    fn call(&self, call: &Call, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let protocol = match call.request {
-            Request::Grpc { .. } => "grpc",
-            Request::Http { .. } => "http",
+    /// What one answer may cost.
+    fn costs(&self) -> Vec<String> {
+        let deadline = self.deadline.as_millis();
+        let time = match critical_path(&self.calls) {
+            Some((longest, last)) => {
+                let step = |i: usize| format!("{} {}", self.calls[i].name, self.calls[i].timeout.as_millis());
+                let steps: Vec<String> = chain(last, &self.calls).into_iter().map(step).collect();
+                format!("at most {} of {deadline} ms: {}", longest.as_millis(), steps.join(", then "))
+            }
+            None => format!("at most 0 of {deadline} ms"),
         };
-        write!(f, "  {}: {protocol} {}/{}", call.name, call.source, call.operation)?;
-        write!(f, ", {} ms", call.timeout.as_millis())?;
-        let after: Vec<&str> = call.after.iter().map(|i| self.calls[i].name.as_str()).collect();
-        if !after.is_empty() {
-            write!(f, ", after {}", after.join(" and "))?;
+        vec![time, counted("at most", self.most_requests(), "request")]
+    }
+
+    /// One line each: how the call is made, and what is read of its reply.
+    fn notes(&self, call: &Call) -> Vec<String> {
+        let mut how = Vec::new();
+        if !call.after.is_empty() {
+            how.push(format!("after {}", self.names(call.after, " and ")));
         }
         if call.when.is_some() {
-            write!(f, ", when its condition holds")?;
+            how.push("when its condition holds".to_owned());
         }
         if let Some(batch) = &call.batch {
-            write!(f, ", at most {} requests of {} keys", batch.bound.div_ceil(batch.max), batch.max)?;
+            let requests = counted("at most", batch.bound.div_ceil(batch.max), "request");
+            how.push(format!("{requests} of {} keys", batch.max));
         }
         if call.optional {
-            write!(f, ", null where it fails")?;
+            how.push("null where it fails".to_owned());
         }
         let needs = call.needs.iter().fold(call.when_needs, |all, need| all.with(need.calls));
         if !needs.is_empty() {
-            let needs: Vec<&str> = needs.iter().map(|i| self.calls[i].name.as_str()).collect();
-            write!(f, ", skipped without {}", needs.join(" or "))?;
+            how.push(format!("skipped without {}", self.names(needs, " or ")));
         }
-        let used = call.layout.as_ref().map(used).unwrap_or_default();
-        write!(f, "\n    decodes {}", if used.is_empty() { "nothing".to_owned() } else { used })?;
+        let mut notes: Vec<String> = Some(how.join(", ")).filter(|how| !how.is_empty()).into_iter().collect();
+        notes.push(reads(call));
         if !call.headers.is_empty() {
-            write!(f, "\n    reads the headers {}", call.headers.join(", "))?;
+            notes.push(format!("reads the headers {}", call.headers.join(", ")));
         }
-        writeln!(f)
+        notes
+    }
+
+    fn names(&self, calls: CallSet, between: &str) -> String {
+        calls.iter().map(|i| self.calls[i].name.as_str()).collect::<Vec<_>>().join(between)
     }
 }
 
-fn used(layout: &Layout) -> String {
-    match layout {
-        Layout::Proto(message) => of_message(message),
-        Layout::Json(value) => of_value(value),
+impl Call {
+    /// `grpc orders/orders.v1.OrderService.GetOrder`.
+    fn address(&self) -> String {
+        let protocol = match self.request {
+            Request::Grpc { .. } => "grpc",
+            Request::Http { .. } => "http",
+        };
+        format!("{protocol} {}/{}", self.source, self.operation)
     }
 }
 
-fn of_message(message: &Message) -> String {
-    let fields = message.fields.iter().map(|field| {
-        let many = if field.repeated { "[]" } else { "" };
-        match &field.read {
-            ProtoRead::Message(inner) | ProtoRead::Entry(inner) => {
-                format!("{}{many} {{ {} }}", field.name, of_message(inner))
-            }
-            _ => format!("{}{many}", field.name),
-        }
-    });
-    fields.collect::<Vec<_>>().join(", ")
+fn reads(call: &Call) -> String {
+    let fields = call.layout.as_ref().map(fields::fields).unwrap_or_default();
+    match &call.coverage {
+        _ if call.layout.is_none() => "decodes nothing".to_owned(),
+        coverage if coverage.of == 0 => "decodes the whole reply".to_owned(),
+        coverage if coverage.read == 0 => format!("decodes none of {} fields", coverage.of),
+        coverage => format!("decodes {} of {} fields: {fields}", coverage.read, coverage.of),
+    }
 }
 
-fn of_value(value: &Value) -> String {
-    match &value.read {
-        JsonRead::Object(object) => {
-            let members = object.members.iter().map(|m| match of_value(&m.value) {
-                inner if inner.is_empty() => m.name.clone(),
-                inner => format!("{} {{ {inner} }}", m.name),
-            });
-            members.collect::<Vec<_>>().join(", ")
-        }
-        JsonRead::List(item) => of_value(item),
-        JsonRead::Map { value, .. } => of_value(value),
-        _ => String::new(),
-    }
+/// `at most 1 request`, `at most 2 requests`.
+fn counted(before: &str, count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{before} {count} {noun}{plural}")
 }

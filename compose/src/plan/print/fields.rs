@@ -1,0 +1,38 @@
+//! The fields that a layout decodes, by name: `id, lines[] { quantity }`.
+
+use crate::tape::{JsonRead, Layout, Message, ProtoRead, Value};
+
+pub(super) fn fields(layout: &Layout) -> String {
+    match layout {
+        Layout::Proto(message) => of_message(message),
+        Layout::Json(value) => of_value(value),
+    }
+}
+
+fn of_message(message: &Message) -> String {
+    let fields = message.fields.iter().map(|field| {
+        let many = if field.repeated { "[]" } else { "" };
+        match &field.read {
+            ProtoRead::Message(inner) | ProtoRead::Entry(inner) if !inner.fields.is_empty() => {
+                format!("{}{many} {{ {} }}", field.name, of_message(inner))
+            }
+            _ => format!("{}{many}", field.name),
+        }
+    });
+    fields.collect::<Vec<_>>().join(", ")
+}
+
+fn of_value(value: &Value) -> String {
+    match &value.read {
+        JsonRead::Object(object) => {
+            let members = object.members.iter().map(|m| match of_value(&m.value) {
+                inner if inner.is_empty() => m.name.clone(),
+                inner => format!("{} {{ {inner} }}", m.name),
+            });
+            members.collect::<Vec<_>>().join(", ")
+        }
+        JsonRead::List(item) => of_value(item),
+        JsonRead::Map { value, .. } => of_value(value),
+        _ => String::new(),
+    }
+}
