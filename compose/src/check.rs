@@ -19,6 +19,7 @@ mod request;
 mod route;
 mod shape;
 mod stream;
+mod union;
 mod whole;
 
 use std::time::Duration;

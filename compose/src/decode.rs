@@ -26,7 +26,7 @@ const MAX_CELLS: usize = 1 << 23;
 pub struct Violation {
     /// RFC 6901.
     pub pointer: String,
-    /// missing, null, type, range, format, unknown, duplicate, syntax, depth or size.
+    /// missing, null, type, range, format, unknown, duplicate, conflict, syntax, depth or size.
     pub code: &'static str,
     pub message: String,
 }

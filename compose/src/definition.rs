@@ -154,6 +154,11 @@ pub enum Shape {
         of: Binding,
         item: Item,
     },
+    /// `of: oneof as name` with `cases`, by name; one without an item is null, and `_` stands for all that are not named.
+    Union {
+        of: Binding,
+        cases: Vec<(Spanned<String>, Option<Item>)>,
+    },
 }
 
 /// `from: list as name`, with `where`, `sort`, `take`, and `item`, `pick` or `omit`.

@@ -252,6 +252,23 @@ pub enum Shape {
         item: Box<Shape>,
         nullable: bool,
     },
+    /// The case that is there; null where none is.
+    Union {
+        cases: Vec<Case>,
+        nullable: bool,
+    },
+}
+
+/// One of several, told apart by which value is there.
+#[derive(Debug)]
+pub struct Case {
+    /// As the answer's `type` says it.
+    pub name: String,
+    pub of: Code,
+    pub local: usize,
+    /// An object; where `tagged`, its first member is `type`.
+    pub item: Shape,
+    pub tagged: bool,
 }
 
 impl Shape {
@@ -260,7 +277,7 @@ impl Shape {
         match self {
             Shape::Value { ty, .. } => ty.nullable || ty.kind == Kind::Json,
             Shape::Object(_) => false,
-            Shape::List { nullable, .. } => *nullable,
+            Shape::List { nullable, .. } | Shape::Union { nullable, .. } => *nullable,
             Shape::Of { item, nullable, .. } => *nullable || item.is_nullable(),
         }
     }

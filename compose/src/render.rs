@@ -38,6 +38,17 @@ pub(crate) fn render<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>)
                 render(item, env, out)
             }
         },
+        Shape::Union { cases, .. } => {
+            for case in cases {
+                let value = env.eval(&case.of)?;
+                if !value.is_null() {
+                    env.locals[case.local] = value;
+                    return render(&case.item, env, out);
+                }
+            }
+            out.extend_from_slice(b"null");
+            Ok(())
+        }
         Shape::List { .. } => list(shape, env, out),
     }
 }

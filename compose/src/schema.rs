@@ -232,6 +232,14 @@ impl Map {
     }
 }
 
+impl Record {
+    /// Two fields of one oneof.
+    pub fn excludes(&self, a: usize, b: usize) -> bool {
+        let has = |union: &Union, field| union.cases.iter().any(|(_, case)| *case == field);
+        a != b && self.unions.iter().any(|union| has(union, a) && has(union, b))
+    }
+}
+
 impl Enum {
     /// The name of a number; an unknown one is "UNRECOGNIZED".
     pub fn name_of(&self, number: i32) -> &str {

@@ -114,6 +114,8 @@ pub struct MessageField {
     /// Its absence breaks the contract.
     pub required: bool,
     pub read: ProtoRead,
+    /// The slots of the other members of its oneof.
+    pub clears: Vec<u16>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -143,6 +145,8 @@ pub enum ProtoRead {
     Date,
     /// A message whose field 1 is the value; an absent field 1 is that type's default.
     Wrapper(Box<ProtoRead>),
+    /// Not used, but clears what it excludes.
+    Unread(Box<ProtoRead>),
 }
 
 /// The used members of a JSON value.
@@ -195,6 +199,8 @@ pub struct Object {
     /// The cells of an object without any member, one per slot.
     pub blank: Vec<Cell>,
     pub members: Vec<Member>,
+    /// Members of which only one may be there, by their indices; of a client's body only.
+    pub exclusive: Vec<Vec<usize>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

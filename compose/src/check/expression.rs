@@ -21,7 +21,9 @@ impl Checker<'_> {
 
     pub(super) fn expr(&mut self, expr: &Expr, place: &Place) -> Option<Typed> {
         let mut value = self.unconditional(expr, place)?;
-        value.ty.nullable &= !self.present.contains(&value.code);
+        // The code of a oneof is that of its owner.
+        let is_union = matches!(value.ty.kind, Kind::Union(_));
+        value.ty.nullable &= is_union || !self.present.contains(&value.code);
         Some(value)
     }
 
@@ -149,7 +151,12 @@ impl Checker<'_> {
             let code = Code::MoneyPart { of: Box::new(of.code.clone()), part };
             return Some(Typed { ty: Type { kind: Kind::String, nullable }, projection: None, code, ..of });
         }
-        let (Kind::Record(id), Some(projection)) = (&of.ty.kind, of.projection) else {
+        let (id, cases) = match &of.ty.kind {
+            Kind::Record(id) => (Some(*id), None),
+            Kind::Union(union) => (Some(union.within), Some(&union.cases)),
+            _ => (None, None),
+        };
+        let (Some(id), Some(projection)) = (id, of.projection) else {
             let what = self.contracts.describe(&of.ty);
             let help = match of.ty.kind {
                 Kind::List(_) => "make a list with `from: ... as x` and `item:`",
@@ -159,11 +166,19 @@ impl Checker<'_> {
             self.problem(ErrorCode::WrongType, here, format!("`{name}` cannot be read from a {what}"), help);
             return None;
         };
-        let record = self.contracts.record(*id);
+        let record = self.contracts.record(id);
         let is_body = self.body.as_ref().is_some_and(|b| b.projection == Some(projection));
-        let visible = |f: &&Field| !(is_body && self.hidden.contains(&f.name));
+        let visible = |f: &&Field| {
+            !(is_body && self.hidden.contains(&f.name))
+                && cases.is_none_or(|cases| cases.iter().any(|(case, _)| *case == f.name))
+        };
         let Some(i) = record.fields.iter().position(|f| f.name == name && visible(&f)) else {
-            let known = record.fields.iter().filter(visible).map(|f| f.name.as_str());
+            if let Some(union) = record.unions.iter().find(|u| cases.is_none() && u.name == name) {
+                let ty = Type::optional(Kind::Union(union.clone()));
+                return Some(Typed { ty, ..of });
+            }
+            let unions = record.unions.iter().filter(|_| cases.is_none()).map(|u| u.name.as_str());
+            let known = record.fields.iter().filter(visible).map(|f| f.name.as_str()).chain(unions);
             let problem =
                 Problem::new(ErrorCode::UnknownField, here, format!("`{}` has no field `{name}`", record.name))
                     .suggest(name, known);
@@ -297,7 +312,7 @@ impl Checker<'_> {
 
     fn comparison(&mut self, how: Comparison, a: &Expr, b: &Expr, place: &Place, here: &Place) -> Option<Typed> {
         let (left, right) = (self.expr(a, place), self.expr(b, place));
-        let (mut left, mut right) = (left?, right?);
+        let (mut left, mut right) = (self.presence(left?), self.presence(right?));
         if let Kind::Enum(names) = left.ty.kind.clone() {
             self.literal_of(&names, &mut right, &self.at(b, place))?;
         } else if let Kind::Enum(names) = right.ty.kind.clone() {

@@ -95,7 +95,12 @@ impl Checker<'_> {
         let (groups, mut known) = self.groups(record, arguments);
         let mut given: Vec<usize> = groups.iter().map(|(i, _)| *i).collect();
         let mut fields: Vec<(usize, FieldEncoder)> = Vec::new();
-        for (i, group) in &groups {
+        for (n, (i, group)) in groups.iter().enumerate() {
+            if let Some((first, _)) = groups[..n].iter().find(|(first, _)| record.excludes(*first, *i))
+                && let Some((name, _)) = group.first()
+            {
+                self.excluded(record, *i, *first, &name.place, "give one of them");
+            }
             fields.extend(self.group(&record.fields[*i], group, sent).map(|encoder| (*i, encoder)));
         }
         if let Some((name, key)) = into {
@@ -141,6 +146,11 @@ impl Checker<'_> {
             format!("`{name}` is given twice"),
             "give it once, as a whole or field by field",
         );
+    }
+
+    fn excluded(&mut self, record: &Record, field: usize, by: usize, place: &Place, help: &str) {
+        let (field, by) = (&record.fields[field].name, &record.fields[by].name);
+        self.problem(ErrorCode::Conflict, place, format!("`{field}` and `{by}` exclude each other"), help);
     }
 
     /// The arguments by field, each with what is left of its path; and whether every field is known.
@@ -270,6 +280,10 @@ impl Checker<'_> {
                 );
                 continue;
             };
+            if let Some(other) = given.iter().find(|other| record.excludes(**other, i)) {
+                self.excluded(record, i, *other, place, "`omit` it from the body");
+                continue;
+            }
             if given.contains(&i) || matches!(field.ty.kind, Kind::Opaque(_)) {
                 continue;
             }

@@ -4,7 +4,7 @@ use super::{Checker, Typed};
 use crate::definition::{Binding, Nulls, Shape, Spanned};
 use crate::plan::{self, Member};
 use crate::problem::{ErrorCode, Place, Problem};
-use crate::schema::Type;
+use crate::schema::{Kind, Type};
 
 /// Values, objects and lists of one shape, repeated items counted once.
 const MAX_PARTS: usize = 10_000;
@@ -29,9 +29,15 @@ impl Checker<'_> {
                 members.into_iter().collect::<Option<Vec<_>>>().map(plan::Shape::Object)
             }
             Shape::List(list) => self.list(list),
+            Shape::Union { of, cases } => self.union(of, cases),
             Shape::Of { of, item } => {
                 self.grow(&of.text.place)?;
                 let value = self.typed(&of.text)?;
+                if let Kind::Union(union) = &value.ty.kind {
+                    let message = format!("`{}` is one of several, each with an item of its own", union.name);
+                    self.problem(ErrorCode::WrongType, &of.text.place, message, "write `cases:` instead of `item`");
+                    return None;
+                }
                 self.note(value.reads);
                 let present = Typed { ty: Type::required(value.ty.kind.clone()), ..value.clone() };
                 let name = self.binding_name(of);

@@ -16,9 +16,13 @@ impl Checker<'_> {
     pub(super) fn leaf(&mut self, value: &Typed, place: &Place) -> Option<plan::Shape> {
         if !self.is_leaf(&value.ty) {
             let what = self.contracts.describe(&value.ty);
-            let many = matches!(value.ty.kind, Kind::List(_) | Kind::Map(_));
-            let form = if many { "from: ... as x" } else { "of: ..." };
-            let help = format!("write `{form}` with `{}`", self.pickable(&value.ty.kind));
+            let help = match value.ty.kind {
+                Kind::List(_) | Kind::Map(_) => {
+                    format!("write `from: ... as x` with `{}`", self.pickable(&value.ty.kind))
+                }
+                Kind::Union(_) => "write `of: ... as x` with `cases:`".to_owned(),
+                _ => format!("write `of: ...` with `{}`", self.pickable(&value.ty.kind)),
+            };
             self.problem(ErrorCode::WrongType, place, format!("a {what} is not written as a whole"), help);
             return None;
         }

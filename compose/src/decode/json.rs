@@ -146,6 +146,17 @@ impl Decoder<'_> {
                 self.report(&Path::Member(path, &member.name), "missing", "is required")?;
             }
         }
+        for members in &layout.exclusive {
+            let given = |index: &&usize| {
+                let slot = record as usize + usize::from(layout.members[**index].slot);
+                self.cells[slot] != Cell::Null
+            };
+            if let [first, second, ..] = members.iter().filter(given).collect::<Vec<_>>()[..] {
+                let (first, second) = (&layout.members[*first].name, &layout.members[*second].name);
+                let message = format!("excludes `{first}`, which is given too");
+                self.report(&Path::Member(path, second), "conflict", message)?;
+            }
+        }
         Ok(record)
     }
 
@@ -315,7 +326,7 @@ static MONEY: LazyLock<Object> = LazyLock::new(|| {
         Member { name: name.into(), slot, required: true, value }
     };
     let members = vec![member("amount", 1, JsonRead::Decimal), member("currency", 0, JsonRead::String)];
-    Object { blank: vec![Cell::Null; 3], members }
+    Object { blank: vec![Cell::Null; 3], members, exclusive: Vec::new() }
 });
 
 /// A member's name as it is written, or the begin of it.

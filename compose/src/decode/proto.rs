@@ -2,7 +2,7 @@
 //!
 //! As the official parsers do it: the last value of a field wins, the parts of a split message merge, a repeated
 //! scalar may come packed or not, a known field of another wire type counts as unknown, and unknown ones are skipped.
-//! Fields of a oneof are independent here: where a wire carries two of them, both are set.
+//! Of a oneof, a later member clears an earlier one.
 
 mod wire;
 
@@ -64,6 +64,9 @@ impl Decoder {
         let path = Path::Member(path, &field.name);
         let own = kind_of(&field.read);
         if tag.kind == own && !field.repeated {
+            for other in &field.clears {
+                self.cells[record + usize::from(*other)] = Cell::Null;
+            }
             self.value(&field.read, slot, wire, &path)?;
         } else if tag.kind == own {
             let (index, place) = self.append(slot, &path)?;
@@ -122,6 +125,10 @@ impl Decoder {
             }
             return Ok(());
         }
+        if let ProtoRead::Unread(_) = read {
+            let unread = Tag { number: 0, kind: kind_of(read) };
+            return wire.skip(unread).map_err(|flaw| broken(flaw, path));
+        }
         scalar(read, wire, &mut self.cells[place]).map_err(|flaw| broken(flaw, path))
     }
 
@@ -179,6 +186,7 @@ fn kind_of(read: &ProtoRead) -> Kind {
         ProtoRead::Int32 | ProtoRead::Int64 | ProtoRead::Uint32 | ProtoRead::Uint64 => Kind::Varint,
         ProtoRead::Sint32 | ProtoRead::Sint64 | ProtoRead::Bool => Kind::Varint,
         ProtoRead::String | ProtoRead::Bytes | ProtoRead::Message(_) => Kind::Chunk,
+        ProtoRead::Unread(read) => kind_of(read),
         ProtoRead::Entry(_) | ProtoRead::Time | ProtoRead::Date | ProtoRead::Wrapper(_) => Kind::Chunk,
     }
 }
@@ -206,7 +214,7 @@ fn scalar(read: &ProtoRead, wire: &mut Wire<'_>, cell: &mut Cell) -> Result<(), 
         ProtoRead::Time => *cell = time(*cell, wire.chunk()?)?,
         ProtoRead::Date => *cell = date(*cell, wire.chunk()?)?,
         ProtoRead::Wrapper(inner) => wrapped(inner, wire.chunk()?, cell)?,
-        ProtoRead::Message(_) | ProtoRead::Entry(_) => wire.chunk().map(drop)?,
+        ProtoRead::Message(_) | ProtoRead::Entry(_) | ProtoRead::Unread(_) => wire.chunk().map(drop)?,
     }
     Ok(())
 }

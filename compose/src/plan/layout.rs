@@ -1,6 +1,6 @@
 //! Which fields of which records are used, and the decoding tables that follow.
 
-use crate::schema::{Contracts, Field, Kind, RecordId, Repeated, Scalar, Type, Wire};
+use crate::schema::{Contracts, Field, Kind, Record, RecordId, Repeated, Scalar, Type, Wire};
 use crate::tape::{Cell, JsonRead, Layout, Member, Message, MessageField, Object, ProtoRead, Span, Value};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +12,23 @@ pub(crate) struct Projection {
     pub record: RecordId,
     /// Index into the record's fields, and the projection of the record within, if there is one.
     pub fields: Vec<(usize, Option<ProjectionId>)>,
+}
+
+impl Projection {
+    fn position(&self, field: usize) -> Option<usize> {
+        self.fields.iter().position(|(used, _)| *used == field)
+    }
+
+    fn slot(&self, field: usize) -> Option<u16> {
+        self.position(field).and_then(|slot| u16::try_from(slot).ok())
+    }
+
+    /// The slots of the used fields that are in a oneof with this one.
+    fn siblings(&self, field: usize, record: &Record) -> Vec<u16> {
+        let union = record.unions.iter().find(|union| union.cases.iter().any(|(_, case)| *case == field));
+        let others = union.iter().flat_map(|union| &union.cases).filter(|(_, case)| *case != field);
+        others.filter_map(|(_, case)| self.slot(*case)).collect()
+    }
 }
 
 /// The decoding table of a protobuf reply.
@@ -70,21 +87,29 @@ impl Tables<'_> {
 
     fn message(&self, id: ProjectionId) -> Message {
         let blank = self.used(id).map(|(_, field, _)| blank(&field.ty)).collect();
-        let mut fields: Vec<MessageField> = self
-            .used(id)
-            .filter_map(|(slot, field, inner)| {
-                let Wire::Proto { number, scalar, repeated } = &field.wire else { return None };
-                let repeated = *repeated != Repeated::No;
-                Some(MessageField {
-                    number: *number,
-                    name: field.name.clone(),
-                    slot,
-                    repeated,
-                    required: field.promised,
-                    read: self.proto_read(scalar, item_kind(&field.ty), inner),
-                })
+        let projection = &self.projections[id.0];
+        let record = self.contracts.record(projection.record);
+        let read = |(field, inner): &(usize, _)| {
+            let Field { name, ty, promised, wire, .. } = &record.fields[*field];
+            let Wire::Proto { number, scalar, repeated } = wire else { return None };
+            Some(MessageField {
+                number: *number,
+                name: name.clone(),
+                slot: projection.slot(*field).unwrap_or_default(),
+                repeated: *repeated != Repeated::No,
+                required: *promised,
+                read: self.proto_read(scalar, item_kind(ty), *inner),
+                clears: projection.siblings(*field, record),
             })
-            .collect();
+        };
+        let mut fields: Vec<MessageField> = projection.fields.iter().filter_map(read).collect();
+        let unread = |field: usize| {
+            let member = read(&(field, None))?;
+            let read = ProtoRead::Unread(Box::new(member.read));
+            Some(MessageField { read, ..member }).filter(|m| !m.clears.is_empty())
+        };
+        let members = record.unions.iter().flat_map(|union| union.cases.iter().map(|(_, field)| *field));
+        fields.extend(members.filter(|field| projection.slot(*field).is_none()).filter_map(unread));
         fields.sort_by_key(|f| f.number);
         Message { blank, fields }
     }
@@ -139,7 +164,15 @@ impl Tables<'_> {
             .used(id)
             .map(|(_, field, _)| if field.wire == Wire::Json { Cell::Null } else { blank(&field.ty) })
             .collect();
-        Object { blank, members }
+        Object { blank, members, exclusive: self.exclusive(id) }
+    }
+
+    /// The oneofs of a message that a body is like.
+    fn exclusive(&self, id: ProjectionId) -> Vec<Vec<usize>> {
+        let projection = &self.projections[id.0];
+        let unions = &self.contracts.record(projection.record).unions;
+        let members = |cases: &[(String, usize)]| cases.iter().filter_map(|(_, f)| projection.position(*f)).collect();
+        unions.iter().map(|union| members(&union.cases)).filter(|members: &Vec<_>| members.len() > 1).collect()
     }
 
     fn value(&self, ty: &Type, inner: Option<ProjectionId>) -> Value {
@@ -168,7 +201,7 @@ impl Tables<'_> {
             }
             Kind::Record(_) | Kind::Union(_) => match inner {
                 Some(projection) => JsonRead::Object(self.object(projection)),
-                None => JsonRead::Object(Object { blank: Vec::new(), members: Vec::new() }),
+                None => JsonRead::Object(Object { blank: Vec::new(), members: Vec::new(), exclusive: Vec::new() }),
             },
             Kind::Json | Kind::Opaque(_) => JsonRead::Any,
         };
@@ -209,6 +242,7 @@ fn money() -> Message {
         repeated: false,
         required: false,
         read,
+        clears: Vec::new(),
     };
     Message {
         blank: vec![Cell::Text(Span { start: 0, len: 0 }), Cell::Int(0), Cell::Int(0)],

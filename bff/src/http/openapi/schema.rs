@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::views::expr::Code;
-use crate::views::plan::{Param, Shape};
+use crate::views::plan::{Case, Param, Shape};
 use crate::views::schema::{Enum, Kind, Type};
 use crate::views::tape::{self, JsonRead};
 
@@ -13,8 +13,30 @@ pub(super) fn of_shape(shape: &Shape) -> Value {
         Shape::Value { ty, .. } => written(ty),
         Shape::Object(members) => object(members.iter().map(|m| (m.name.as_str(), of_shape(&m.shape), !m.optional))),
         Shape::List { item, nullable, .. } => or_null(list(of_shape(item)), *nullable),
+        Shape::Union { cases, nullable } => union(cases, *nullable),
         Shape::Of { item, nullable, .. } => or_null(of_shape(item), *nullable),
     }
+}
+
+/// One of its cases, told apart by `type` where each of them says it.
+fn union(cases: &[Case], nullable: bool) -> Value {
+    let mut schemas: Vec<Value> = cases.iter().map(of_case).collect();
+    if nullable {
+        schemas.push(json!({ "type": "null" }));
+    }
+    let mut schema = json!({ "oneOf": schemas });
+    if !nullable && cases.iter().all(|case| case.tagged) {
+        schema["discriminator"] = json!({ "propertyName": "type" });
+    }
+    schema
+}
+
+fn of_case(case: &Case) -> Value {
+    let mut schema = of_shape(&case.item);
+    if case.tagged {
+        schema["properties"]["type"] = json!({ "type": "string", "const": case.name });
+    }
+    schema
 }
 
 /// Of a body, whose unknown members are refused.

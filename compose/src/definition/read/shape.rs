@@ -33,7 +33,7 @@ pub(super) fn shape(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
 }
 
 const LIST_KEYS: [&str; 7] = ["from", "where", "sort", "take", "item", "pick", "omit"];
-const OF_KEYS: [&str; 4] = ["of", "item", "pick", "omit"];
+const OF_KEYS: [&str; 5] = ["of", "item", "pick", "omit", "cases"];
 
 fn list(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
     let mut fields = Fields::of(node, "a list (`from`)", &LIST_KEYS, problems)?;
@@ -48,6 +48,9 @@ fn list(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
 fn of(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
     let mut fields = Fields::of(node, "`of`", &OF_KEYS, problems)?;
     let of = fields.required("of", "order as o").and_then(|n| binding(n, &mut fields));
+    if let Some(cases) = node.get("cases") {
+        return Some(Shape::Union { cases: self::cases(cases, problems)?, of: of? });
+    }
     let Some(item) = item(node, problems)? else {
         problems.push(
             Problem::new(ErrorCode::MissingKey, &node.place, "`of` needs `pick` or `item`")
@@ -56,6 +59,34 @@ fn of(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
         return None;
     };
     Some(Shape::Of { of: of?, item })
+}
+
+/// `card: { pick: [brand] }`, `voucher: { code: v }`, `_: null`.
+fn cases(node: &Node, problems: &mut Vec<Problem>) -> Option<Vec<(Spanned<String>, Option<Item>)>> {
+    let Some(entries) = node.entries() else {
+        let problem = Problem::new(ErrorCode::WrongForm, &node.place, "`cases` is a map: each case with its item");
+        problems.push(problem.help("for example `card: { pick: [brand] }` and `_: null`"));
+        return None;
+    };
+    let cases = entries.iter().map(|case| {
+        let name = Spanned { value: case.key.clone(), place: case.place.clone() };
+        if case.value.is_null() {
+            return Some((name, None));
+        }
+        if case.key == "_" {
+            let message = "the cases that are not named have nothing in common that could be written";
+            problems.push(Problem::new(ErrorCode::WrongForm, &case.place, message).help("write `_: null`"));
+            return None;
+        }
+        // A shape may have members of these names; as keys they take lists.
+        let by_names =
+            ["pick", "omit"].iter().any(|key| case.value.get(key).is_some_and(|names| names.list().is_some()));
+        let item = if by_names { item(&case.value, problems)? } else { None };
+        let item = item.map_or_else(|| shape(&case.value, problems).map(|s| Item::Shape(Box::new(s))), Some)?;
+        Some((name, Some(item)))
+    });
+    let cases: Vec<Option<_>> = cases.collect();
+    cases.into_iter().collect()
 }
 
 /// The outer `None` says that a problem was found.

@@ -10,7 +10,8 @@ pub(super) fn fields(layout: &Layout) -> String {
 }
 
 fn of_message(message: &Message) -> String {
-    let fields = message.fields.iter().map(|field| {
+    let read = message.fields.iter().filter(|field| !matches!(field.read, ProtoRead::Unread(_)));
+    let fields = read.map(|field| {
         let many = if field.repeated { "[]" } else { "" };
         match &field.read {
             ProtoRead::Message(inner) | ProtoRead::Entry(inner) if !inner.fields.is_empty() => {

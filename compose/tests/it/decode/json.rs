@@ -291,7 +291,7 @@ fn object(mut members: Vec<Member>) -> Value {
         member.slot = slot as u16;
     }
     let blank = vec![Cell::Null; members.len()];
-    Value { nullable: false, read: JsonRead::Object(Object { blank, members }) }
+    Value { nullable: false, read: JsonRead::Object(Object { blank, members, exclusive: Vec::new() }) }
 }
 
 fn member(name: &str, required: bool, read: JsonRead) -> Member {

@@ -17,6 +17,7 @@ const CONTRACT: &str = r#"
     message Wrapper { int64 value = 1; }
     message Nest { Leaf left = 2; repeated Leaf right = 3; repeated string tags = 9; }
     message All {
+      oneof either { int32 o1 = 51; string o2 = 52; Leaf o3 = 53; Nest o4 = 54; }
       double a1 = 1; float a2 = 2; int32 a3 = 3; int64 a4 = 4; uint32 a5 = 5; uint64 a6 = 6; sint32 a7 = 7;
       sint64 a8 = 8; fixed32 a9 = 9; fixed64 a10 = 10; sfixed32 a11 = 11; sfixed64 a12 = 12; bool a13 = 13;
       string a14 = 14; bytes a15 = 15; Status a16 = 16; Leaf leaf = 17; Time time = 18; Date date = 19;
@@ -153,7 +154,7 @@ fn violation(wire: &[u8]) -> Violation {
 }
 
 fn field(number: u32, name: &str, repeated: bool, required: bool, read: ProtoRead) -> MessageField {
-    MessageField { number, name: name.into(), slot: 0, repeated, required, read }
+    MessageField { number, name: name.into(), slot: 0, repeated, required, read, clears: Vec::new() }
 }
 
 /// Every field of a message.
@@ -173,6 +174,14 @@ fn layout(descriptor: &MessageDescriptor) -> Message {
             _ => Cell::Int(0),
         });
     }
+    for oneof in descriptor.oneofs().filter(|oneof| !oneof.is_synthetic()) {
+        let slots: Vec<usize> =
+            oneof.fields().filter_map(|f| fields.iter().position(|g| g.number == f.number())).collect();
+        for slot in &slots {
+            fields[*slot].clears = slots.iter().filter(|other| *other != slot).map(|other| *other as u16).collect();
+        }
+    }
+    fields.sort_by_key(|field| field.number);
     Message { blank, fields }
 }
 

@@ -88,6 +88,7 @@ fn message(fields: &[(u32, bool, ProtoRead)]) -> Message {
         repeated: *repeated,
         required: false,
         read: read.clone(),
+        clears: Vec::new(),
     };
     let blank = |(_, repeated, read): &(u32, bool, ProtoRead)| match read {
         _ if *repeated => Cell::List { head: 0, tail: 0, len: 0 },
@@ -104,7 +105,11 @@ fn object(members: Vec<(&str, JsonRead)>) -> JsonRead {
         let value = Value { nullable: false, read };
         Member { name: name.into(), slot: slot as u16, required: true, value }
     };
-    JsonRead::Object(Object { blank, members: members.into_iter().enumerate().map(member).collect() })
+    JsonRead::Object(Object {
+        blank,
+        members: members.into_iter().enumerate().map(member).collect(),
+        exclusive: Vec::new(),
+    })
 }
 
 fn list(item: JsonRead) -> JsonRead {
