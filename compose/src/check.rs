@@ -15,6 +15,7 @@ mod list;
 mod map;
 mod parameters;
 mod present;
+mod provenance;
 mod request;
 mod route;
 mod shape;
@@ -26,7 +27,9 @@ use std::time::Duration;
 
 use crate::definition::{Text, View};
 use crate::expr::{Code, Expr, Kind as Ast};
-use crate::plan::{CallSet, Coverage, MAX_CALLS, Plan, Projection, ProjectionId, body_layout, critical_path};
+use crate::plan::{
+    CallSet, Coverage, MAX_CALLS, Plan, Projection, ProjectionId, Provenance, body_layout, critical_path,
+};
 use crate::problem::{ErrorCode, Place, Problem};
 use crate::schema::{Contracts, Kind, RecordId, Type};
 
@@ -113,6 +116,8 @@ struct Checker<'a> {
     optional: CallSet,
     used: CallSet,
     scope: Vec<(String, Typed)>,
+    /// What each name of the scope is bound to.
+    bound: Vec<Code>,
     /// What the condition of the call that is being checked rules out to be null.
     present: Vec<Code>,
     locals: usize,
@@ -121,6 +126,7 @@ struct Checker<'a> {
     /// Parts of the shape so far.
     parts: usize,
     missing: Vec<Vec<String>>,
+    values: Vec<Provenance>,
 }
 
 impl<'a> Checker<'a> {
@@ -139,11 +145,13 @@ impl<'a> Checker<'a> {
             optional: CallSet::default(),
             used: CallSet::default(),
             scope: Vec::new(),
+            bound: Vec::new(),
             present: Vec::new(),
             locals: 0,
             pointer: Vec::new(),
             parts: 0,
             missing: view.calls.iter().map(|_| Vec::new()).collect(),
+            values: Vec::new(),
         }
     }
 
@@ -195,6 +203,7 @@ impl<'a> Checker<'a> {
             stream,
             shape,
             locals: self.locals,
+            values: std::mem::take(&mut self.values),
         })
     }
 
@@ -312,11 +321,12 @@ impl<'a> Checker<'a> {
         then: impl FnOnce(&mut Self, &Typed) -> T,
     ) -> (usize, T) {
         let local = self.scope.len();
-        value.code = Code::Local(local);
+        self.bound.push(std::mem::replace(&mut value.code, Code::Local(local)));
         self.scope.push((name.unwrap_or_default().to_owned(), value.clone()));
         self.locals = self.locals.max(self.scope.len());
         let result = then(self, &value);
         self.scope.pop();
+        self.bound.pop();
         (local, result)
     }
 

@@ -3,6 +3,7 @@
 //! `parse` keeps positions for problems; the checker types an `Expr` and compiles it to `Code`, whose fields are slots.
 
 mod eval;
+mod inner;
 mod parse;
 
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 mod json;
 mod layout;
 mod print;
+mod provenance;
 mod timeline;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 pub use json::{Json, JsonMember};
 pub(crate) use layout::{Projection, ProjectionId, body_layout, camel_case, json_layout, proto_layout};
+pub use provenance::{Absence, Origin, Provenance};
 pub use timeline::{Span, chain, timeline};
 
 use crate::definition::{Missing, ParamLocation};
@@ -38,6 +40,8 @@ pub struct Plan {
     pub shape: Option<Shape>,
     /// How many names are bound at once at the most.
     pub locals: usize,
+    /// Where the answer's values come from, in the order of the shape.
+    pub values: Vec<Provenance>,
 }
 
 #[derive(Debug)]

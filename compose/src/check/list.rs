@@ -22,7 +22,7 @@ impl Checker<'_> {
                 return None;
             }
         };
-        self.note(list.reads);
+        self.trace(&list, &from.text.place);
         let take = match take {
             Some(text) => Some(self.count(text)?),
             None => None,

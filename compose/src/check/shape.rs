@@ -38,7 +38,7 @@ impl Checker<'_> {
                     self.problem(ErrorCode::WrongType, &of.text.place, message, "write `cases:` instead of `item`");
                     return None;
                 }
-                self.note(value.reads);
+                self.trace(&value, &of.text.place);
                 let present = Typed { ty: Type::required(value.ty.kind.clone()), ..value.clone() };
                 let name = self.binding_name(of);
                 let (local, item) =

@@ -24,7 +24,7 @@ impl Checker<'_> {
             self.problem(ErrorCode::WrongType, place, message, "write `item` or `pick`");
             return None;
         };
-        self.note(value.reads);
+        self.trace(&value, place);
         self.exhaustive(&union, cases, place);
         let name = self.binding_name(of);
         let mut planned = Vec::new();

@@ -26,7 +26,7 @@ impl Checker<'_> {
             self.problem(ErrorCode::WrongType, place, format!("a {what} is not written as a whole"), help);
             return None;
         }
-        self.note(value.reads);
+        self.trace(value, place);
         let format = Format::of(&value.ty.kind);
         Some(plan::Shape::Value { code: value.code.clone(), format, ty: value.ty.clone() })
     }
@@ -153,7 +153,7 @@ impl Checker<'_> {
                     );
                     return None;
                 }
-                self.note(value.reads);
+                self.trace(value, place);
                 within.push(*id);
                 let present = Typed { ty: Type::required(value.ty.kind.clone()), ..value.clone() };
                 let (local, item) =
@@ -163,7 +163,7 @@ impl Checker<'_> {
                 Some(plan::Shape::Of { of, local, item: Box::new(item?), nullable })
             }
             (Kind::List(element), Some(_)) if !self.is_leaf(&value.ty) => {
-                self.note(value.reads);
+                self.trace(value, place);
                 let element = Typed { ty: (**element).clone(), ..value.clone() };
                 let (local, item) = self.under("*", |checker| {
                     checker.bind(None, element, |checker, bound| checker.whole(bound, name, within, place))

@@ -1,0 +1,176 @@
+//! Notes where every written value comes from, and why it may be null.
+
+use super::{Checker, Typed};
+use crate::expr::{AuthField, Code};
+use crate::plan::{Absence, Format, Origin, ProjectionId, Provenance};
+use crate::problem::Place;
+use crate::schema::{Kind, Type};
+
+/// A part of a reply or of the request, still with its type.
+struct Part {
+    path: String,
+    ty: Type,
+    projection: Option<ProjectionId>,
+}
+
+impl Checker<'_> {
+    /// Notes what is written at this place of the answer, and what is missing there without the calls it reads.
+    pub(super) fn trace(&mut self, value: &Typed, place: &Place) {
+        self.note(value.reads);
+        let mut origins = Vec::new();
+        self.origins(&value.code, &mut origins);
+        let mut absences = Vec::new();
+        if value.ty.nullable {
+            self.absences(&value.code, &mut absences);
+        }
+        self.values.push(Provenance {
+            pointer: self.pointer.iter().map(|step| format!("/{step}")).collect(),
+            place: place.clone(),
+            ty: self.contracts.describe(&value.ty),
+            written: written(&Format::of(&value.ty.kind), &value.ty.kind),
+            calls: value.reads,
+            origins,
+            absences,
+            nullable: value.ty.nullable,
+        });
+    }
+
+    fn origins(&self, code: &Code, found: &mut Vec<Origin>) {
+        match self.part(code) {
+            Some(part) => {
+                let origin = Origin { ty: self.contracts.describe(&part.ty), path: part.path };
+                if !found.contains(&origin) {
+                    found.push(origin);
+                }
+            }
+            None => code.inner().into_iter().for_each(|inner| self.origins(inner, found)),
+        }
+    }
+
+    /// What the expression names; none of one that computes something.
+    fn part(&self, code: &Code) -> Option<Part> {
+        let plain = |path: String, ty: Type| Some(Part { path, ty, projection: None });
+        let text = |nullable| Type { kind: Kind::String, nullable };
+        match code {
+            Code::Reply(call) => {
+                let value = &self.replies[*call].as_ref()?.value;
+                let path = self.view.calls[*call].name.value.clone();
+                Some(Part { path, ty: value.ty.clone(), projection: value.projection })
+            }
+            Code::Found { call, key } => {
+                let value = &self.replies[*call].as_ref()?.value;
+                let name = &self.view.calls[*call].name.value;
+                let path = format!("{name}[{}]", self.part(key).map_or("...".to_owned(), |key| key.path));
+                Some(Part { path, ty: Type::optional(value.ty.kind.clone()), projection: value.projection })
+            }
+            Code::Slot { of, slot } => {
+                let of = self.part(of)?;
+                let projection = &self.projections[of.projection?.0];
+                let (field, inner) = projection.fields.get(usize::from(*slot))?;
+                let field = &self.contracts.record(projection.record).fields[*field];
+                let path = format!("{}.{}", of.path, field.name);
+                Some(Part { path, ty: field.ty.clone(), projection: *inner })
+            }
+            Code::Local(local) => self.local(*local),
+            Code::Header { call, header } => {
+                let name = self.headers[*call].get(*header)?;
+                plain(format!("header({}, {name:?})", self.view.calls[*call].name.value), text(true))
+            }
+            Code::Param(param) => {
+                plain(format!("$params.{}", self.view.params[*param].name.value), self.params[*param].clone()?)
+            }
+            Code::Auth(field) => plain(format!("$auth.{}", auth_name(*field)), text(false)),
+            Code::Now => plain("$now".to_owned(), Type::required(Kind::Timestamp)),
+            Code::Body => {
+                let body = self.body.as_ref()?;
+                Some(Part { path: "$body".to_owned(), ty: body.ty.clone(), projection: body.projection })
+            }
+            Code::MoneyPart { of, .. } | Code::EnumName { of, .. } | Code::Seconds(of) => self.part(of),
+            _ => None,
+        }
+    }
+
+    fn local(&self, local: usize) -> Option<Part> {
+        let (name, value) = self.scope.get(local)?;
+        let Some(of) = self.bound.get(local).and_then(|code| self.part(code)) else {
+            return Some(Part { path: name.clone(), ty: value.ty.clone(), projection: value.projection });
+        };
+        let many = if of.ty.kind == value.ty.kind { "" } else { "[]" };
+        Some(Part { path: of.path + many, ty: value.ty.clone(), projection: value.projection })
+    }
+
+    fn absences(&self, code: &Code, found: &mut Vec<Absence>) {
+        let path = |code: &Code| self.part(code).map_or_else(|| "it".to_owned(), |part| part.path);
+        let mut add = |absence| {
+            if !found.contains(&absence) {
+                found.push(absence);
+            }
+        };
+        match code {
+            Code::Null => add(Absence::Null),
+            Code::Reply(call) if self.optional_reply(*call) => add(Absence::Call(*call)),
+            Code::Reply(_) | Code::Not(_) | Code::Compare(..) | Code::And(..) | Code::Or(..) => {}
+            Code::Header { .. } => add(Absence::Header(path(code))),
+            Code::Local(_) | Code::Param(_) | Code::Auth(_) => {
+                let nullable = self.part(code).is_some_and(|part| part.ty.nullable);
+                if nullable {
+                    add(Absence::Field(path(code)));
+                }
+            }
+            Code::Found { call, key } => {
+                add(Absence::Key(*call));
+                if self.optional_reply(*call) {
+                    add(Absence::Call(*call));
+                }
+                self.absences(key, found);
+            }
+            Code::Slot { of, .. } => {
+                if self.part(code).is_some_and(|part| part.ty.nullable) {
+                    add(Absence::Field(path(code)));
+                }
+                self.absences(of, found);
+            }
+            Code::Entry { of, .. } => {
+                add(Absence::Entry(path(of)));
+                self.absences(of, found);
+            }
+            Code::Coalesce(_, last) => self.absences(last, found),
+            Code::If(_, a, b) => {
+                self.absences(a, found);
+                self.absences(b, found);
+            }
+            _ => code.inner().into_iter().for_each(|inner| self.absences(inner, found)),
+        }
+    }
+
+    fn optional_reply(&self, call: usize) -> bool {
+        self.replies[call].as_ref().is_some_and(|reply| reply.value.ty.nullable)
+    }
+}
+
+fn auth_name(field: AuthField) -> &'static str {
+    match field {
+        AuthField::Authenticated => "authenticated",
+        AuthField::Sub => "sub",
+        AuthField::Role => "role",
+        AuthField::Email => "email",
+        AuthField::Kind => "kind",
+    }
+}
+
+fn written(format: &Format, kind: &Kind) -> Option<&'static str> {
+    match (format, kind) {
+        (Format::Int64, _) => Some("a text of digits: JavaScript's numbers end at 2^53"),
+        (Format::Enum(_), _) => Some("the name of the value, without the prefix that all names have"),
+        (Format::Timestamp, _) => Some("a text as RFC 3339 has it, in UTC"),
+        (Format::Duration, _) => Some("a text like \"1.5s\""),
+        (Format::Money, _) => Some("an object: {\"amount\": \"12.50\", \"currency\": \"USD\"}"),
+        (Format::Map(_), _) => Some("an object, a member for each key"),
+        (_, Kind::Bytes) => Some("a text in base64"),
+        (_, Kind::Decimal) => Some("a text, exact"),
+        (_, Kind::Date) => Some("a text like \"2026-01-31\""),
+        (_, Kind::Json) => Some("as it is"),
+        (Format::List(item), Kind::List(of)) => written(item, &of.kind),
+        _ => None,
+    }
+}

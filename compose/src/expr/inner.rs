@@ -1,0 +1,27 @@
+//! What an expression is made of.
+
+use super::Code;
+
+impl Code {
+    /// The expressions directly within this one.
+    pub(crate) fn inner(&self) -> Vec<&Code> {
+        match self {
+            Code::Null | Code::Bool(_) | Code::Int(_) | Code::Float(_) | Code::Text(_) => Vec::new(),
+            Code::Auth(_) | Code::Now | Code::Param(_) | Code::Body => Vec::new(),
+            Code::Reply(_) | Code::Header { .. } | Code::Local(_) => Vec::new(),
+            Code::Found { key: of, .. }
+            | Code::Slot { of, .. }
+            | Code::MoneyPart { of, .. }
+            | Code::EnumName { of, .. }
+            | Code::Not(of)
+            | Code::Seconds(of) => vec![of],
+            Code::Entry { of: a, key: b }
+            | Code::Coalesce(a, b)
+            | Code::And(a, b)
+            | Code::Or(a, b)
+            | Code::Compare(_, a, b) => vec![a, b],
+            Code::If(condition, a, b) => vec![condition, a, b],
+            Code::Function { arguments, .. } => arguments.iter().collect(),
+        }
+    }
+}
