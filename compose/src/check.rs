@@ -4,11 +4,13 @@
 
 mod assign;
 mod batch;
+mod cache;
 mod call;
 mod effect;
 mod expression;
 mod function;
 mod header;
+mod identity;
 mod input;
 mod json;
 mod list;
@@ -20,10 +22,13 @@ mod request;
 mod route;
 mod shape;
 mod stream;
+mod template;
 mod union;
 mod whole;
 
 use std::time::Duration;
+
+use identity::Identity;
 
 use crate::definition::{Text, View};
 use crate::expr::{Code, Expr, Kind as Ast};
@@ -82,11 +87,12 @@ struct Typed {
     /// Every call it reads.
     reads: CallSet,
     from_client: bool,
+    identity: Option<Identity>,
 }
 
 impl Typed {
     fn new(ty: Type, code: Code) -> Typed {
-        Typed { ty, projection: None, code, reads: CallSet::default(), from_client: false }
+        Typed { ty, projection: None, code, reads: CallSet::default(), from_client: false, identity: None }
     }
 }
 
@@ -120,6 +126,10 @@ struct Checker<'a> {
     bound: Vec<Code>,
     /// What the condition of the call that is being checked rules out to be null.
     present: Vec<Code>,
+    /// What `$key` is here.
+    key: Option<Typed>,
+    /// Who asks may change the answer.
+    personal: bool,
     locals: usize,
     /// Where in the answer the shape is being checked, and what every call's failure makes missing.
     pointer: Vec<String>,
@@ -147,6 +157,8 @@ impl<'a> Checker<'a> {
             scope: Vec::new(),
             bound: Vec::new(),
             present: Vec::new(),
+            key: None,
+            personal: false,
             locals: 0,
             pointer: Vec::new(),
             parts: 0,
@@ -202,6 +214,7 @@ impl<'a> Checker<'a> {
             calls,
             stream,
             shape,
+            personal: self.personal,
             locals: self.locals,
             values: std::mem::take(&mut self.values),
         })

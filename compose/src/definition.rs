@@ -1,10 +1,14 @@
 //! What an author writes: a view file as data, every part with its place.
 
+mod cache;
 mod read;
+mod template;
 
 use std::time::Duration;
 
+pub use cache::{Cache, Scope};
 pub use read::views;
+pub use template::{Part, Template};
 
 use crate::expr::Expr;
 use crate::problem::Place;
@@ -96,6 +100,7 @@ pub struct Call {
     /// The author's word that it changes nothing, and that repeating it does no harm.
     pub safe: Option<Place>,
     pub idempotent: bool,
+    pub cache: Option<Cache>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

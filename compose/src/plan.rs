@@ -1,5 +1,6 @@
 //! A checked view as plain data: which calls wait for which, how each is encoded and decoded, and how the answer is written.
 
+mod cache;
 mod json;
 mod layout;
 mod print;
@@ -9,6 +10,7 @@ mod timeline;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use cache::Cache;
 pub use json::{Json, JsonMember};
 pub(crate) use layout::{Projection, ProjectionId, body_layout, camel_case, json_layout, proto_layout};
 pub use provenance::{Absence, Origin, Provenance};
@@ -38,6 +40,8 @@ pub struct Plan {
     /// Makes the answer a sequence of events; its reply is the first local of the shape.
     pub stream: Option<Call>,
     pub shape: Option<Shape>,
+    /// Who asks may change the answer.
+    pub personal: bool,
     /// How many names are bound at once at the most.
     pub locals: usize,
     /// Where the answer's values come from, in the order of the shape.
@@ -80,6 +84,9 @@ pub struct Call {
     pub coverage: Coverage,
     /// The headers of the reply that are read, by lower-case name.
     pub headers: Vec<String>,
+    pub cache: Option<Cache>,
+    /// Why the reply is the caller's alone: what of the request says who asks.
+    pub identity: Option<String>,
     /// It changes nothing.
     pub safe: bool,
     pub idempotent: bool,

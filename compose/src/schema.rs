@@ -25,6 +25,8 @@ pub struct Source {
     pub streams: BTreeMap<String, Operation>,
     /// Used where a call names no timeout.
     pub timeout: Option<Duration>,
+    /// It is told who asks with every call.
+    pub identity: bool,
 }
 
 #[derive(Debug, Clone)]

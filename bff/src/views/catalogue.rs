@@ -137,6 +137,7 @@ fn contracts(settings: &BTreeMap<String, upstream::Config>, problems: &mut Vec<S
             problems.extend(found.iter().map(Problem::to_string));
         }
         if let Some(source_contracts) = contracts.sources.get_mut(name) {
+            source_contracts.identity = source.identity != upstream::Identity::None;
             source_contracts.timeout = Some(std::time::Duration::from_millis(source.timeout_ms));
         }
     }

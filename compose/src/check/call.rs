@@ -2,7 +2,7 @@
 
 use super::present::present;
 use super::{Checker, Reply, Rules, Typed};
-use crate::definition::{self, Argument, OnFail, Protocol, Spanned, Text};
+use crate::definition::{self, Argument, OnFail, Part, Protocol, Spanned, Text};
 use crate::expr::Code;
 use crate::plan::{Call, CallSet, Coverage, Request, json_layout, proto_layout};
 use crate::problem::{ErrorCode, Problem};
@@ -61,6 +61,11 @@ impl<'a> Checker<'a> {
     fn needs(&self, call: &definition::Call) -> CallSet {
         let mut texts: Vec<&Text> = call.when.iter().chain(&call.each).collect();
         call.request.iter().for_each(|(_, argument)| texts_of(argument, &mut texts));
+        let tags = call.cache.iter().flat_map(|cache| &cache.tags).flat_map(|tag| &tag.parts);
+        texts.extend(tags.filter_map(|part| match part {
+            Part::Value(text) => Some(text),
+            Part::Text(_) => None,
+        }));
         texts.into_iter().fold(CallSet::default(), |all, text| all.with(self.names(text)))
     }
 
@@ -137,7 +142,10 @@ impl<'a> Checker<'a> {
         let keys = call.each.as_ref().map(|each| self.keys(each));
         let request = self.request(call, operation, keys.as_ref().and_then(|k| k.as_ref().map(|(_, key)| key)));
         self.present.clear();
-        let (when, keys, (request, sent)) = (transposed(when)?, transposed(keys)?, request?);
+        let (when, keys, (request, mut sent)) = (transposed(when)?, transposed(keys)?, request?);
+        let identity = self.identity_of_call(sent.identity, source);
+        let safe = operation.safe || call.safe.is_some();
+        let cache = self.cache(call, safe, identity.as_deref(), keys.as_ref().map(|(_, key)| key), &mut sent);
         let condition = when.as_ref().map(|when| when.reads).unwrap_or_default();
         let when_needs = condition.only(self.optional);
         let optional = call.on_fail == OnFail::Null;
@@ -161,6 +169,8 @@ impl<'a> Checker<'a> {
             optional,
             needs: sent.needs,
             when_needs,
+            cache,
+            identity,
             ..self.planned(call, source, operation, request, rules)
         };
         Some(Call { index: i, from_client: sent.from_client, ..parts })
@@ -191,6 +201,8 @@ impl<'a> Checker<'a> {
             layout: None,
             coverage: Coverage::default(),
             headers: Vec::new(),
+            cache: None,
+            identity: None,
             safe: operation.safe || call.safe.is_some(),
             idempotent: operation.idempotent || call.idempotent || call.safe.is_some(),
             from_client: false,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::assign::widened;
 use super::{Checker, Typed};
 use crate::definition::Text;
-use crate::expr::{AuthField, Code, Comparison, Expr, Kind as Ast, MoneyPart};
+use crate::expr::{Code, Comparison, Expr, Kind as Ast, MoneyPart};
 use crate::problem::{ErrorCode, Place, Problem};
 use crate::schema::{Field, Kind, Type};
 
@@ -93,6 +93,8 @@ impl Checker<'_> {
         let help = match name {
             "auth" => "say which: `$auth.sub`, `$auth.role`, `$auth.email`, `$auth.kind`, `$auth.authenticated`",
             "params" => "say which: `$params.name`",
+            "key" if self.key.is_some() => return self.key.clone(),
+            "key" => "a key is known only in the tags of a cache `per: key`",
             "now" => return Some(Typed::new(Type::required(Kind::Timestamp), Code::Now)),
             "body" => {
                 if self.view.body.is_none() {
@@ -197,23 +199,6 @@ impl Checker<'_> {
         Some(Typed { ty, projection: inner, code, ..of })
     }
 
-    fn auth(&mut self, name: &str, here: &Place) -> Option<Typed> {
-        let public = self.view.access.iter().any(|a| a.value == "public");
-        let (field, kind, nullable) = match name {
-            "authenticated" => (AuthField::Authenticated, Kind::Bool, false),
-            "sub" => (AuthField::Sub, Kind::String, public),
-            "role" => (AuthField::Role, Kind::String, public),
-            "kind" => (AuthField::Kind, Kind::String, public),
-            "email" => (AuthField::Email, Kind::String, true),
-            _ => {
-                let problem = Problem::new(ErrorCode::UnknownField, here, format!("`$auth` has no `{name}`"));
-                self.problems.push(problem.suggest(name, ["sub", "role", "email", "kind", "authenticated"]));
-                return None;
-            }
-        };
-        Some(Typed::new(Type { kind, nullable }, Code::Auth(field)))
-    }
-
     fn param_value(&mut self, name: &str, here: &Place) -> Option<Typed> {
         let Some(i) = self.view.params.iter().position(|p| p.name.value == name) else {
             // A parameter that the path has and `params` lacks is a problem already.
@@ -227,7 +212,8 @@ impl Checker<'_> {
             return None;
         };
         let ty = self.params.get(i)?.clone()?;
-        Some(Typed { from_client: true, ..Typed::new(ty, Code::Param(i)) })
+        let identity = self.identity_of_param(i);
+        Some(Typed { from_client: true, identity, ..Typed::new(ty, Code::Param(i)) })
     }
 
     /// `batch[key]`, or `$params["name"]`.
@@ -279,6 +265,7 @@ impl Checker<'_> {
             code: Code::Found { call, key: Box::new(key.code) },
             reads: value.reads.with(key.reads),
             from_client: value.from_client || key.from_client,
+            identity: value.identity.or(key.identity),
         })
     }
 
@@ -386,7 +373,14 @@ impl Checker<'_> {
 
 /// What is made of two values reads what both read.
 pub(super) fn merged(a: &Typed, b: &Typed, ty: Type, code: Code) -> Typed {
-    Typed { ty, projection: None, code, reads: a.reads.with(b.reads), from_client: a.from_client || b.from_client }
+    Typed {
+        ty,
+        projection: None,
+        code,
+        reads: a.reads.with(b.reads),
+        from_client: a.from_client || b.from_client,
+        identity: a.identity.or(b.identity),
+    }
 }
 
 fn comparable(a: &Kind, b: &Kind) -> bool {

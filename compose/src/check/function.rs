@@ -104,6 +104,7 @@ impl Checker<'_> {
         Some(Typed {
             reads: branches.reads.with(condition.reads),
             from_client: branches.from_client || condition.from_client,
+            identity: branches.identity.or(condition.identity),
             ..branches
         })
     }

@@ -27,6 +27,7 @@ impl Checker<'_> {
             code: Code::Entry { of: Box::new(of.code), key: Box::new(key.code) },
             reads: of.reads.with(key.reads),
             from_client: of.from_client || key.from_client,
+            identity: of.identity.or(key.identity),
         })
     }
 }

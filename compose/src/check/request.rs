@@ -1,5 +1,6 @@
 //! What a call sends, checked against what the operation takes.
 
+use super::identity::Identity;
 use super::{Checker, Typed};
 use crate::definition::{self, Argument, Spanned};
 use crate::expr::Kind as Ast;
@@ -19,6 +20,7 @@ pub(super) struct Sent {
     pub reads: CallSet,
     pub needs: Vec<Need>,
     pub from_client: bool,
+    pub identity: Option<Identity>,
 }
 
 /// An argument with the path that leads to its field.
@@ -51,6 +53,7 @@ impl Checker<'_> {
         };
         if let Some((_, key)) = into {
             sent.from_client |= key.from_client;
+            sent.identity = sent.identity.or(key.identity);
             sent.reads = sent.reads.with(key.reads);
         }
         (self.problems.len() == before).then_some((request, sent))
@@ -313,6 +316,7 @@ impl Checker<'_> {
         }
         sent.reads = sent.reads.with(value.reads);
         sent.from_client |= value.from_client;
+        sent.identity = sent.identity.or(value.identity);
     }
 
     /// How the field is written; records field by field.

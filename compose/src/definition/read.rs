@@ -1,7 +1,9 @@
 //! A YAML tree to definitions. Unknown keys are problems; every problem of a file is found in one go.
 
+mod cache;
 mod call;
 mod shape;
+mod template;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +30,7 @@ struct Fields<'a> {
 }
 
 /// Parts of the language that this version does not run.
-const LATER: [&str; 7] = ["cache", "hedge", "variants", "proxy", "invalidates", "after", "fragment"];
+const LATER: [&str; 6] = ["hedge", "variants", "proxy", "invalidates", "after", "fragment"];
 
 fn later(place: &Place, key: &str) -> Problem {
     Problem::new(

@@ -41,7 +41,11 @@ impl Plan {
             }
             None => format!("at most 0 of {deadline} ms"),
         };
-        vec![time, counted("at most", self.most_requests(), "request")]
+        vec![
+            time,
+            counted("at most", self.most_requests(), "request"),
+            format!("Cache-Control: {}", self.cache_control()),
+        ]
     }
 
     /// One line each: how the call is made, and what is read of its reply.
@@ -69,6 +73,8 @@ impl Plan {
         if !call.headers.is_empty() {
             notes.push(format!("reads the headers {}", call.headers.join(", ")));
         }
+        notes.extend(call.cache.as_ref().map(ToString::to_string));
+        notes.extend(call.identity.as_ref().map(|why| format!("its caller's own: {why}")));
         notes
     }
 

@@ -65,6 +65,8 @@ codes! {
     Deadline = "deadline",
     /// A call that changes something stands where it could do harm.
     Effects = "effects",
+    /// What belongs to one caller could reach another.
+    Privacy = "privacy",
     /// The path cannot be a route.
     Route = "route",
     /// Another view answers this route.

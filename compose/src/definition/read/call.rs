@@ -1,11 +1,12 @@
 //! The `calls` of a view.
 
 use super::Fields;
+use super::cache::cache;
 use crate::definition::{Argument, Batch, Call, Missing, OnFail, Protocol, Spanned};
 use crate::problem::{ErrorCode, Place, Problem};
 use crate::yaml::{Kind, Node};
 
-const CALL_KEYS: [&str; 12] = [
+const CALL_KEYS: [&str; 13] = [
     "grpc",
     "http",
     "request",
@@ -18,6 +19,7 @@ const CALL_KEYS: [&str; 12] = [
     "on_fail",
     "safe",
     "idempotent",
+    "cache",
 ];
 
 pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Problem>) -> Option<Call> {
@@ -43,6 +45,7 @@ pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Proble
     let on_fail = fields.get("on_fail").map_or(Some(OnFail::Fail), |n| on_fail(n, &mut fields));
     let request = fields.get("request").map(|n| arguments(n, &mut fields)).unwrap_or_default();
     let (safe, idempotent) = (safe(&mut fields), fields.bool("idempotent"));
+    let cache = cache(&mut fields)?;
     let batch = match fields.get("batch") {
         Some(node) => Some(batch(node, &mut fields)?),
         None => {
@@ -75,7 +78,20 @@ pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Proble
         }
         _ => {}
     }
-    Some(Call { name, protocol, operation, request, each, batch, when, timeout, on_fail: on_fail?, safe, idempotent })
+    Some(Call {
+        name,
+        protocol,
+        operation,
+        request,
+        each,
+        batch,
+        when,
+        timeout,
+        on_fail: on_fail?,
+        safe,
+        idempotent,
+        cache,
+    })
 }
 
 /// `stream: { grpc: ..., request: ..., as: change }`.
@@ -98,6 +114,7 @@ pub(super) fn stream(node: &Node, problems: &mut Vec<Problem>) -> Option<Call> {
         on_fail: OnFail::Fail,
         safe: safe(&mut fields),
         idempotent: false,
+        cache: None,
     })
 }
 

@@ -49,5 +49,8 @@ pub(super) fn contracts(case: &Case) -> (Contracts, HashMap<String, DescriptorPo
         let file = Arc::new(File { name: format!("{}.yaml", block.words[1]), text: block.text.clone() + "\n" });
         problems.extend(contracts.add_openapi(&block.words[1], &file));
     }
+    for block in case.blocks.iter().filter(|b| b.words.get(2).is_some_and(|word| word == "identity")) {
+        contracts.sources.get_mut(&block.words[1]).expect("a source").identity = true;
+    }
     (contracts, pools, problems)
 }

@@ -1,0 +1,65 @@
+//! Who asks: `$auth`, and how far it flows into what is sent.
+
+use super::{Checker, Typed};
+use crate::definition::ParamLocation;
+use crate::expr::{AuthField, Code};
+use crate::problem::{ErrorCode, Place, Problem};
+use crate::schema::{Kind, Source, Type};
+
+/// What of a value says who asks. What a service answers says so no more: it depends on its request alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Identity {
+    Auth(AuthField),
+    /// A header of the client, by the index of its parameter.
+    Header(usize),
+}
+
+const FIELDS: [(&str, AuthField, Kind); 5] = [
+    ("sub", AuthField::Sub, Kind::String),
+    ("role", AuthField::Role, Kind::String),
+    ("email", AuthField::Email, Kind::String),
+    ("kind", AuthField::Kind, Kind::String),
+    ("authenticated", AuthField::Authenticated, Kind::Bool),
+];
+
+impl Checker<'_> {
+    pub(super) fn auth(&mut self, name: &str, here: &Place) -> Option<Typed> {
+        let Some((_, field, kind)) = FIELDS.iter().find(|(known, ..)| *known == name) else {
+            let problem = Problem::new(ErrorCode::UnknownField, here, format!("`$auth` has no `{name}`"));
+            self.problems.push(problem.suggest(name, FIELDS.iter().map(|(known, ..)| *known)));
+            return None;
+        };
+        let public = self.view.access.iter().any(|a| a.value == "public");
+        let nullable = match field {
+            AuthField::Authenticated => false,
+            AuthField::Email => true,
+            AuthField::Sub | AuthField::Role | AuthField::Kind => public,
+        };
+        self.personal = true;
+        let ty = Type { kind: kind.clone(), nullable };
+        Some(Typed { identity: Some(Identity::Auth(*field)), ..Typed::new(ty, Code::Auth(*field)) })
+    }
+
+    /// A header may say who asks, but those that say what the client can read.
+    pub(super) fn identity_of_param(&mut self, param: usize) -> Option<Identity> {
+        let declared = &self.view.params[param];
+        let names_who = declared.location == ParamLocation::Header
+            && !declared.name.value.to_ascii_lowercase().starts_with("accept");
+        self.personal |= names_who;
+        names_who.then_some(Identity::Header(param))
+    }
+
+    /// Why the reply is the caller's alone, in words.
+    pub(super) fn identity_of_call(&self, sent: Option<Identity>, source: &Source) -> Option<String> {
+        match sent {
+            Some(Identity::Auth(field)) => {
+                let name = FIELDS.iter().find(|(_, known, _)| *known == field).map_or("sub", |(name, ..)| name);
+                Some(format!("the request uses `$auth.{name}`"))
+            }
+            Some(Identity::Header(param)) => {
+                Some(format!("the request uses the client's header `{}`", self.view.params[param].name.value))
+            }
+            None => source.identity.then(|| "the source is told who asks (`identity`)".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Texts with values in them, typed.
+
+use super::function::written;
+use super::{Checker, Typed};
+use crate::definition::{Part, Template};
+use crate::expr::Code;
+use crate::plan::Piece;
+use crate::problem::ErrorCode;
+use crate::schema::{Kind, Type};
+
+impl Checker<'_> {
+    /// The pieces, and what they read altogether.
+    pub(super) fn template(&mut self, template: &Template) -> Option<(Vec<Piece>, Typed)> {
+        let mut whole = Typed::new(Type::required(Kind::String), Code::Null);
+        let mut pieces = Vec::new();
+        for part in &template.parts {
+            let text = match part {
+                Part::Text(text) => {
+                    pieces.push(Piece::Text(text.clone()));
+                    continue;
+                }
+                Part::Value(text) => text,
+            };
+            let value = self.typed(text)?;
+            let has = self.contracts.describe(&value.ty);
+            if !matches!(
+                value.ty.kind,
+                Kind::String | Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 | Kind::Enum(_) | Kind::Date
+            ) {
+                let message = format!("a text, an integer, a date or an enum stands in `${{ }}`, not {has}");
+                self.problem(ErrorCode::WrongType, &text.place, message, "take a field of it");
+                return None;
+            }
+            if value.ty.nullable {
+                let help = "write `??` behind it, and what stands for null";
+                self.problem(ErrorCode::Nullable, &text.place, "this may be null here", help);
+                return None;
+            }
+            whole = super::expression::merged(&whole, &value, whole.ty.clone(), Code::Null);
+            pieces.push(Piece::Code(written(value)));
+        }
+        Some((pieces, whole))
+    }
+}

@@ -1,0 +1,83 @@
+//! What is kept: replies on this side, answers on the client's.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Piece, Plan};
+use crate::definition::Scope;
+
+#[derive(Debug)]
+pub struct Cache {
+    pub scope: Scope,
+    pub ttl: Duration,
+    pub swr: Option<Duration>,
+    pub stale_if_error: Option<Duration>,
+    /// An entry for every key, not for the whole request: the local that holds it while its tags are written.
+    pub per_key: Option<usize>,
+    pub tags: Vec<Vec<Piece>>,
+    /// The author's reason to share what says who asked.
+    pub unsafe_shared: Option<String>,
+}
+
+impl fmt::Display for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whom = match self.scope {
+            Scope::Private => "its caller",
+            Scope::Shared => "everybody",
+        };
+        write!(f, "kept for {whom}, {}", span(self.ttl))?;
+        if self.per_key.is_some() {
+            write!(f, ", by key")?;
+        }
+        if let Some(swr) = self.swr {
+            write!(f, ", {} more while it is fetched again", span(swr))?;
+        }
+        if let Some(stale) = self.stale_if_error {
+            write!(f, ", {} more where that fails", span(stale))?;
+        }
+        if let Some(reason) = &self.unsafe_shared {
+            write!(f, "; shared although its request says who asks: {reason}")?;
+        }
+        Ok(())
+    }
+}
+
+/// As an author writes it: `250ms`, `30s`, `10m`, `1h`.
+fn span(span: Duration) -> String {
+    let millis = span.as_millis();
+    let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
+    let (size, unit) = units.into_iter().find(|(size, _)| millis.is_multiple_of(*size)).unwrap_or((1, "ms"));
+    format!("{}{unit}", millis / size)
+}
+
+impl Plan {
+    /// What clients and proxies may do with the answer: nothing with one that is not got by GET in one piece; ask again
+    /// before they use it where a call has no `cache`; else keep it as long as every call allows. It is public only
+    /// where the view is open to everybody, every call is shared, and nothing in it says who asks.
+    pub fn cache_control(&self) -> String {
+        if self.method != "GET" || self.stream.is_some() {
+            return "no-store".to_owned();
+        }
+        let caches: Option<Vec<&Cache>> = self.calls.iter().map(|call| call.cache.as_ref()).collect();
+        let caches = caches.filter(|caches| !caches.is_empty());
+        let is_open = self.access.iter().any(|role| role == "public") && !self.personal;
+        let is_shared = self.calls.iter().all(|call| match &call.cache {
+            Some(cache) => cache.scope == Scope::Shared,
+            None => call.identity.is_none(),
+        });
+        let whose = if is_open && is_shared { "public" } else { "private" };
+        let Some(caches) = caches else { return format!("{whose}, no-cache") };
+        let least = |span: fn(&Cache) -> Option<Duration>| {
+            let spans: Option<Vec<Duration>> = caches.iter().map(|cache| span(cache)).collect();
+            spans.and_then(|spans| spans.into_iter().min()).map(|span| span.as_secs())
+        };
+        let mut text = format!("{whose}, max-age={}", least(|cache| Some(cache.ttl)).unwrap_or_default());
+        for (name, span) in [
+            ("stale-while-revalidate", least(|cache| cache.swr)),
+            ("stale-if-error", least(|cache| cache.stale_if_error)),
+        ] {
+            text.extend(span.map(|seconds| format!(", {name}={seconds}")));
+        }
+        text
+    }
+}
