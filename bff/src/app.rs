@@ -1,11 +1,14 @@
 //! Builds each part from its configuration, hands over what it needs, and runs the whole.
 
-use std::collections::BTreeMap;
+mod audience;
+mod prepare;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
+use tokio::signal::unix::Signal;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,8 +22,9 @@ use crate::identity::{self, Deployment, Identity, Seeded};
 use crate::meter::Meter;
 use crate::store::{self, Part, Stores};
 use crate::telemetry::{self, Exposition};
-use crate::upstream::{self, Source};
-use crate::views::{self, Views};
+use crate::views::{self, Outcome, Reloader, Reloads, Views, Watched};
+pub use audience::Audience;
+use prepare::{Prepared, Sources, prepare};
 
 /// Everything that runs, not yet listening.
 pub struct App {
@@ -29,6 +33,12 @@ pub struct App {
     tls: Option<TlsAcceptor>,
     limits: Limits,
     address_limit: Option<AddressLimit>,
+    /// What the public routes are made of again when the views change.
+    site: Site,
+    audience: Audience,
+    reloader: Reloader,
+    reloads: Reloads,
+    watched: Vec<Watched>,
     stores: Stores,
     identity: Arc<Identity>,
     measures: Exposition,
@@ -48,11 +58,8 @@ pub enum StartError {
     #[error("{setting}: cannot listen on {address}")]
     Listen { setting: &'static str, address: SocketAddr, source: std::io::Error },
     #[error(transparent)]
-    Tls(#[from] http::TlsError),
-    #[error("{}", lines(.0))]
-    Sources(Vec<upstream::ConfigError>),
-    #[error(transparent)]
     Views(#[from] views::LoadError),
+    /// What is wrong with other files and settings, and with the views if those are wrong too.
     #[error("{}", .0.join("\n"))]
     Several(Vec<String>),
     #[error("cannot listen for stop signals")]
@@ -71,28 +78,36 @@ pub fn install_crypto() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
-/// Start-up and service, until `stop` resolves.
+/// Start-up and service, until `stop` resolves. Every one of `hangups` reads the views again.
 pub async fn run(
     config: Config,
     clock: Clock,
+    audience: Audience,
     stop: impl Future<Output = std::io::Result<()>>,
+    mut hangups: Signal,
 ) -> Result<(), StartError> {
     let (config, listeners) = bind(config).await?;
     tracing::info!(public = %config.http.public_url(), admin = %config.admin.listen, "starting");
-    let app = build(config, clock).await?;
+    audience.greet(&config);
+    let app = build(config, clock, audience).await?;
     tracing::info!("ready");
+    let reloader = app.reloader.clone();
+    let reload = async {
+        while hangups.recv().await.is_some() {
+            reloader.reload("SIGHUP").await;
+        }
+    };
     let shutdown = CancellationToken::new();
     let stopping = async {
         let stopped = stop.await;
         shutdown.cancel();
         stopped.map_err(StartError::Signals)
     };
-    let ((), stopped) = tokio::join!(app.serve(listeners, shutdown.clone()), stopping);
+    let ((), stopped, _) =
+        tokio::join!(app.serve(listeners, shutdown.clone()), stopping, shutdown.run_until_cancelled(reload));
     tracing::info!("stopped");
     stopped
 }
-
-type Sources = BTreeMap<String, Arc<Source>>;
 
 /// Opens both addresses, and writes the ports that port 0 became into the configuration, because
 /// the public address is derived from them.
@@ -107,32 +122,14 @@ pub async fn bind(config: Config) -> Result<(Config, Listeners), StartError> {
 
 /// Start-up without listening: what the views will do, or every problem that would stop it.
 pub fn check(config: &Config) -> Result<String, StartError> {
-    let mut problems: Vec<String> = http::acceptor(&config.http).err().iter().map(told).collect();
-    problems.extend(identity::problems(&config.identity, !config.is_production()).iter().map(told));
-    let views = sources(config).and_then(|sources| Ok(load(config, &sources, &TaskTracker::new(), &Meter::none())?));
-    problems.extend(views.as_ref().err().map(told));
-    let Ok(views) = views.as_ref() else { return Err(StartError::Several(problems)) };
-    if !problems.is_empty() {
-        return Err(StartError::Several(problems));
-    }
+    let views = prepare(config, &TaskTracker::new(), &Meter::none())?.views?;
     let plans: Vec<String> = views.iter().map(|view| view.plan().to_string()).collect();
     Ok(format!("{}\n{} views, no problems\n", plans.join("\n"), plans.len()))
 }
 
-/// The error and what caused it, in one line.
-fn told(error: &impl std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
-}
-
 /// What the server would say of itself.
 pub fn openapi(config: &Config) -> Result<String, StartError> {
-    let views = load(config, &sources(config)?, &TaskTracker::new(), &Meter::none())?;
+    let views = prepare(config, &TaskTracker::new(), &Meter::none())?.views?;
     let document = http::openapi::document(&views, &deployment(config));
     Ok(format!("{document:#}\n"))
 }
@@ -157,19 +154,21 @@ pub async fn probe(config: &Config) -> Result<(), http::ProbeError> {
     http::probe(config.admin.listen, "/healthz", token).await
 }
 
-pub async fn build(config: Config, clock: Clock) -> Result<App, StartError> {
-    let tls = http::acceptor(&config.http)?;
-    let sources = sources(&config)?;
+/// Makes every part; what is wrong with the files and settings of all of them is said at once.
+pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<App, StartError> {
     let tasks = TaskTracker::new();
     let (recorder, measures) = telemetry::recorder();
     let meter = Meter::new(recorder);
-    let views = load(&config, &sources, &tasks, &meter)?;
+    let Prepared { tls, loader, views } = prepare(&config, &tasks, &meter)?;
+    let views = audience.first(&config, views)?;
+    let watched = if config.views.watches(config.is_production()) { loader.watched() } else { Vec::new() };
+    let (reloader, reloads) = views::reloads(Arc::clone(&loader), views);
     let stores = Stores::open(&config.store, clock.clone()).await?;
     let deployment = deployment(&config);
     let identity = Identity::open(&config.identity, deployment, &stores, clock.clone(), meter.clone()).await?;
     let identity = Arc::new(identity);
     let draining = CancellationToken::new();
-    let checks = Checks::new(checks(stores.parts(), &sources), &meter, draining.clone());
+    let checks = Checks::new(checks(stores.parts(), &loader.sources), &meter, draining.clone());
     let address_limit = AddressLimit::new(&config.http.rate_limit, config.is_production(), &meter);
     let site = Site {
         config: config.http.clone(),
@@ -177,15 +176,21 @@ pub async fn build(config: Config, clock: Clock) -> Result<App, StartError> {
         clock,
         address_limit: address_limit.clone(),
         streams: StreamLimit::default(),
-        meter: meter.clone(),
+        meter,
         closing: draining.clone(),
     };
+    let admin = AdminParts { checks, measures: page(&measures), reloader: reloader.clone() };
     Ok(App {
-        public: site.router(&views).into(),
-        admin: http::admin_router(&config.admin, AdminParts { checks, measures: page(&measures) }),
+        public: site.router(reloads.current()).into(),
+        admin: http::admin_router(&config.admin, admin),
         tls,
         address_limit,
         limits: Limits::from(&config.http),
+        site,
+        audience,
+        watched,
+        reloader,
+        reloads,
         stores,
         identity,
         measures,
@@ -204,7 +209,7 @@ impl App {
     pub async fn serve(self, listeners: Listeners, shutdown: CancellationToken) {
         let drained = CancellationToken::new();
         let public = async {
-            http::serve(listeners.public, self.tls, self.public, self.limits, shutdown.clone()).await;
+            http::serve(listeners.public, self.tls, self.public.clone(), self.limits, shutdown.clone()).await;
             drained.cancel();
         };
         let admin = http::serve(listeners.admin, None, self.admin, self.limits, drained.clone());
@@ -217,9 +222,13 @@ impl App {
                 limit.sweep(shutdown.clone()).await;
             }
         };
+        let swap = |views: &Views| self.public.replace(self.site.router(views));
+        let tell = |reason: &str, outcome: &Outcome| self.audience.tell(reason, outcome);
+        let reloads = drained.run_until_cancelled(self.reloads.follow(swap, tell));
+        let watch = shutdown.run_until_cancelled(views::watch(self.watched, self.reloader));
         let upkeep = drained.run_until_cancelled(self.measures.keep_up());
         let follow = drained.run_until_cancelled(self.identity.follow());
-        tokio::join!(public, admin, drain, sweep, upkeep, follow);
+        tokio::join!(public, admin, drain, sweep, upkeep, follow, reloads, watch);
         // What changes something goes on without its client, but is bounded by its view's deadline.
         self.tasks.close();
         self.tasks.wait().await;
@@ -231,33 +240,12 @@ async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListene
     TcpListener::bind(address).await.map_err(|source| StartError::Listen { setting, address, source })
 }
 
-fn load(config: &Config, sources: &Sources, tasks: &TaskTracker, meter: &Meter) -> Result<Views, views::LoadError> {
-    Views::load(&config.views, &config.sources, sources, &http::RESERVED, tasks, meter)
-}
-
 fn deployment(config: &Config) -> Deployment {
     Deployment {
         public_url: config.http.public_url(),
         allowed_origins: config.http.cors_origins.clone(),
         development: !config.is_production(),
     }
-}
-
-/// A client for each source, or what is wrong with every one that has none.
-fn sources(config: &Config) -> Result<Sources, StartError> {
-    let mut sources = Sources::new();
-    let mut problems = Vec::new();
-    for (name, config) in &config.sources {
-        match Source::connect(name, config) {
-            Ok(source) => drop(sources.insert(name.clone(), Arc::new(source))),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    if problems.is_empty() { Ok(sources) } else { Err(StartError::Sources(problems)) }
-}
-
-fn lines(problems: &[upstream::ConfigError]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 fn page(measures: &Exposition) -> Page {

@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod openapi;
 mod probe;
 mod problem;
+mod reload;
 mod request;
 mod server;
 mod static_file;
@@ -47,7 +48,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use crate::clock::Clock;
 use crate::identity::Identity;
 use crate::meter::Meter;
-use crate::views::Views;
+use crate::views::{Reloader, Views};
 
 /// What the public routes are made of, except the views, which change while the server runs.
 pub struct Site {
@@ -72,6 +73,7 @@ struct Parts {
 pub struct AdminParts {
     pub checks: health::Checks,
     pub measures: metrics::Page,
+    pub reloader: Reloader,
 }
 
 /// Where no view can stand: what is answered here, now or by a later version.
@@ -106,6 +108,7 @@ pub fn admin_router(config: &AdminConfig, parts: AdminParts) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::metrics))
+        .route("/reload", post(reload::reload))
         .with_state(parts);
     layers::admin(routes, config)
 }

@@ -4,6 +4,7 @@ use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use bff::app::Audience;
 use bff::clock::Clock;
 use bff::{app, config, telemetry};
 use clap::{Parser, Subcommand};
@@ -25,6 +26,8 @@ struct Arguments {
 enum Command {
     /// Run the server.
     Serve,
+    /// Run the server for development, and say after every save what is wrong with the views.
+    Dev,
     /// Load and check everything, start nothing.
     Check,
     /// Print what the server answers, as it serves it at /openapi.json.
@@ -50,12 +53,16 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let pairs = std::env::vars_os().filter_map(|(name, text)| name.into_string().ok().zip(text.into_string().ok()));
-    let config = config::load(&arguments.files, &pairs.collect())?;
+    let develops = matches!(arguments.command, Command::Dev);
+    let development = develops.then(|| DEVELOPMENT.map(|(name, text)| (name.to_owned(), text.to_owned())));
+    let config = config::load(&arguments.files, &pairs.chain(development.into_iter().flatten()).collect())?;
     app::install_crypto();
     let telemetry = telemetry::install(&config.telemetry, config.is_production())?;
     match arguments.command {
-        Command::Serve => {
-            let served = app::run(config, Clock::system(), stop_signal()).await;
+        Command::Serve | Command::Dev => {
+            let audience = if develops { Audience::Author } else { Audience::Log };
+            let hangups = signal(SignalKind::hangup())?;
+            let served = app::run(config, Clock::system(), audience, stop_signal(), hangups).await;
             telemetry.flush().await;
             served?;
         }
@@ -67,6 +74,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// What `bff dev` sets, whatever else does.
+const DEVELOPMENT: [(&str, &str); 2] = [("BFF__ENVIRONMENT", "development"), ("BFF__VIEWS__WATCH", "on")];
 
 async fn stop_signal() -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;

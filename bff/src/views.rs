@@ -4,6 +4,9 @@
 
 mod catalogue;
 mod destination;
+mod load_error;
+mod reload;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +22,15 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
 
-pub use catalogue::{LoadError, Views};
+pub use catalogue::{Loader, Views};
 pub use compose::inputs::{InputError, InputPlace};
 pub use compose::run::{Answer, Events, Failure};
 pub use compose::upstream::Code;
 /// What a checked view says of itself.
 pub use compose::{definition::ParamLocation, expr, plan, schema, tape};
+pub use load_error::{Fault, LoadError};
+pub use reload::{Outcome, Reloader, Reloads, Swapped, reloads};
+pub use watch::{Watched, watch};
 
 use crate::identity::Caller;
 use crate::meter::Meter;
@@ -37,11 +43,23 @@ pub struct Config {
     pub dir: String,
     /// How long a view may take that names no deadline.
     pub deadline_ms: u64,
+    /// Whether a view or a contract that is saved is served at once.
+    pub watch: Watch,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Watch {
+    /// In development.
+    #[default]
+    Auto,
+    On,
+    Off,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { dir: "config/views".to_owned(), deadline_ms: 2_000 }
+        Self { dir: "config/views".to_owned(), deadline_ms: 2_000, watch: Watch::Auto }
     }
 }
 
@@ -166,6 +184,14 @@ fn interrupted() -> Failure {
 impl Config {
     pub fn problems(&self) -> Vec<String> {
         if self.deadline_ms == 0 { vec!["views.deadline_ms must be at least 1".to_owned()] } else { Vec::new() }
+    }
+
+    pub fn watches(&self, production: bool) -> bool {
+        match self.watch {
+            Watch::Auto => !production,
+            Watch::On => true,
+            Watch::Off => false,
+        }
     }
 
     fn deadline(&self) -> Duration {

@@ -3,6 +3,8 @@
 //! A handler returns a `Problem`; the problem layer writes it out as `application/problem+json`
 //! with the request's id, and does the same to errors that axum or a layer answered by itself.
 
+mod status;
+
 use std::time::Duration;
 
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
@@ -16,6 +18,7 @@ use utoipa::ToSchema;
 use crate::views::{self, Code, Failure, InputError, InputPlace};
 
 use crate::identity;
+use status::name;
 
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -25,6 +28,7 @@ pub struct Problem {
     title: &'static str,
     detail: Option<String>,
     errors: Vec<FieldError>,
+    files: Box<[FileError]>,
     retry_after: Option<Duration>,
 }
 
@@ -34,6 +38,16 @@ pub struct FieldError {
     #[serde(flatten)]
     pub location: Location,
     pub code: String,
+    pub message: String,
+}
+
+/// What is wrong with a file of the server's own; operators alone are told.
+#[derive(Debug, Clone, Serialize)]
+pub struct FileError {
+    /// `file:line:column`, where it is in a file's text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    pub code: &'static str,
     pub message: String,
 }
 
@@ -104,7 +118,7 @@ impl Problem {
     /// The general problem of a status.
     pub fn new(status: StatusCode) -> Self {
         let (code, title) = name(status);
-        Self { status, code, title, detail: None, errors: Vec::new(), retry_after: None }
+        Self { status, code, title, detail: None, errors: Vec::new(), files: Box::default(), retry_after: None }
     }
 
     /// Narrows the code where a client must tell two problems of one status apart.
@@ -123,6 +137,12 @@ impl Problem {
     #[must_use]
     pub fn errors(mut self, errors: Vec<FieldError>) -> Self {
         self.errors = errors;
+        self
+    }
+
+    #[must_use]
+    pub fn files(mut self, files: Box<[FileError]>) -> Self {
+        self.files = files;
         self
     }
 
@@ -163,6 +183,7 @@ impl Problem {
             detail: self.detail.as_deref(),
             request_id,
             errors: &self.errors,
+            files: &self.files,
         }
     }
 
@@ -367,25 +388,7 @@ pub(super) struct Body<'a> {
     request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
-}
-
-fn name(status: StatusCode) -> (&'static str, &'static str) {
-    match status.as_u16() {
-        401 => ("unauthorized", "Sign in first"),
-        403 => ("forbidden", "You may not do this"),
-        404 => ("not-found", "There is nothing here"),
-        405 => ("method-not-allowed", "This address does not take that method"),
-        408 => ("request-timeout", "The request took too long to arrive"),
-        409 => ("conflict", "The request conflicts with the current state"),
-        412 => ("precondition-failed", "The object has changed meanwhile"),
-        413 => ("body-too-large", "The body is too large"),
-        415 => ("unsupported-media-type", "The body has a type that is not accepted here"),
-        422 => ("unprocessable", "The request cannot be processed"),
-        429 => ("too-many-requests", "Too many requests; wait before the next one"),
-        502 => ("bad-gateway", "A service behind this one gave no usable answer"),
-        503 => ("unavailable", "The service is not available right now"),
-        504 => ("timeout", "The answer took too long"),
-        _ if status.is_client_error() => ("bad-request", "The request is not valid"),
-        _ => ("internal", "Something went wrong on our side"),
-    }
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(ignore)]
+    files: &'a [FileError],
 }

@@ -15,12 +15,13 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::registry::LookupSpan;
 
 /// What a line may say of itself, and a span of its request.
-const FIELDS: [&str; 30] = [
+const FIELDS: [&str; 33] = [
     "address",
     "admin",
     "algorithm",
     "call",
     "cause",
+    "changed",
     "client",
     "code",
     "deliveries",
@@ -36,6 +37,7 @@ const FIELDS: [&str; 30] = [
     "open",
     "panic",
     "path",
+    "place",
     "public",
     "reason",
     "request_id",
@@ -46,6 +48,7 @@ const FIELDS: [&str; 30] = [
     "trace_id",
     "url",
     "view",
+    "views",
 ];
 
 const REQUEST: &str = "request";

@@ -1,53 +1,45 @@
 //! From files to plans: contracts, definitions, and every problem of both at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use compose::check::{Rules, check};
 use compose::definition;
 use compose::plan::Plan;
-use compose::problem::{File, Problem};
+use compose::problem::File;
 use compose::schema::Contracts;
 use prost_reflect::DescriptorPool;
 use protox::file::{ChainFileResolver, GoogleFileResolver, IncludeFileResolver};
 use tokio_util::task::TaskTracker;
 
 use super::destination::Destination;
+use super::load_error::{Fault, LoadError};
 use super::{Config, View};
 use crate::meter::Meter;
 use crate::upstream::{self, Source};
 
 /// Every view of the folder.
+#[derive(Default)]
 pub struct Views(Vec<Arc<View>>);
 
-/// Everything that is wrong with the contracts and the views.
-#[derive(Debug)]
-pub struct LoadError(Vec<String>);
-
-impl std::error::Error for LoadError {}
-
-impl std::fmt::Display for LoadError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let count = self.0.len();
-        let problems = if count == 1 { "1 problem".to_owned() } else { format!("{count} problems") };
-        write!(f, "{}\n{problems} in the views and contracts", self.0.join("\n"))
-    }
+/// Where views come from and what they run with.
+pub struct Loader {
+    pub config: Config,
+    pub settings: BTreeMap<String, upstream::Config>,
+    pub sources: BTreeMap<String, Arc<Source>>,
+    /// No view may have a path at or below one of these.
+    pub reserved: &'static [&'static str],
+    /// Where what changes something runs to its end.
+    pub tasks: TaskTracker,
+    /// Counts what the views call.
+    pub meter: Meter,
 }
 
-type Sources = BTreeMap<String, Arc<Source>>;
-
-impl Views {
-    /// Reads and checks the files of `config.dir` against the contracts of the sources. No view may have a path at or
-    /// below one that is `reserved`; what changes something runs on `tasks`; `meter` counts what the views call.
-    pub fn load(
-        config: &Config,
-        settings: &BTreeMap<String, upstream::Config>,
-        sources: &Sources,
-        reserved: &'static [&'static str],
-        tasks: &TaskTracker,
-        meter: &Meter,
-    ) -> Result<Self, LoadError> {
+impl Loader {
+    /// Reads and checks the files of the folder against the contracts of the sources, as they are now.
+    pub fn load(&self) -> Result<Views, LoadError> {
+        let Self { config, settings, sources, reserved, tasks, meter } = self;
         let mut problems = Vec::new();
         let contracts = contracts(settings, &mut problems);
         let mut located = Vec::new();
@@ -58,22 +50,34 @@ impl Views {
         let rules = Rules { deadline: config.deadline(), reserved, ..Rules::default() };
         let (plans, more) = check(&definitions, &contracts, rules);
         located.extend(more);
-        problems.extend(located.iter().map(Problem::to_string));
+        problems.extend(located.into_iter().map(Fault::Located));
         let views = plans.into_iter().filter_map(|plan| view(plan, sources, tasks, meter, &mut problems)).collect();
-        if problems.is_empty() { Ok(Self(views)) } else { Err(LoadError(problems)) }
+        if problems.is_empty() { Ok(Views(views)) } else { Err(LoadError::new(problems)) }
     }
+}
 
+impl Views {
     pub fn iter(&self) -> impl Iterator<Item = &Arc<View>> {
         self.0.iter()
+    }
+
+    /// The names of the views that are new, gone or other than they were.
+    pub fn changed_since(&self, before: &Self) -> Vec<String> {
+        let plans = |views: &Self| -> BTreeMap<String, String> {
+            views.iter().map(|view| (view.plan.name.clone(), format!("{:?}", view.plan))).collect()
+        };
+        let (before, now) = (plans(before), plans(self));
+        let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+        names.into_iter().filter(|name| before.get(*name) != now.get(*name)).cloned().collect()
     }
 }
 
 fn view(
     plan: Plan,
-    sources: &Sources,
+    sources: &BTreeMap<String, Arc<Source>>,
     tasks: &TaskTracker,
     meter: &Meter,
-    problems: &mut Vec<String>,
+    problems: &mut Vec<Fault>,
 ) -> Option<Arc<View>> {
     let destination = |call| Destination::of(call, Arc::clone(sources.get(&call.source)?), meter);
     match plan.calls.iter().chain(&plan.stream).map(destination).collect() {
@@ -82,18 +86,18 @@ fn view(
             Some(Arc::new(View { plan: Arc::new(plan), destinations, tasks, meter }))
         }
         None => {
-            problems.push(format!("error: the view `{}` calls an address that HTTP cannot name", plan.name));
+            problems.push(Fault::Other(format!("the view `{}` calls an address that HTTP cannot name", plan.name)));
             None
         }
     }
 }
 
 /// The view files, in the order of their names.
-fn files(dir: &Path, problems: &mut Vec<String>) -> Vec<Arc<File>> {
+fn files(dir: &Path, problems: &mut Vec<Fault>) -> Vec<Arc<File>> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) => {
-            problems.push(format!("error: views.dir: cannot read the folder {}: {error}", dir.display()));
+            problems.push(Fault::Other(format!("views.dir: cannot read the folder {}: {error}", dir.display())));
             return Vec::new();
         }
     };
@@ -104,26 +108,26 @@ fn files(dir: &Path, problems: &mut Vec<String>) -> Vec<Arc<File>> {
     paths.iter().filter_map(|path| read(path, problems)).collect()
 }
 
-fn read(path: &Path, problems: &mut Vec<String>) -> Option<Arc<File>> {
+fn read(path: &Path, problems: &mut Vec<Fault>) -> Option<Arc<File>> {
     match std::fs::read_to_string(path) {
         Ok(text) => Some(Arc::new(File { name: path.display().to_string(), text })),
         Err(error) => {
-            problems.push(format!("error: cannot read {}: {error}", path.display()));
+            problems.push(Fault::Other(format!("cannot read {}: {error}", path.display())));
             None
         }
     }
 }
 
-fn contracts(settings: &BTreeMap<String, upstream::Config>, problems: &mut Vec<String>) -> Contracts {
+fn contracts(settings: &BTreeMap<String, upstream::Config>, problems: &mut Vec<Fault>) -> Contracts {
     let mut contracts = Contracts::default();
     let mut folders: BTreeMap<&str, Option<DescriptorPool>> = BTreeMap::new();
     for (name, source) in settings {
         contracts.sources.entry(name.clone()).or_default();
         let pool = match (&source.descriptors, &source.protos) {
-            (Some(file), _) => descriptors(Path::new(file)).map_err(|e| problems.push(e)).ok(),
+            (Some(file), _) => descriptors(Path::new(file)).map_err(|e| problems.push(Fault::Other(e))).ok(),
             (None, Some(folder)) => folders
                 .entry(folder)
-                .or_insert_with(|| compile(Path::new(folder)).map_err(|e| problems.push(e)).ok())
+                .or_insert_with(|| compile(Path::new(folder)).map_err(|e| problems.push(Fault::Other(e))).ok())
                 .clone(),
             (None, None) => None,
         };
@@ -134,7 +138,7 @@ fn contracts(settings: &BTreeMap<String, upstream::Config>, problems: &mut Vec<S
             && let Some(file) = read(Path::new(path), problems)
         {
             let found = contracts.add_openapi(name, &file);
-            problems.extend(found.iter().map(Problem::to_string));
+            problems.extend(found.into_iter().map(Fault::Located));
         }
         if let Some(source_contracts) = contracts.sources.get_mut(name) {
             source_contracts.identity = source.identity != upstream::Identity::None;
@@ -146,7 +150,7 @@ fn contracts(settings: &BTreeMap<String, upstream::Config>, problems: &mut Vec<S
 
 /// A compiled descriptor set, as `protoc --descriptor_set_out --include_imports` writes it.
 fn descriptors(path: &Path) -> Result<DescriptorPool, String> {
-    let wrong = |why: String| format!("error: cannot read the descriptors {}: {why}", path.display());
+    let wrong = |why: String| format!("cannot read the descriptors {}: {why}", path.display());
     let bytes = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
     // A damaged set can make the library panic; it must not take the server with it.
     let decoded = std::panic::catch_unwind(|| DescriptorPool::decode(bytes.as_slice()));
@@ -155,7 +159,7 @@ fn descriptors(path: &Path) -> Result<DescriptorPool, String> {
 
 /// Compiles every .proto file of the folder and of the folders in it.
 fn compile(folder: &Path) -> Result<DescriptorPool, String> {
-    let wrong = |why: String| format!("error: cannot compile the .proto files of {}: {why}", folder.display());
+    let wrong = |why: String| format!("cannot compile the .proto files of {}: {why}", folder.display());
     let mut names = Vec::new();
     proto_files(folder, folder, 0, &mut names).map_err(|e| wrong(e.to_string()))?;
     if names.is_empty() {

@@ -14,10 +14,11 @@ pub use stack::{Connection, Stack};
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use bff::app::{self, App, Listeners};
+use bff::app::{self, App, Audience, Listeners};
 use bff::clock::Clock;
 use bff::config::Config;
 use bff::identity::SigningAlgorithm;
+use bff::views::Watch;
 use tempfile::TempDir;
 use time::macros::datetime;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -68,7 +69,7 @@ impl Server {
         let (config, listeners) = app::bind(change(bare_config(&folder))).await.unwrap();
         let scheme = if config.http.tls_cert.is_some() { "https" } else { "http" };
         let urls = (format!("{scheme}://{}", config.http.listen), format!("http://{}", config.admin.listen));
-        let app = app::build(config, clock.clone()).await.unwrap();
+        let app = app::build(config, clock.clone(), Audience::Log).await.unwrap();
         app.identity().ensure_demo_accounts().await.unwrap();
         Self::run(app, listeners, urls, clock, folder)
     }
@@ -93,6 +94,8 @@ pub fn bare_config(folder: &TempDir) -> Config {
     // An RSA key takes a while to make, and few tests need one.
     config.identity.key_algorithms = vec![SigningAlgorithm::Es256];
     config.views.dir = folder.path().join("views").display().to_string();
+    // Tests say when to reload.
+    config.views.watch = Watch::Off;
     std::fs::create_dir_all(&config.views.dir).unwrap();
     config.store.database_url = format!("sqlite:{}", folder.path().join("bff.db").display()).into();
     // A busy machine is not a store that is away.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bff::app::{self, StartError};
+use bff::app::{self, Audience, StartError};
 use bff::clock::Clock;
 use bff::config::{Config, Environment};
 use bff::identity::{
@@ -153,7 +153,7 @@ async fn a_token_is_good_from_its_beginning_to_its_end() {
 async fn a_service_behind_us_gets_short_tokens_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(datetime!(2026-01-01 12:00 UTC));
-    let app = app::build(bare_config(&folder), clock.clone()).await.unwrap();
+    let app = app::build(bare_config(&folder), clock.clone(), Audience::Log).await.unwrap();
     let identity = app.identity();
     identity.ensure_demo_accounts().await.unwrap();
     let login = Login {
@@ -185,9 +185,9 @@ async fn a_service_behind_us_gets_short_tokens_of_its_own() {
 }
 
 async fn start_error(config: Config) -> String {
-    match app::build(config, Clock::system()).await {
+    match app::build(config, Clock::system(), Audience::Log).await {
         Ok(_) => panic!("it started"),
-        Err(StartError::Identity(error)) => error.to_string(),
+        Err(error @ (StartError::Identity(_) | StartError::Several(_))) => error.to_string(),
         Err(error) => panic!("it failed elsewhere: {error}"),
     }
 }
@@ -207,7 +207,7 @@ async fn a_wrong_master_key_stops_the_start() {
         config
     };
     master_key(&path, 1);
-    drop(app::build(config(), Clock::system()).await.unwrap());
+    drop(app::build(config(), Clock::system(), Audience::Log).await.unwrap());
 
     master_key(&path, 2);
     let error = start_error(config()).await;
@@ -220,7 +220,7 @@ async fn a_wrong_master_key_stops_the_start() {
     assert_eq!(error, expected);
 
     master_key(&path, 1);
-    drop(app::build(config(), Clock::system()).await.unwrap());
+    drop(app::build(config(), Clock::system(), Audience::Log).await.unwrap());
 }
 
 #[tokio::test]
@@ -234,7 +234,11 @@ async fn production_brings_its_own_master_key() {
 
     let path = folder.path().join("missing.key");
     config.identity.master_key_file = Some(path.clone());
-    assert_eq!(start_error(config).await, format!("identity.master_key_file: cannot read {}", path.display()));
+    let error = start_error(config).await;
+    assert!(
+        error.starts_with(&format!("identity.master_key_file: cannot read {}: No such", path.display())),
+        "{error}"
+    );
     assert!(!path.exists());
 }
 

@@ -13,6 +13,7 @@ mod docs;
 mod edge;
 mod keys;
 mod openapi;
+mod reload;
 mod seed;
 mod store;
 mod telemetry;

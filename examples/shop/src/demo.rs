@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::anyhow;
+use bff::app::Audience;
 use bff::clock::Clock;
 use bff::{app, config, telemetry};
 use tokio_util::sync::CancellationToken;
@@ -29,7 +30,7 @@ pub async fn run(env: BTreeMap<String, String>, shutdown: CancellationToken) -> 
     let backends = Backends::start(addresses, Some(orders_config(&env, &config))).await?;
     let config = follow(config, &backends);
     let greeting = greeting::text(&config, &backends);
-    let app = app::build(config, Clock::system()).await?;
+    let app = app::build(config, Clock::system(), Audience::Log).await?;
 
     app.identity().ensure_demo_accounts().await?;
     let operator = seed::operator(app.identity()).await;

@@ -56,6 +56,12 @@ impl Process {
         panic!("it ended without `{message}`:\n{}", self.log.join("\n"));
     }
 
+    /// Sends it `HUP` and the like.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("sh").args(["-c", "kill -s \"$1\" \"$0\"", &id, name]).status().unwrap().success());
+    }
+
     /// Stops it as an operator does, and returns everything that it logged.
     pub async fn stop(mut self) -> String {
         let mut child = self.child.take().unwrap();

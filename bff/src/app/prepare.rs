@@ -1,0 +1,82 @@
+//! What can be made without asking anybody, and so be checked without starting: every problem of every part at once.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::Arc;
+
+use tokio_rustls::TlsAcceptor;
+use tokio_util::task::TaskTracker;
+
+use super::StartError;
+use crate::config::Config;
+use crate::http;
+use crate::identity;
+use crate::meter::Meter;
+use crate::upstream::Source;
+use crate::views::{LoadError, Loader, Views};
+
+pub type Sources = BTreeMap<String, Arc<Source>>;
+
+pub struct Prepared {
+    pub tls: Option<TlsAcceptor>,
+    pub loader: Arc<Loader>,
+    /// Apart from the rest, because views can be mended while the server runs.
+    pub views: Result<Views, LoadError>,
+}
+
+pub fn prepare(config: &Config, tasks: &TaskTracker, meter: &Meter) -> Result<Prepared, StartError> {
+    let identity = identity::problems(&config.identity, !config.is_production());
+    let tls = http::acceptor(&config.http);
+    let loaded = sources(config).map(|sources| {
+        let loader = loader(config, sources, tasks, meter);
+        let views = loader.load();
+        (Arc::new(loader), views)
+    });
+    match (tls, loaded) {
+        (Ok(tls), Ok((loader, views))) if identity.is_empty() => Ok(Prepared { tls, loader, views }),
+        (tls, loaded) => {
+            let mut problems: Vec<String> = tls.err().iter().map(|error| told(error)).collect();
+            problems.extend(identity.iter().map(|error| told(error)));
+            match loaded {
+                Ok((_, views)) => problems.extend(views.err().map(|error| error.to_string())),
+                Err(more) => problems.extend(more),
+            }
+            Err(StartError::Several(problems))
+        }
+    }
+}
+
+fn loader(config: &Config, sources: Sources, tasks: &TaskTracker, meter: &Meter) -> Loader {
+    Loader {
+        config: config.views.clone(),
+        settings: config.sources.clone(),
+        sources,
+        reserved: &http::RESERVED,
+        tasks: tasks.clone(),
+        meter: meter.clone(),
+    }
+}
+
+/// A client for each source, or what is wrong with every one that has none.
+fn sources(config: &Config) -> Result<Sources, Vec<String>> {
+    let mut sources = Sources::new();
+    let mut problems = Vec::new();
+    for (name, config) in &config.sources {
+        match Source::connect(name, config) {
+            Ok(source) => drop(sources.insert(name.clone(), Arc::new(source))),
+            Err(problem) => problems.push(problem.to_string()),
+        }
+    }
+    if problems.is_empty() { Ok(sources) } else { Err(problems) }
+}
+
+/// The error and what caused it, in one line.
+fn told(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}

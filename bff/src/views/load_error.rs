@@ -1,0 +1,81 @@
+//! Everything that is wrong with the contracts and the views, for people and for programs.
+
+use std::fmt;
+use std::sync::Arc;
+
+use compose::problem::Problem;
+
+/// Why the views cannot be served; never empty.
+#[derive(Debug, Clone)]
+pub struct LoadError(Arc<[Fault]>);
+
+/// One thing that is wrong.
+#[derive(Debug)]
+pub enum Fault {
+    /// In the text of a file.
+    Located(Problem),
+    /// With a file as a whole, or with no file at all.
+    Other(String),
+}
+
+impl LoadError {
+    pub(super) fn new(faults: Vec<Fault>) -> Self {
+        Self(faults.into())
+    }
+
+    pub(super) fn of(message: &str) -> Self {
+        Self::new(vec![Fault::Other(message.to_owned())])
+    }
+
+    pub fn faults(&self) -> &[Fault] {
+        &self.0
+    }
+}
+
+impl Fault {
+    /// `file:line:column`
+    pub fn place(&self) -> Option<String> {
+        let Self::Located(Problem { place, .. }) = self else { return None };
+        Some(format!("{}:{}:{}", place.file.name, place.line, place.column))
+    }
+
+    /// Stable, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Located(problem) => problem.code.name(),
+            Self::Other(_) => "files",
+        }
+    }
+
+    /// What is wrong and what to write instead, in one line.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Located(Problem { message, help: Some(help), .. }) => format!("{message}; {help}"),
+            Self::Located(problem) => problem.message.clone(),
+            Self::Other(message) => message.clone(),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for fault in self.faults() {
+            writeln!(f, "{fault}")?;
+        }
+        match self.0.len() {
+            1 => write!(f, "1 problem in the views and contracts"),
+            count => write!(f, "{count} problems in the views and contracts"),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Located(problem) => problem.fmt(f),
+            Self::Other(message) => write!(f, "error: {message}"),
+        }
+    }
+}
