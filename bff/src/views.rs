@@ -131,6 +131,7 @@ impl View {
             role: caller.role.to_string(),
             email: caller.email.clone(),
             kind: "user".to_owned(),
+            scopes: Vec::new(),
         });
         let typed = compose::inputs::Arguments {
             path: arguments.path,

@@ -2,6 +2,7 @@
 //!
 //! Both sides of every call are typed: what is sent as hard as what is read. What is read decides what is decoded.
 
+mod arithmetic;
 mod assign;
 mod batch;
 mod cache;
@@ -17,6 +18,7 @@ mod list;
 mod map;
 mod parameters;
 mod present;
+mod projection;
 mod provenance;
 mod request;
 mod route;
@@ -373,11 +375,12 @@ impl<'a> Checker<'a> {
 fn visit(expr: &Expr, see: &mut dyn FnMut(&Expr)) {
     see(expr);
     match &expr.kind {
-        Ast::Member { of, .. } | Ast::Each(of) | Ast::Not(of) => visit(of, see),
+        Ast::Member { of, .. } | Ast::Each(of) | Ast::Not(of) | Ast::Negate(of) => visit(of, see),
         Ast::Index { of: a, index: b }
         | Ast::And(a, b)
         | Ast::Or(a, b)
         | Ast::Compare(_, a, b)
+        | Ast::Arithmetic(_, a, b)
         | Ast::Coalesce(a, b) => {
             visit(a, see);
             visit(b, see);

@@ -67,7 +67,7 @@ fn append<'a>(
     out: &mut String,
     separator: &mut char,
     part: &'a Query,
-    env: &Env<'a>,
+    env: &mut Env<'a>,
     keys: &[Value<'a>],
 ) -> Result<(), Fault> {
     let evaluated;
@@ -111,7 +111,7 @@ fn formatted<'v>(value: &'v Value<'_>, format: &'v Format) -> Result<Cow<'v, str
     }
 }
 
-fn header<'a>(name: &str, code: &'a crate::expr::Code, env: &Env<'a>) -> Result<Option<(String, String)>, Fault> {
+fn header<'a>(name: &str, code: &'a crate::expr::Code, env: &mut Env<'a>) -> Result<Option<(String, String)>, Fault> {
     let value = env.eval(code)?;
     if value.is_null() {
         return Ok(None);

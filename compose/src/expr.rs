@@ -2,14 +2,25 @@
 //!
 //! `parse` keeps positions for problems; the checker types an `Expr` and compiles it to `Code`, whose fields are slots.
 
+mod decimal;
 mod eval;
 mod inner;
+mod list;
+mod money;
+mod number;
 mod parse;
+mod time;
+mod token;
+mod value;
 
 use std::sync::Arc;
 
-pub(crate) use eval::{Env, Fault, List, Value, money};
+pub(crate) use eval::{Env, Fault};
+pub(crate) use list::List;
+pub(crate) use money::Money;
+pub use number::Number;
 pub use parse::parse;
+pub(crate) use value::Value;
 
 /// Whether an expression can name it.
 pub fn is_name(text: &str) -> bool {
@@ -54,9 +65,11 @@ pub enum Kind {
         arguments: Vec<Expr>,
     },
     Not(Box<Expr>),
+    Negate(Box<Expr>),
     And(Box<Expr>, Box<Expr>),
     Or(Box<Expr>, Box<Expr>),
     Compare(Comparison, Box<Expr>, Box<Expr>),
+    Arithmetic(Operator, Box<Expr>, Box<Expr>),
     Coalesce(Box<Expr>, Box<Expr>),
 }
 
@@ -68,6 +81,14 @@ pub enum Comparison {
     LessOrEqual,
     Greater,
     GreaterOrEqual,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operator {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
 }
 
 /// A typed expression, ready to run: names are resolved, fields are slots.
@@ -108,9 +129,34 @@ pub enum Code {
         of: Box<Code>,
         key: Box<Code>,
     },
+    /// The n-th item of a list, from 0; null where there is none.
+    Item {
+        of: Box<Code>,
+        index: Box<Code>,
+    },
+    /// What every item of lists within lists gives, as one list. Null where the outermost is; null within gives nothing.
+    Each {
+        /// Each list, and the local that holds its current item.
+        lists: Vec<(Code, usize)>,
+        item: Box<Code>,
+    },
     MoneyPart {
         of: Box<Code>,
         part: MoneyPart,
+    },
+    /// A decimal as a number, not as the text that services send.
+    Decimal(Box<Code>),
+    /// Null of null.
+    Arithmetic {
+        operator: Operator,
+        number: Number,
+        left: Box<Code>,
+        right: Box<Code>,
+    },
+    /// Says whose values are wrong where the expression has none.
+    Blame {
+        whose: Whose,
+        of: Box<Code>,
     },
     Coalesce(Box<Code>, Box<Code>),
     If(Box<Code>, Box<Code>, Box<Code>),
@@ -138,6 +184,13 @@ pub enum AuthField {
     Role,
     Email,
     Kind,
+    Scopes,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    Call(usize),
+    Client,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,4 +207,15 @@ pub enum Function {
     Trim,
     Len,
     Text,
+}
+
+impl Operator {
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Operator::Add => "+",
+            Operator::Subtract => "-",
+            Operator::Multiply => "*",
+            Operator::Divide => "/",
+        }
+    }
 }

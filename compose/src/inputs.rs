@@ -33,6 +33,8 @@ pub struct Auth {
     pub email: Option<String>,
     /// `user`, or `partner` for whom `sub` is the key's owner.
     pub kind: String,
+    /// What the caller's key or token was given for.
+    pub scopes: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -41,6 +43,13 @@ pub struct Inputs {
     pub(crate) body: Option<Tape>,
     pub(crate) auth: Option<Auth>,
     pub(crate) now: (i64, i32),
+}
+
+impl Inputs {
+    /// What is known before any request.
+    pub(crate) fn none() -> Inputs {
+        Inputs { params: Vec::new(), body: None, auth: None, now: (0, 0) }
+    }
 }
 
 /// One mistake of a client.

@@ -2,7 +2,7 @@
 
 mod order;
 
-use crate::expr::{Env, Fault, List, Value, money};
+use crate::expr::{Env, Fault, List, Money, Value};
 use crate::plan::{Format, Shape};
 use crate::write;
 
@@ -110,17 +110,19 @@ pub(crate) fn value(value: &Value<'_>, format: &Format, out: &mut Vec<u8>) -> Re
         (Value::Uint(u), _) => write::uint(out, *u),
         (Value::Float(f), Format::Float) => write::float32(out, *f as f32).ok_or_else(not_a_number)?,
         (Value::Float(f), _) => write::float(out, *f).ok_or_else(not_a_number)?,
-        (Value::Bytes(_) | Value::Time { .. } | Value::Date { .. }, _) => return quoted(value, format, out),
-        (Value::Record(node), Format::Money) => {
-            let (currency, units, nanos) = money(*node)?;
+        (Value::Bytes(_) | Value::Decimal(_) | Value::Time { .. } | Value::Date { .. }, _) => {
+            return quoted(value, format, out);
+        }
+        (Value::Record(_) | Value::Money(_), Format::Money) => {
+            let money = Money::of(value)?;
             out.extend_from_slice(br#"{"amount":""#);
-            write::amount(out, &currency, units, nanos).ok_or_else(out_of_range)?;
+            money.write(out)?;
             out.extend_from_slice(br#"","currency":"#);
-            write::string(out, &currency);
+            write::string(out, &money.currency);
             out.push(b'}');
         }
-        (Value::Record(_), _) => return Err(Fault::new("a record is written by its fields only")),
-        (Value::List(list), Format::Map(of)) => map(*list, of, out)?,
+        (Value::Record(_) | Value::Money(_), _) => return Err(Fault::new("a record is written by its fields only")),
+        (Value::List(list), Format::Map(of)) => map(list, of, out)?,
         (Value::List(list), format) => {
             let item = if let Format::List(item) = format { item } else { format };
             out.push(b'[');
@@ -137,7 +139,7 @@ pub(crate) fn value(value: &Value<'_>, format: &Format, out: &mut Vec<u8>) -> Re
 }
 
 /// Appends the entries of a map as an object.
-fn map(entries: List<'_>, format: &Format, out: &mut Vec<u8>) -> Result<(), Fault> {
+fn map(entries: &List<'_>, format: &Format, out: &mut Vec<u8>) -> Result<(), Fault> {
     out.push(b'{');
     for (i, entry) in entries.iter().enumerate() {
         let Value::Record(entry) = entry else { continue };
@@ -162,6 +164,7 @@ fn quoted(value: &Value<'_>, format: &Format, out: &mut Vec<u8>) -> Result<(), F
         Value::Int(i) => write::int(out, *i),
         Value::Uint(u) => write::uint(out, *u),
         Value::Bytes(b) => write::base64(out, b),
+        Value::Decimal(decimal) => out.extend_from_slice(decimal.to_string().as_bytes()),
         Value::Time { seconds, nanos } if matches!(format, Format::Duration) => {
             write::duration(out, *seconds, *nanos).ok_or_else(out_of_range)?;
         }
@@ -178,5 +181,5 @@ fn not_a_number() -> Fault {
 }
 
 fn out_of_range() -> Fault {
-    Fault::new("a time or an amount of money is out of range")
+    Fault::new("a time is out of range")
 }

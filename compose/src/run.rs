@@ -100,7 +100,9 @@ fn notes(plan: &Plan, outcomes: &[Outcome]) -> Vec<Note> {
 
 fn fault_of(plan: &Plan, fault: Fault) -> Failure {
     let call = fault.call.map(|c| plan.calls[c].name.clone());
-    Failure { call, error: CallError::new(fault.code, fault.message), from_client: false }
+    // What no call is to blame for and yet is wrong, the client has sent.
+    let from_client = fault.call.is_none() && fault.code == Code::InvalidArgument;
+    Failure { call, error: CallError::new(fault.code, fault.message), from_client }
 }
 
 async fn calls(

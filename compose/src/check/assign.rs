@@ -62,6 +62,9 @@ pub(super) fn widened(a: &Typed, b: &Typed) -> Option<Kind> {
         (a, b) if a == b => Some(a.clone()),
         (_, wide) if numbers && assignable(a, &a.ty.kind, wide) => Some(wide.clone()),
         (wide, _) if numbers && assignable(b, &b.ty.kind, wide) => Some(wide.clone()),
+        _ if numbers => [Kind::Int64, Kind::Double]
+            .into_iter()
+            .find(|wide| assignable(a, &a.ty.kind, wide) && assignable(b, &b.ty.kind, wide)),
         _ => None,
     }
 }

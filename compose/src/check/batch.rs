@@ -2,7 +2,7 @@
 
 use super::{Checker, Reply, Typed};
 use crate::definition::{self, Missing, Text};
-use crate::expr::{Code, Expr, Kind as Ast};
+use crate::expr::Code;
 use crate::plan::{Batch, Keys};
 use crate::problem::ErrorCode;
 use crate::schema::{Kind, Operation, Type};
@@ -62,10 +62,12 @@ impl Checker<'_> {
     pub(super) fn keys(&mut self, each: &Text) -> Option<(Keys, Typed)> {
         let mut steps = Vec::new();
         let depth = self.scope.len();
-        let key = self.key(&each.expr, each, &mut steps);
+        let key = self.steps(&each.expr, &each.place, &mut steps);
         self.scope.truncate(depth);
+        self.bound.truncate(depth);
         let key = key?;
-        if steps.is_empty() {
+        let lists: Vec<(Code, usize)> = steps.into_iter().map(|(list, _)| list).collect();
+        if lists.is_empty() {
             self.problem(
                 ErrorCode::WrongType,
                 &each.place,
@@ -84,46 +86,7 @@ impl Checker<'_> {
             );
             return None;
         }
-        Some((Keys { lists: steps, key: key.code.clone() }, key))
-    }
-
-    /// Types a path with `[]` in it; every `[]` binds a local to the list's items.
-    fn key(&mut self, expr: &Expr, each: &Text, steps: &mut Vec<(Code, usize)>) -> Option<Typed> {
-        match &expr.kind {
-            Ast::Member { of, name, safe } if has_each(of) => {
-                let of = self.key(of, each, steps)?;
-                let here = self.at(expr, &each.place);
-                self.field(of, name, *safe, &here)
-            }
-            Ast::Each(of) => {
-                let list = self.key(of, each, steps)?;
-                let Kind::List(item) = list.ty.kind.clone() else {
-                    let has = self.contracts.describe(&list.ty);
-                    self.problem(
-                        ErrorCode::WrongType,
-                        &self.at(of, &each.place),
-                        format!("`[]` stands behind a list, not {has}"),
-                        "remove it",
-                    );
-                    return None;
-                };
-                let local = self.scope.len();
-                steps.push((list.code.clone(), local));
-                let item = Typed { ty: *item, code: Code::Local(local), ..list };
-                self.scope.push((String::new(), item.clone()));
-                self.locals = self.locals.max(self.scope.len());
-                Some(item)
-            }
-            _ => self.typed(&Text { expr: expr.clone(), place: each.place.clone() }),
-        }
-    }
-}
-
-fn has_each(expr: &Expr) -> bool {
-    match &expr.kind {
-        Ast::Each(_) => true,
-        Ast::Member { of, .. } => has_each(of),
-        _ => false,
+        Some((Keys { lists, key: key.code.clone() }, key))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::assign::widened;
+use super::projection::has_each;
 use super::{Checker, Typed};
 use crate::definition::Text;
 use crate::expr::{Code, Comparison, Expr, Kind as Ast, MoneyPart};
@@ -29,6 +30,9 @@ impl Checker<'_> {
 
     fn unconditional(&mut self, expr: &Expr, place: &Place) -> Option<Typed> {
         let here = self.at(expr, place);
+        if has_each(expr) {
+            return self.projected(expr, place);
+        }
         match &expr.kind {
             Ast::Null => Some(Typed::new(Type::optional(Kind::Json), Code::Null)),
             Ast::Bool(b) => Some(Typed::new(Type::required(Kind::Bool), Code::Bool(*b))),
@@ -45,16 +49,14 @@ impl Checker<'_> {
                 self.member(of, name, *safe, place, &place.within(expr.at + expr.width - length, length))
             }
             Ast::Index { of, index } => self.index(of, index, place, &here),
-            Ast::Each(_) => {
-                let message = "`[]` stands for every item, which only `each` can take";
-                self.problem(ErrorCode::WrongType, &here, message, "make a list with `from: ...`");
-                None
-            }
+            Ast::Each(_) => None,
             Ast::Call { function, arguments } => self.function(function, arguments, place, &here),
             Ast::Not(of) => {
                 let of = self.condition(of, place)?;
                 Some(Typed { code: Code::Not(Box::new(of.code.clone())), ..of })
             }
+            Ast::Negate(of) => self.negated(of, place, &here),
+            Ast::Arithmetic(operator, a, b) => self.arithmetic(*operator, (a, b), place, &here),
             Ast::And(a, b) => self.both(a, b, place, Code::And),
             Ast::Or(a, b) => self.both(a, b, place, Code::Or),
             Ast::Compare(how, a, b) => self.comparison(*how, a, b, place, &here),
@@ -91,7 +93,9 @@ impl Checker<'_> {
 
     fn variable(&mut self, name: &str, here: &Place) -> Option<Typed> {
         let help = match name {
-            "auth" => "say which: `$auth.sub`, `$auth.role`, `$auth.email`, `$auth.kind`, `$auth.authenticated`",
+            "auth" => {
+                "say which: `$auth.sub`, `$auth.role`, `$auth.email`, `$auth.kind`, `$auth.scopes`, `$auth.authenticated`"
+            }
             "params" => "say which: `$params.name`",
             "key" if self.key.is_some() => return self.key.clone(),
             "key" => "a key is known only in the tags of a cache `per: key`",
@@ -199,7 +203,7 @@ impl Checker<'_> {
         Some(Typed { ty, projection: inner, code, ..of })
     }
 
-    fn param_value(&mut self, name: &str, here: &Place) -> Option<Typed> {
+    pub(super) fn param_value(&mut self, name: &str, here: &Place) -> Option<Typed> {
         let Some(i) = self.view.params.iter().position(|p| p.name.value == name) else {
             // A parameter that the path has and `params` lacks is a problem already.
             if !self.view.route.path.split('/').any(|part| part == format!("{{{name}}}")) {
@@ -214,59 +218,6 @@ impl Checker<'_> {
         let ty = self.params.get(i)?.clone()?;
         let identity = self.identity_of_param(i);
         Some(Typed { from_client: true, identity, ..Typed::new(ty, Code::Param(i)) })
-    }
-
-    /// `batch[key]`, or `$params["name"]`.
-    fn index(&mut self, of: &Expr, index: &Expr, place: &Place, here: &Place) -> Option<Typed> {
-        let batch = match &of.kind {
-            Ast::Variable(variable) if variable == "params" => {
-                if let Ast::Text(name) = &index.kind {
-                    return self.param_value(name, &self.at(index, place));
-                }
-                None
-            }
-            Ast::Variable(_) => {
-                self.expr(of, place)?;
-                None
-            }
-            Ast::Name(name) if self.view.calls.iter().any(|c| c.name.value == *name) => {
-                self.view.calls.iter().position(|c| c.name.value == *name)
-            }
-            _ => return self.entry(of, index, place, here),
-        };
-        let Some(call) = batch.filter(|i| self.view.calls[*i].batch.is_some()) else {
-            self.problem(
-                ErrorCode::WrongType,
-                here,
-                "only a batch is looked up by a key",
-                "an item of a list is reached with `from: ... as x`",
-            );
-            return None;
-        };
-        self.used = self.used.with(crate::plan::CallSet::one(call));
-        let key = self.expr(index, place)?;
-        let reply = self.replies[call].as_ref()?;
-        let (value, wanted) = (reply.value.clone(), reply.key.clone()?);
-        if key.ty.kind != wanted.kind {
-            let (has, wants) = (self.contracts.describe(&key.ty), self.contracts.describe(&wanted));
-            let here = self.at(index, place);
-            self.problem(
-                ErrorCode::WrongType,
-                &here,
-                format!("the batch's keys are {wants}, not {has}"),
-                "look up what `each` collects",
-            );
-            return None;
-        }
-        let nullable = value.ty.nullable || key.ty.nullable;
-        Some(Typed {
-            ty: Type { kind: value.ty.kind, nullable },
-            projection: value.projection,
-            code: Code::Found { call, key: Box::new(key.code) },
-            reads: value.reads.with(key.reads),
-            from_client: value.from_client || key.from_client,
-            identity: value.identity.or(key.identity),
-        })
     }
 
     pub(super) fn condition(&mut self, expr: &Expr, place: &Place) -> Option<Typed> {

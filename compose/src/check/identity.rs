@@ -14,29 +14,35 @@ pub(super) enum Identity {
     Header(usize),
 }
 
-const FIELDS: [(&str, AuthField, Kind); 5] = [
-    ("sub", AuthField::Sub, Kind::String),
-    ("role", AuthField::Role, Kind::String),
-    ("email", AuthField::Email, Kind::String),
-    ("kind", AuthField::Kind, Kind::String),
-    ("authenticated", AuthField::Authenticated, Kind::Bool),
+const FIELDS: [(&str, AuthField); 6] = [
+    ("sub", AuthField::Sub),
+    ("role", AuthField::Role),
+    ("email", AuthField::Email),
+    ("kind", AuthField::Kind),
+    ("scopes", AuthField::Scopes),
+    ("authenticated", AuthField::Authenticated),
 ];
 
 impl Checker<'_> {
     pub(super) fn auth(&mut self, name: &str, here: &Place) -> Option<Typed> {
-        let Some((_, field, kind)) = FIELDS.iter().find(|(known, ..)| *known == name) else {
+        let Some((_, field)) = FIELDS.iter().find(|(known, _)| *known == name) else {
             let problem = Problem::new(ErrorCode::UnknownField, here, format!("`$auth` has no `{name}`"));
-            self.problems.push(problem.suggest(name, FIELDS.iter().map(|(known, ..)| *known)));
+            self.problems.push(problem.suggest(name, FIELDS.iter().map(|(known, _)| *known)));
             return None;
         };
         let public = self.view.access.iter().any(|a| a.value == "public");
         let nullable = match field {
             AuthField::Authenticated => false,
             AuthField::Email => true,
-            AuthField::Sub | AuthField::Role | AuthField::Kind => public,
+            AuthField::Sub | AuthField::Role | AuthField::Kind | AuthField::Scopes => public,
         };
         self.personal = true;
-        let ty = Type { kind: kind.clone(), nullable };
+        let kind = match field {
+            AuthField::Authenticated => Kind::Bool,
+            AuthField::Scopes => Kind::List(Box::new(Type::required(Kind::String))),
+            _ => Kind::String,
+        };
+        let ty = Type { kind, nullable };
         Some(Typed { identity: Some(Identity::Auth(*field)), ..Typed::new(ty, Code::Auth(*field)) })
     }
 
@@ -53,7 +59,7 @@ impl Checker<'_> {
     pub(super) fn identity_of_call(&self, sent: Option<Identity>, source: &Source) -> Option<String> {
         match sent {
             Some(Identity::Auth(field)) => {
-                let name = FIELDS.iter().find(|(_, known, _)| *known == field).map_or("sub", |(name, ..)| name);
+                let name = FIELDS.iter().find(|(_, known)| *known == field).map_or("sub", |(name, _)| name);
                 Some(format!("the request uses `$auth.{name}`"))
             }
             Some(Identity::Header(param)) => {

@@ -2,22 +2,12 @@
 
 use super::{Checker, Typed};
 use crate::expr::{Code, Expr};
-use crate::problem::{ErrorCode, Place};
-use crate::schema::{Kind, Type};
+use crate::problem::Place;
+use crate::schema::{Map, Type};
 
 impl Checker<'_> {
     /// `map[key]`: null where the map has no such key.
-    pub(super) fn entry(&mut self, of: &Expr, key: &Expr, place: &Place, here: &Place) -> Option<Typed> {
-        let of = self.expr(of, place)?;
-        let Kind::Map(map) = of.ty.kind.clone() else {
-            self.problem(
-                ErrorCode::WrongType,
-                here,
-                "only a batch or a map is looked up by a key",
-                "an item of a list is reached with `from: ... as x`",
-            );
-            return None;
-        };
+    pub(super) fn entry(&mut self, of: Typed, map: &Map, key: &Expr, place: &Place) -> Option<Typed> {
         let at_key = self.at(key, place);
         let key = self.expr(key, place)?;
         let key = self.assign(key, &Type::required(map.key.clone()), false, &at_key)?;

@@ -10,7 +10,7 @@ pub(super) fn present(condition: &Code) -> Vec<Code> {
         Code::Compare(Comparison::NotEqual, null, value) if **null == Code::Null => with_owners(value),
         Code::Coalesce(value, otherwise) if **otherwise == Code::Bool(false) => with_owners(value),
         Code::Auth(AuthField::Authenticated) => {
-            [AuthField::Sub, AuthField::Role, AuthField::Kind].map(Code::Auth).into()
+            [AuthField::Sub, AuthField::Role, AuthField::Kind, AuthField::Scopes].map(Code::Auth).into()
         }
         _ => Vec::new(),
     }

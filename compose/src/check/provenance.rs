@@ -130,7 +130,7 @@ impl Checker<'_> {
                 }
                 self.absences(of, found);
             }
-            Code::Entry { of, .. } => {
+            Code::Entry { of, .. } | Code::Item { of, .. } => {
                 add(Absence::Entry(path(of)));
                 self.absences(of, found);
             }
@@ -155,6 +155,7 @@ fn auth_name(field: AuthField) -> &'static str {
         AuthField::Role => "role",
         AuthField::Email => "email",
         AuthField::Kind => "kind",
+        AuthField::Scopes => "scopes",
     }
 }
 

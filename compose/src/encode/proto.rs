@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use crate::expr::{Env, Fault, Value, money};
+use crate::expr::{Env, Fault, Money, Value};
 use crate::plan::{Encoder, FieldEncoder, FieldValue};
 use crate::schema::Scalar;
 
@@ -153,11 +153,11 @@ fn well_known(value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
             int(2, (*month).into());
             int(3, (*day).into());
         }
-        Value::Record(node) => {
-            let (currency, units, nanos) = money(*node)?;
-            int(2, units);
-            int(3, nanos.into());
-            length_delimited(1, currency.as_bytes(), out);
+        Value::Record(_) | Value::Money(_) => {
+            let money = Money::of(value)?;
+            int(2, money.units);
+            int(3, money.nanos.into());
+            length_delimited(1, money.currency.as_bytes(), out);
         }
         _ => return Err(misfit()),
     }
@@ -177,6 +177,7 @@ fn float(value: &Value<'_>) -> Result<f64, Fault> {
     match value {
         Value::Float(f) => Ok(*f),
         Value::Int(i) => Ok(*i as f64),
+        Value::Uint(u) => Ok(*u as f64),
         Value::Number(t) => t.parse().ok().filter(|f: &f64| f.is_finite()).ok_or_else(too_large),
         _ => Err(misfit()),
     }

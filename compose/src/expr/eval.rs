@@ -3,54 +3,17 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use super::{AuthField, Code, Comparison, Function, MoneyPart};
+use super::decimal::Decimal;
+use super::list::List;
+use super::number::arithmetic;
+use super::{AuthField, Code, Comparison, Function, Value, Whose, money, time};
 use crate::inputs::Inputs;
 use crate::run::Outcome;
-use crate::tape::{Cell, Tape};
+use crate::tape::Tape;
 use crate::upstream;
-use crate::write;
 
-/// A value borrowed from where it lies.
-#[derive(Debug, Clone)]
-pub enum Value<'a> {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Uint(u64),
-    Float(f64),
-    Text(Cow<'a, str>),
-    /// The inside of a JSON string, with its escapes.
-    Escaped(&'a str),
-    /// A JSON number token.
-    Number(&'a str),
-    /// A JSON value.
-    Json(&'a str),
-    Bytes(&'a [u8]),
-    Time {
-        seconds: i64,
-        nanos: i32,
-    },
-    Date {
-        year: i32,
-        month: u8,
-        day: u8,
-    },
-    Record(Node<'a>),
-    List(List<'a>),
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct Node<'a> {
-    pub tape: &'a Tape,
-    pub at: u32,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct List<'a> {
-    pub tape: &'a Tape,
-    pub head: u32,
-    pub len: u32,
-}
+/// Bytes of a computed text at the most.
+const MAX_TEXT: usize = 1 << 20;
 
 /// An answer that cannot be given although every contract was kept. `call` is whose values are to blame.
 #[derive(Debug)]
@@ -65,131 +28,22 @@ impl Fault {
         Fault { call: None, code: upstream::Code::Internal, message: message.into() }
     }
 
+    /// The checker lets no expression through that comes here.
+    pub fn misfit() -> Fault {
+        Fault::new("a value is not of the type that its place takes")
+    }
+
     /// What was to be sent is wrong, which is the client's fault where the client said it.
     pub fn bad_request(message: impl Into<String>) -> Fault {
         Fault { code: upstream::Code::InvalidArgument, ..Fault::new(message) }
     }
-}
 
-impl<'a> Value<'a> {
-    pub fn of_cell(tape: &'a Tape, cell: Cell) -> Value<'a> {
-        match cell {
-            Cell::Null | Cell::Link(_) => Value::Null,
-            Cell::Bool(b) => Value::Bool(b),
-            Cell::Int(i) => Value::Int(i),
-            Cell::Uint(u) => Value::Uint(u),
-            Cell::Float(f) => Value::Float(f),
-            Cell::Text(span) => Value::Text(Cow::Borrowed(tape.text(span))),
-            Cell::Escaped(span) => Value::Escaped(tape.text(span)),
-            Cell::Number(span) => Value::Number(tape.text(span)),
-            Cell::Json(span) => Value::Json(tape.text(span)),
-            Cell::Bytes(span) => Value::Bytes(tape.slice(span)),
-            Cell::Time { seconds, nanos } => Value::Time { seconds, nanos },
-            Cell::Date { year, month, day } => Value::Date { year, month, day },
-            Cell::Record(at) => Value::Record(Node { tape, at }),
-            Cell::List { head, len, .. } => Value::List(List { tape, head, len }),
+    fn blamed_on(self, whose: Whose) -> Fault {
+        match whose {
+            Whose::Call(call) => Fault { call: self.call.or(Some(call)), ..self },
+            Whose::Client if self.call.is_none() => Fault { code: upstream::Code::InvalidArgument, ..self },
+            Whose::Client => self,
         }
-    }
-
-    pub fn is_null(&self) -> bool {
-        matches!(self, Value::Null)
-    }
-
-    fn is_true(&self) -> bool {
-        matches!(self, Value::Bool(true))
-    }
-
-    /// The value as text: texts unescaped, numbers in decimal, times as RFC 3339. None of records, lists and null.
-    pub fn text(&self) -> Option<Cow<'_, str>> {
-        let mut out = Vec::new();
-        match self {
-            Value::Text(t) => return Some(Cow::Borrowed(t)),
-            Value::Escaped(t) => return Some(write::unescape(t)),
-            Value::Number(t) => return Some(Cow::Borrowed(t)),
-            Value::Bool(b) => return Some(Cow::Borrowed(if *b { "true" } else { "false" })),
-            Value::Int(i) => write::int(&mut out, *i),
-            Value::Uint(u) => write::uint(&mut out, *u),
-            Value::Float(f) => write::float(&mut out, *f)?,
-            Value::Time { seconds, nanos } => write::timestamp(&mut out, *seconds, *nanos)?,
-            Value::Date { year, month, day } => write::date(&mut out, *year, *month, *day)?,
-            Value::Bytes(b) => write::base64(&mut out, b),
-            Value::Null | Value::Json(_) | Value::Record(_) | Value::List(_) => return None,
-        }
-        String::from_utf8(out).ok().map(Cow::Owned)
-    }
-
-    /// The same value, borrowed from this one.
-    pub fn reborrow(&'a self) -> Value<'a> {
-        match self {
-            Value::Text(t) => Value::Text(Cow::Borrowed(t)),
-            other => other.clone(),
-        }
-    }
-
-    pub fn number(&self) -> Option<f64> {
-        match self {
-            Value::Int(i) => Some(*i as f64),
-            Value::Uint(u) => Some(*u as f64),
-            Value::Float(f) => Some(*f),
-            Value::Number(t) => t.parse().ok(),
-            _ => None,
-        }
-    }
-
-    /// Null is equal to null alone, and in no order with anything.
-    pub fn compare(&self, other: &Value<'_>) -> Option<Ordering> {
-        match (self, other) {
-            (Value::Null, Value::Null) => Some(Ordering::Equal),
-            (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
-            (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
-            (Value::Uint(a), Value::Uint(b)) => Some(a.cmp(b)),
-            (Value::Int(a), Value::Uint(b)) => Some(i128::from(*a).cmp(&i128::from(*b))),
-            (Value::Uint(a), Value::Int(b)) => Some(i128::from(*a).cmp(&i128::from(*b))),
-            (Value::Time { seconds: a, nanos: an }, Value::Time { seconds: b, nanos: bn }) => {
-                Some((a, an).cmp(&(b, bn)))
-            }
-            (Value::Date { year, month, day }, Value::Date { year: y, month: m, day: d }) => {
-                Some((year, month, day).cmp(&(y, m, d)))
-            }
-            (Value::Bytes(a), Value::Bytes(b)) => Some(a.cmp(b)),
-            (Value::Text(_) | Value::Escaped(_), Value::Text(_) | Value::Escaped(_)) => {
-                Some(self.text()?.cmp(&other.text()?))
-            }
-            _ => self.number()?.partial_cmp(&other.number()?),
-        }
-    }
-}
-
-impl<'a> Node<'a> {
-    pub fn slot(self, slot: u16) -> Value<'a> {
-        let at = self.at as usize + usize::from(slot);
-        self.tape.cells.get(at).map_or(Value::Null, |cell| Value::of_cell(self.tape, *cell))
-    }
-}
-
-impl<'a> List<'a> {
-    pub fn iter(self) -> impl Iterator<Item = Value<'a>> {
-        self.tape.items(self.head, self.len).map(move |cell| Value::of_cell(self.tape, cell))
-    }
-
-    /// Of a map, whose nodes lie one behind the other, sorted by key.
-    fn value_of(self, key: &Value<'_>) -> Value<'a> {
-        let entry = |index: u32| match self.tape.cells.get((self.head + 2 * index + 1) as usize) {
-            Some(Cell::Record(at)) => Some(Node { tape: self.tape, at: *at }),
-            _ => None,
-        };
-        let (mut from, mut to) = (0, self.len);
-        while from < to {
-            let middle = from + (to - from) / 2;
-            let Some(found) = entry(middle) else { return Value::Null };
-            match found.slot(0).compare(key) {
-                Some(Ordering::Equal) => return found.slot(1),
-                Some(Ordering::Less) => from = middle + 1,
-                Some(Ordering::Greater) => to = middle,
-                None => return Value::Null,
-            }
-        }
-        Value::Null
     }
 }
 
@@ -200,14 +54,14 @@ pub struct Env<'a> {
     pub locals: Vec<Value<'a>>,
 }
 
-type Evaluated<'a> = Result<Value<'a>, Fault>;
+pub(super) type Evaluated<'a> = Result<Value<'a>, Fault>;
 
 impl<'a> Env<'a> {
     pub fn new(inputs: &'a Inputs, outcomes: &'a [Outcome], locals: usize) -> Env<'a> {
         Env { inputs, outcomes, locals: vec![Value::Null; locals] }
     }
 
-    pub fn eval(&self, code: &'a Code) -> Evaluated<'a> {
+    pub fn eval(&mut self, code: &'a Code) -> Evaluated<'a> {
         Ok(match code {
             Code::Null => Value::Null,
             Code::Bool(b) => Value::Bool(*b),
@@ -226,7 +80,10 @@ impl<'a> Env<'a> {
                 Outcome::Reply { headers, .. } => headers.get(*header).map_or(Value::Null, optional_text),
                 _ => Value::Null,
             },
-            Code::Found { call, key } => self.found(*call, &self.eval(key)?)?,
+            Code::Found { call, key } => {
+                let key = self.eval(key)?;
+                self.found(*call, &key)?
+            }
             Code::Local(n) => self.locals[*n].clone(),
             Code::Slot { of, slot } => match self.eval(of)? {
                 Value::Record(node) => node.slot(*slot),
@@ -236,23 +93,70 @@ impl<'a> Env<'a> {
                 Value::List(map) => map.value_of(&self.eval(key)?),
                 _ => Value::Null,
             },
-            Code::MoneyPart { of, part } => money_part(&self.eval(of)?, *part)?,
+            Code::Item { of, index } => match self.eval(of)? {
+                Value::List(list) => list.get(&self.eval(index)?),
+                _ => Value::Null,
+            },
+            Code::Each { lists, item } => self.list(lists, item)?,
+            Code::MoneyPart { of, part } => money::part(&self.eval(of)?, *part)?,
+            Code::Decimal(of) => match self.eval(of)? {
+                Value::Null => Value::Null,
+                value => Value::Decimal(Decimal::of(&value)?),
+            },
+            Code::Arithmetic { operator, number, left, right } => {
+                arithmetic(*operator, *number, &self.eval(left)?, &self.eval(right)?)?
+            }
+            Code::Blame { whose, of } => self.eval(of).map_err(|fault| fault.blamed_on(*whose))?,
             Code::Coalesce(left, right) => match self.eval(left)? {
                 Value::Null => self.eval(right)?,
                 value => value,
             },
-            Code::If(condition, yes, no) => self.eval(if self.eval(condition)?.is_true() { yes } else { no })?,
+            Code::If(condition, yes, no) => {
+                let chosen = if self.eval(condition)?.is_true() { yes } else { no };
+                self.eval(chosen)?
+            }
             Code::Not(of) => Value::Bool(!self.eval(of)?.is_true()),
             Code::And(left, right) => Value::Bool(self.eval(left)?.is_true() && self.eval(right)?.is_true()),
             Code::Or(left, right) => Value::Bool(self.eval(left)?.is_true() || self.eval(right)?.is_true()),
-            Code::Compare(how, left, right) => Value::Bool(holds(*how, self.eval(left)?.compare(&self.eval(right)?))),
+            Code::Compare(how, left, right) => Value::Bool(compared(*how, &self.eval(left)?, &self.eval(right)?)?),
             Code::EnumName { of, names } => match self.eval(of)? {
                 Value::Int(number) => Value::Text(Cow::Borrowed(names.name_of(number as i32))),
                 other => other,
             },
-            Code::Seconds(of) => seconds(&self.eval(of)?)?,
+            Code::Seconds(of) => time::seconds(&self.eval(of)?)?,
             Code::Function { function, arguments } => self.function(*function, arguments)?,
         })
+    }
+
+    fn list(&mut self, lists: &'a [(Code, usize)], item: &'a Code) -> Evaluated<'a> {
+        let Some(((outermost, local), within)) = lists.split_first() else { return Ok(Value::Null) };
+        let Value::List(list) = self.eval(outermost)? else { return Ok(Value::Null) };
+        let mut values = Vec::new();
+        for entry in list.iter() {
+            self.locals[*local] = entry;
+            self.each(within, item, &mut |value| values.push(value))?;
+        }
+        Ok(Value::List(List::Values(values.into())))
+    }
+
+    /// Visits what every item of lists within lists gives.
+    pub fn each(
+        &mut self,
+        lists: &'a [(Code, usize)],
+        item: &'a Code,
+        visit: &mut dyn FnMut(Value<'a>),
+    ) -> Result<(), Fault> {
+        let Some(((list, local), within)) = lists.split_first() else {
+            visit(self.eval(item)?);
+            return Ok(());
+        };
+        if let Value::List(list) = self.eval(list)? {
+            for entry in list.iter() {
+                self.locals[*local] = entry;
+                self.each(within, item, visit)?;
+            }
+        }
+        Ok(())
     }
 
     fn auth(&self, field: AuthField) -> Value<'a> {
@@ -265,6 +169,7 @@ impl<'a> Env<'a> {
             AuthField::Sub => text(&auth.sub),
             AuthField::Role => text(&auth.role),
             AuthField::Kind => text(&auth.kind),
+            AuthField::Scopes => Value::List(List::Texts(&auth.scopes)),
             AuthField::Email => auth.email.as_deref().map_or(Value::Null, text),
         }
     }
@@ -285,8 +190,8 @@ impl<'a> Env<'a> {
         }
     }
 
-    fn function(&self, function: Function, arguments: &'a [Code]) -> Evaluated<'a> {
-        let first = |env: &Self| arguments.first().map_or(Ok(Value::Null), |a| env.eval(a));
+    fn function(&mut self, function: Function, arguments: &'a [Code]) -> Evaluated<'a> {
+        let first = |env: &mut Self| arguments.first().map_or(Ok(Value::Null), |a| env.eval(a));
         let mapped = |of: Value<'a>, map: fn(&str) -> String| {
             of.text().map_or(Value::Null, |t| Value::Text(Cow::Owned(map(&t))))
         };
@@ -294,8 +199,10 @@ impl<'a> Env<'a> {
             Function::Concat => {
                 let mut text = String::new();
                 for argument in arguments {
-                    if let Some(part) = self.eval(argument)?.text() {
-                        text.push_str(&part);
+                    let part = self.eval(argument)?;
+                    text.push_str(&part.text().ok_or_else(|| Fault::new("a value to be joined has no text"))?);
+                    if text.len() > MAX_TEXT {
+                        return Err(Fault::new("a joined text is longer than 1 MiB"));
                     }
                 }
                 Value::Text(Cow::Owned(text))
@@ -305,7 +212,7 @@ impl<'a> Env<'a> {
             Function::Trim => mapped(first(self)?, |t| t.trim().to_owned()),
             Function::Text => mapped(first(self)?, str::to_owned),
             Function::Len => match first(self)? {
-                Value::List(list) => Value::Int(list.len.into()),
+                Value::List(list) => Value::Int(list.len() as i64),
                 Value::Bytes(bytes) => Value::Int(bytes.len() as i64),
                 other => other.text().map_or(Value::Null, |t| Value::Int(t.chars().count() as i64)),
             },
@@ -321,6 +228,15 @@ fn root(tape: &Tape) -> Value<'_> {
     tape.cells.first().map_or(Value::Null, |cell| Value::of_cell(tape, *cell))
 }
 
+fn compared(how: Comparison, left: &Value<'_>, right: &Value<'_>) -> Result<bool, Fault> {
+    let order = left.compare(right);
+    let ordered = !matches!(how, Comparison::Equal | Comparison::NotEqual);
+    if order.is_none() && ordered && !left.is_null() && !right.is_null() {
+        return Err(Fault::new("two values have no order, as amounts of two currencies"));
+    }
+    Ok(holds(how, order))
+}
+
 /// No order: only `!=` holds.
 fn holds(how: Comparison, order: Option<Ordering>) -> bool {
     match how {
@@ -333,34 +249,26 @@ fn holds(how: Comparison, order: Option<Ordering>) -> bool {
     }
 }
 
-/// A money's currency, units and nanos.
-pub(crate) fn money(node: Node<'_>) -> Result<(Cow<'_, str>, i64, i32), Fault> {
-    let wrong = || Fault::new("an amount of money is not one");
-    let currency = match node.slot(0) {
-        Value::Text(t) => t,
-        Value::Escaped(t) => write::unescape(t),
-        _ => return Err(wrong()),
-    };
-    match (node.slot(1), node.slot(2)) {
-        (Value::Int(units), Value::Int(nanos)) => Ok((currency, units, i32::try_from(nanos).map_err(|_| wrong())?)),
-        _ => Err(wrong()),
+impl Code {
+    /// What the code gives whatever is asked and answered, as a literal where one can say it; None where that depends.
+    pub(crate) fn constant(&self, nothing: &Inputs) -> Option<Result<Option<Code>, Fault>> {
+        let value = self.is_constant().then(|| Env::new(nothing, &[], 0).eval(self))?;
+        Some(value.map(|value| match value {
+            Value::Bool(b) => Some(Code::Bool(b)),
+            Value::Int(i) => Some(Code::Int(i)),
+            Value::Float(f) => Some(Code::Float(f)),
+            Value::Text(t) => Some(Code::Text(t.as_ref().into())),
+            _ => None,
+        }))
     }
-}
 
-fn seconds<'a>(of: &Value<'_>) -> Evaluated<'a> {
-    let Value::Time { seconds, nanos } = of else { return Ok(Value::Null) };
-    let mut out = Vec::new();
-    write::duration(&mut out, *seconds, *nanos).ok_or_else(|| Fault::new("a duration is out of range"))?;
-    Ok(Value::Text(Cow::Owned(String::from_utf8_lossy(&out).into_owned())))
-}
-
-fn money_part<'a>(of: &Value<'a>, part: MoneyPart) -> Evaluated<'a> {
-    let Value::Record(node) = of else { return Ok(Value::Null) };
-    let (currency, units, nanos) = money(*node)?;
-    if part == MoneyPart::Currency {
-        return Ok(Value::Text(currency));
+    fn is_constant(&self) -> bool {
+        match self {
+            Code::Null | Code::Bool(_) | Code::Int(_) | Code::Float(_) | Code::Text(_) => true,
+            Code::Decimal(of) => of.is_constant(),
+            Code::Arithmetic { left, right, .. } => left.is_constant() && right.is_constant(),
+            Code::Function { arguments, .. } => arguments.iter().all(Code::is_constant),
+            _ => false,
+        }
     }
-    let mut out = Vec::new();
-    write::amount(&mut out, &currency, units, nanos).ok_or_else(|| Fault::new("an amount of money mixes signs"))?;
-    Ok(Value::Text(Cow::Owned(String::from_utf8_lossy(&out).into_owned())))
 }

@@ -13,14 +13,19 @@ impl Code {
             | Code::Slot { of, .. }
             | Code::MoneyPart { of, .. }
             | Code::EnumName { of, .. }
+            | Code::Decimal(of)
+            | Code::Blame { of, .. }
             | Code::Not(of)
             | Code::Seconds(of) => vec![of],
             Code::Entry { of: a, key: b }
+            | Code::Item { of: a, index: b }
+            | Code::Arithmetic { left: a, right: b, .. }
             | Code::Coalesce(a, b)
             | Code::And(a, b)
             | Code::Or(a, b)
             | Code::Compare(_, a, b) => vec![a, b],
             Code::If(condition, a, b) => vec![condition, a, b],
+            Code::Each { lists, item } => lists.iter().map(|(list, _)| list).chain([&**item]).collect(),
             Code::Function { arguments, .. } => arguments.iter().collect(),
         }
     }

@@ -1,7 +1,9 @@
-//! Text to `Expr`, by precedence climbing. Loosest first: `||`, `&&`, comparison, `??`, `!`, then members and indices.
+//! Text to `Expr`, by precedence climbing. Loosest first: `||`, `&&`, comparison, `??`, `+ -`, `* /`,
+//! `! -`, then members and indices.
 
-use super::{Comparison, Expr, Kind};
-use crate::problem::{ErrorCode, Place, Problem};
+use super::token::{Mistake, NUMBERS, SHORTER, TOO_LARGE, Token, TokenKind, tokens};
+use super::{Comparison, Expr, Kind, Operator};
+use crate::problem::{Place, Problem};
 
 /// Deeper nesting is refused, so that no expression exhausts the stack.
 const MAX_DEPTH: usize = 32;
@@ -21,162 +23,6 @@ pub fn parse(text: &str, place: &Place) -> Result<Expr, Problem> {
     match parser.peek() {
         None => Ok(expr),
         Some(token) => Err(unexpected(token).at(place)),
-    }
-}
-
-/// A mistake before it has a file.
-struct Mistake {
-    at: usize,
-    width: usize,
-    message: String,
-    help: Option<&'static str>,
-}
-
-impl Mistake {
-    fn new(at: usize, width: usize, message: impl Into<String>) -> Mistake {
-        Mistake { at, width, message: message.into(), help: None }
-    }
-
-    fn help(self, help: &'static str) -> Mistake {
-        Mistake { help: Some(help), ..self }
-    }
-
-    fn at(self, place: &Place) -> Problem {
-        let problem = Problem::new(ErrorCode::ExpressionSyntax, &place.within(self.at, self.width), self.message);
-        match self.help {
-            Some(help) => problem.help(help),
-            None => problem,
-        }
-    }
-}
-
-struct Token {
-    at: usize,
-    width: usize,
-    kind: TokenKind,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum TokenKind {
-    Int(i64),
-    Float(f64),
-    Text(String),
-    Name(String),
-    Variable(String),
-    Symbol(&'static str),
-}
-
-/// Longer symbols before their prefixes.
-const SYMBOLS: [&str; 18] =
-    ["??", "?.", "==", "!=", "<=", ">=", "&&", "||", "[]", "[", "]", "(", ")", ".", ",", "<", ">", "!"];
-
-fn tokens(text: &str) -> Result<Vec<Token>, Mistake> {
-    let chars: Vec<char> = text.chars().collect();
-    let mut tokens = Vec::new();
-    let mut at = 0;
-    while at < chars.len() {
-        if chars[at].is_whitespace() {
-            at += 1;
-            continue;
-        }
-        let (kind, width) = token(&chars[at..], at)?;
-        tokens.push(Token { at, width, kind });
-        at += width;
-    }
-    Ok(tokens)
-}
-
-fn token(rest: &[char], at: usize) -> Result<(TokenKind, usize), Mistake> {
-    let first = rest[0];
-    let is_word = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
-    let word_from = |start: usize| -> String { rest[start..].iter().copied().take_while(|c| is_word(c)).collect() };
-    match first {
-        '"' | '\'' => quoted(rest, at),
-        '0'..='9' => number(rest, at),
-        '-' if rest.get(1).is_some_and(char::is_ascii_digit) => number(rest, at),
-        '$' => match word_from(1) {
-            _ if rest.get(1) == Some(&'{') => {
-                Err(Mistake::new(at, 2, "an expression stands without `${ }`").help(JOINED))
-            }
-            name if name.is_empty() => {
-                Err(Mistake::new(at, 1, "a name must follow `$`").help("for example `$auth.sub` or `$params.id`"))
-            }
-            name => Ok((TokenKind::Variable(name.clone()), name.len() + 1)),
-        },
-        c if c.is_ascii_alphabetic() || c == '_' => {
-            let name = word_from(0);
-            let width = name.len();
-            Ok((TokenKind::Name(name), width))
-        }
-        _ => {
-            let symbol = SYMBOLS.iter().find(|s| s.chars().eq(rest.iter().copied().take(s.len())));
-            symbol.map(|s| (TokenKind::Symbol(s), s.len())).ok_or_else(|| stray(first, at))
-        }
-    }
-}
-
-const SHORTER: &str = "bind a part of it in the shape: `of: ... as x`";
-const JOINED: &str = "texts are joined by `concat(a, b)`";
-const NO_ARITHMETIC: &str = "there is no arithmetic in this version; texts are joined by `concat(a, b)`";
-
-fn stray(c: char, at: usize) -> Mistake {
-    let mistake = Mistake::new(at, 1, format!("`{c}` is not part of the expression language"));
-    match c {
-        '?' | ':' => mistake.help("write `if(condition, a, b)` for a choice, `a?.b` and `a ?? b` for what may be null"),
-        '=' => mistake.help("equality is `==`"),
-        '&' | '|' => mistake.help("write `&&` and `||`"),
-        '+' | '-' | '*' | '/' => mistake.help(NO_ARITHMETIC),
-        _ => mistake.help("a text stands in quotes; names are ASCII letters, digits and `_`"),
-    }
-}
-
-fn quoted(rest: &[char], at: usize) -> Result<(TokenKind, usize), Mistake> {
-    let mut text = String::new();
-    let mut i = 1;
-    while i < rest.len() {
-        match (rest[i], rest.get(i + 1)) {
-            (c, _) if c == rest[0] => return Ok((TokenKind::Text(text), i + 1)),
-            ('\\', Some(c @ ('\\' | '"' | '\''))) => {
-                text.push(*c);
-                i += 2;
-            }
-            ('\\', Some('n')) => {
-                text.push('\n');
-                i += 2;
-            }
-            ('\\', _) => return Err(Mistake::new(at + i, 2, "unknown escape").help(r#"known: \\ \" \' \n"#)),
-            (c, _) => {
-                text.push(c);
-                i += 1;
-            }
-        }
-    }
-    Err(Mistake::new(at, rest.len(), "this text has no closing quote").help("close it with the quote that opens it"))
-}
-
-fn number(rest: &[char], at: usize) -> Result<(TokenKind, usize), Mistake> {
-    let sign = usize::from(rest[0] == '-');
-    let digits: String =
-        rest[..sign].iter().chain(rest[sign..].iter().take_while(|c| c.is_ascii_digit() || **c == '.')).collect();
-    let width = digits.len();
-    let kind = if digits.contains('.') {
-        digits.parse().ok().filter(|_| !digits.ends_with('.')).map(TokenKind::Float)
-    } else {
-        digits.parse().ok().map(TokenKind::Int)
-    };
-    let wrong = if digits.contains('.') { "is not a number" } else { "is larger than 64 bits with a sign" };
-    kind.map(|k| (k, width))
-        .ok_or_else(|| Mistake::new(at, width, format!("`{digits}` {wrong}")).help("for example `50`, `-1` or `0.5`"))
-}
-
-fn unexpected(token: &Token) -> Mistake {
-    let mistake = Mistake::new(token.at, token.width, "the expression should have ended here");
-    match &token.kind {
-        TokenKind::Int(i) if *i < 0 => mistake.help(NO_ARITHMETIC),
-        TokenKind::Float(f) if *f < 0.0 => mistake.help(NO_ARITHMETIC),
-        TokenKind::Symbol(")" | "]") => mistake.help("nothing before it opens what it closes"),
-        TokenKind::Symbol(_) => mistake.help("compare two values at a time, and join comparisons with `&&`"),
-        _ => mistake.help("is an operator missing?"),
     }
 }
 
@@ -258,9 +104,9 @@ impl<'a> Parser<'a> {
     }
 
     fn coalesce(&mut self) -> Parsed {
-        let mut parts = vec![self.unary()?];
+        let mut parts = vec![self.sum()?];
         while self.take("??") {
-            parts.push(self.unary()?);
+            parts.push(self.sum()?);
         }
         // From the right, so that the last alternative decides whether the whole may be null.
         let last = parts.pop().unwrap_or(Expr { at: 0, width: 1, kind: Kind::Null });
@@ -271,12 +117,35 @@ impl<'a> Parser<'a> {
         Ok(whole)
     }
 
+    fn sum(&mut self) -> Parsed {
+        const OPERATORS: [(&str, Operator); 2] = [("+", Operator::Add), ("-", Operator::Subtract)];
+        self.operators(&OPERATORS, Self::product)
+    }
+
+    fn product(&mut self) -> Parsed {
+        const OPERATORS: [(&str, Operator); 2] = [("*", Operator::Multiply), ("/", Operator::Divide)];
+        self.operators(&OPERATORS, Self::unary)
+    }
+
+    /// Operators of one precedence, from the left.
+    fn operators(&mut self, known: &[(&str, Operator)], operand: fn(&mut Self) -> Parsed) -> Parsed {
+        let mut left = operand(self)?;
+        while let Some((_, operator)) = known.iter().find(|(symbol, _)| self.take(symbol)) {
+            let right = operand(self)?;
+            left = self.spanned(left.at, Kind::Arithmetic(*operator, Box::new(left), Box::new(right)));
+        }
+        Ok(left)
+    }
+
     fn unary(&mut self) -> Parsed {
         let Some(token) = self.peek() else { return self.postfix() };
-        let is_not = matches!(&token.kind, TokenKind::Name(n) if n == "not") || token.kind == TokenKind::Symbol("!");
-        if !is_not {
-            return self.postfix();
-        }
+        let followed_by_number = matches!(self.tokens.get(self.next + 1), Some(t) if matches!(t.kind, TokenKind::Int(_) | TokenKind::Float(_)));
+        let kind: fn(Box<Expr>) -> Kind = match &token.kind {
+            TokenKind::Name(name) if name == "not" => Kind::Not,
+            TokenKind::Symbol("!") => Kind::Not,
+            TokenKind::Symbol("-") if !followed_by_number => Kind::Negate,
+            _ => return self.postfix(),
+        };
         self.next += 1;
         self.depth += 1;
         if self.depth > MAX_DEPTH {
@@ -286,7 +155,7 @@ impl<'a> Parser<'a> {
         }
         let of = self.unary()?;
         self.depth -= 1;
-        Ok(self.spanned(token.at, Kind::Not(Box::new(of))))
+        Ok(self.spanned(token.at, kind(Box::new(of))))
     }
 
     fn postfix(&mut self) -> Parsed {
@@ -334,8 +203,9 @@ impl<'a> Parser<'a> {
         };
         self.next += 1;
         let kind = match &token.kind {
-            TokenKind::Int(i) => Kind::Int(*i),
+            TokenKind::Int(i) => Kind::Int(i64::try_from(*i).map_err(|_| too_large(token, *i))?),
             TokenKind::Float(f) => Kind::Float(*f),
+            TokenKind::Symbol("-") => self.negative_number(token)?,
             TokenKind::Text(t) => Kind::Text(t.clone()),
             TokenKind::Variable(v) => Kind::Variable(v.clone()),
             TokenKind::Name(n) if n == "null" => Kind::Null,
@@ -353,6 +223,19 @@ impl<'a> Parser<'a> {
             }
         };
         Ok(self.spanned(token.at, kind))
+    }
+
+    /// The number behind a minus, which is one literal with it.
+    fn negative_number(&mut self, minus: &Token) -> Result<Kind, Mistake> {
+        let number = self.peek();
+        self.next += 1;
+        match number {
+            Some(token @ Token { kind: TokenKind::Int(i), .. }) => {
+                0i64.checked_sub_unsigned(*i).map(Kind::Int).ok_or_else(|| too_large(token, *i))
+            }
+            Some(Token { kind: TokenKind::Float(f), .. }) => Ok(Kind::Float(-f)),
+            _ => Err(Mistake::new(minus.at, minus.width, "a number is missing behind `-`").help(NUMBERS)),
+        }
     }
 
     fn arguments(&mut self) -> Result<Vec<Expr>, Mistake> {
@@ -374,5 +257,18 @@ impl<'a> Parser<'a> {
                 });
             }
         }
+    }
+}
+
+fn too_large(token: &Token, number: u64) -> Mistake {
+    Mistake::new(token.at, token.width, format!("`{number}` {TOO_LARGE}")).help(NUMBERS)
+}
+
+fn unexpected(token: &Token) -> Mistake {
+    let mistake = Mistake::new(token.at, token.width, "the expression should have ended here");
+    match &token.kind {
+        TokenKind::Symbol(")" | "]") => mistake.help("nothing before it opens what it closes"),
+        TokenKind::Symbol(_) => mistake.help("compare two values at a time, and join comparisons with `&&`"),
+        _ => mistake.help("is an operator missing?"),
     }
 }

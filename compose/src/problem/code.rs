@@ -49,6 +49,8 @@ codes! {
     Required = "required",
     /// A number or a span lies outside what is allowed.
     OutOfRange = "out-of-range",
+    /// The expression fails whatever is asked and answered.
+    AlwaysFails = "always-fails",
     /// One name or value is given twice.
     Duplicate = "duplicate",
     /// Two declarations exclude each other.

@@ -88,7 +88,7 @@ fn key_at(tapes: &[Tape], place: Place, slot: u16) -> Option<Cow<'_, str>> {
 pub(crate) fn keys<'a>(keys: &'a Keys, env: &mut Env<'a>) -> Result<Vec<Value<'a>>, Fault> {
     let mut distinct = Vec::new();
     let mut seen = std::collections::HashSet::new();
-    walk(&keys.lists, keys, env, &mut |key| {
+    env.each(&keys.lists, &keys.key, &mut |key| {
         if let Some(text) = key.text()
             && seen.insert(text.into_owned())
         {
@@ -96,23 +96,4 @@ pub(crate) fn keys<'a>(keys: &'a Keys, env: &mut Env<'a>) -> Result<Vec<Value<'a
         }
     })?;
     Ok(distinct)
-}
-
-fn walk<'a>(
-    lists: &'a [(crate::expr::Code, usize)],
-    keys: &'a Keys,
-    env: &mut Env<'a>,
-    visit: &mut dyn FnMut(Value<'a>),
-) -> Result<(), Fault> {
-    let Some(((list, local), rest)) = lists.split_first() else {
-        visit(env.eval(&keys.key)?);
-        return Ok(());
-    };
-    if let Value::List(list) = env.eval(list)? {
-        for item in list.iter() {
-            env.locals[*local] = item;
-            walk(rest, keys, env, visit)?;
-        }
-    }
-    Ok(())
 }

@@ -123,6 +123,7 @@ async fn answer(plan: &Arc<Plan>, request: &str, world: &World<'_>) -> String {
         role: given("role").unwrap_or("user").into(),
         email: given("email").map(str::to_owned),
         kind: "user".into(),
+        scopes: given("scopes").unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
     });
     let arguments = Arguments {
         path: &lines,

@@ -1,0 +1,96 @@
+//! Lists: on a reply's tape, of a request's own texts, or computed.
+
+use std::cmp::Ordering;
+use std::slice;
+use std::sync::Arc;
+
+use super::Value;
+use super::value::Node;
+use crate::tape::{Cell, Tape};
+
+#[derive(Debug, Clone)]
+pub enum List<'a> {
+    /// A chain of nodes.
+    Chain {
+        tape: &'a Tape,
+        head: u32,
+        len: u32,
+    },
+    Texts(&'a [String]),
+    Values(Arc<[Value<'a>]>),
+}
+
+/// The items of a list, in order.
+pub enum Items<'a> {
+    Chain { tape: &'a Tape, node: u32, left: u32 },
+    Texts(slice::Iter<'a, String>),
+    Values { of: Arc<[Value<'a>]>, next: usize },
+}
+
+impl<'a> List<'a> {
+    pub fn len(&self) -> usize {
+        match self {
+            List::Chain { len, .. } => *len as usize,
+            List::Texts(texts) => texts.len(),
+            List::Values(values) => values.len(),
+        }
+    }
+
+    pub fn iter(&self) -> Items<'a> {
+        match self {
+            List::Chain { tape, head, len } => Items::Chain { tape, node: *head, left: *len },
+            List::Texts(texts) => Items::Texts(texts.iter()),
+            List::Values(values) => Items::Values { of: values.clone(), next: 0 },
+        }
+    }
+
+    /// Of a map, whose nodes lie one behind the other, sorted by key.
+    pub fn value_of(&self, key: &Value<'_>) -> Value<'a> {
+        let List::Chain { tape, head, len } = self else { return Value::Null };
+        let entry = |index: u32| match tape.cells.get((head + 2 * index + 1) as usize) {
+            Some(Cell::Record(at)) => Some(Node { tape, at: *at }),
+            _ => None,
+        };
+        let (mut from, mut to) = (0, *len);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            let Some(found) = entry(middle) else { return Value::Null };
+            match found.slot(0).compare(key) {
+                Some(Ordering::Equal) => return found.slot(1),
+                Some(Ordering::Less) => from = middle + 1,
+                Some(Ordering::Greater) => to = middle,
+                None => return Value::Null,
+            }
+        }
+        Value::Null
+    }
+
+    /// The item at an index from 0; null where there is none.
+    pub fn get(&self, index: &Value<'_>) -> Value<'a> {
+        let index = index.integer().and_then(|i| usize::try_from(i).ok()).filter(|i| *i < self.len());
+        index.and_then(|i| self.iter().nth(i)).unwrap_or(Value::Null)
+    }
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Value<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Value<'a>> {
+        match self {
+            Items::Chain { tape, node, left } => {
+                *left = left.checked_sub(1)?;
+                let value = *tape.cells.get(*node as usize + 1)?;
+                if let Cell::Link(next) = tape.cells[*node as usize] {
+                    *node = next;
+                }
+                Some(Value::of_cell(tape, value))
+            }
+            Items::Texts(texts) => texts.next().map(|text| Value::text_of(text)),
+            Items::Values { of, next } => {
+                *next += 1;
+                of.get(*next - 1).cloned()
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Amounts of money: exact, and of one currency.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use super::eval::Evaluated;
+use super::value::Node;
+use super::{Fault, MoneyPart, Operator, Value};
+use crate::write;
+
+const NANOS: i128 = 1_000_000_000;
+
+#[derive(Debug, Clone)]
+pub struct Money<'a> {
+    pub currency: Cow<'a, str>,
+    pub units: i64,
+    /// Billionths of a unit, with the units' sign.
+    pub nanos: i32,
+}
+
+impl<'a> Money<'a> {
+    pub fn of(value: &Value<'a>) -> Result<Money<'a>, Fault> {
+        match value {
+            Value::Money(money) => Ok((**money).clone()),
+            Value::Record(node) => Money::read(*node),
+            _ => Err(Fault::misfit()),
+        }
+    }
+
+    fn read(node: Node<'a>) -> Result<Money<'a>, Fault> {
+        let currency = match node.slot(0) {
+            Value::Text(t) => t,
+            Value::Escaped(t) => write::unescape(t),
+            _ => return Err(Fault::misfit()),
+        };
+        match (node.slot(1), node.slot(2)) {
+            (Value::Int(units), Value::Int(nanos)) => {
+                Ok(Money { currency, units, nanos: i32::try_from(nanos).map_err(|_| Fault::misfit())? })
+            }
+            _ => Err(Fault::misfit()),
+        }
+    }
+
+    /// Appends the amount as decimal text.
+    pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Fault> {
+        let written = write::amount(out, &self.currency, self.units, self.nanos);
+        written.ok_or_else(|| Fault::new("an amount of money mixes signs, or its nanos are a whole unit"))
+    }
+
+    fn total(&self) -> i128 {
+        i128::from(self.units) * NANOS + i128::from(self.nanos)
+    }
+
+    /// None of two currencies, which have no order.
+    pub fn compare(&self, other: &Money<'_>) -> Option<Ordering> {
+        (self.currency == other.currency).then(|| self.total().cmp(&other.total()))
+    }
+
+    fn of_total(currency: Cow<'a, str>, total: i128) -> Result<Money<'a>, Fault> {
+        let units = i64::try_from(total / NANOS).map_err(|_| Fault::new("an amount of money is out of range"))?;
+        Ok(Money { currency, units, nanos: (total % NANOS) as i32 })
+    }
+}
+
+/// Sums and differences of money, and its multiples.
+pub(super) fn arithmetic<'a>(operator: Operator, left: &Value<'a>, right: &Value<'a>) -> Evaluated<'a> {
+    let (money, total) = match (operator, left.integer(), right.integer()) {
+        (Operator::Multiply, None, Some(times)) | (Operator::Multiply, Some(times), None) => {
+            let money = Money::of(if left.integer().is_none() { left } else { right })?;
+            let total = money.total().checked_mul(times);
+            (money, total.ok_or_else(|| Fault::new("an amount of money is out of range"))?)
+        }
+        (Operator::Add | Operator::Subtract, None, None) => {
+            let (left, right) = (Money::of(left)?, Money::of(right)?);
+            if left.currency != right.currency {
+                return Err(Fault::new("amounts of two currencies cannot be added"));
+            }
+            let sign = if operator == Operator::Add { 1 } else { -1 };
+            let total = left.total() + sign * right.total();
+            (left, total)
+        }
+        _ => return Err(Fault::misfit()),
+    };
+    Money::of_total(money.currency, total).map(|money| Value::Money(Box::new(money)))
+}
+
+pub(super) fn part<'a>(of: &Value<'a>, part: MoneyPart) -> Evaluated<'a> {
+    if of.is_null() {
+        return Ok(Value::Null);
+    }
+    let money = Money::of(of)?;
+    if part == MoneyPart::Currency {
+        return Ok(Value::Text(money.currency));
+    }
+    let mut out = Vec::new();
+    money.write(&mut out)?;
+    Ok(Value::Text(Cow::Owned(String::from_utf8_lossy(&out).into_owned())))
+}

@@ -1,0 +1,174 @@
+//! Values, borrowed from where they lie or computed.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use super::Money;
+use super::decimal::Decimal;
+use super::list::List;
+use crate::tape::{Cell, Tape};
+use crate::write;
+
+/// A value borrowed from where it lies.
+#[derive(Debug, Clone)]
+pub enum Value<'a> {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Uint(u64),
+    Float(f64),
+    Text(Cow<'a, str>),
+    /// The inside of a JSON string, with its escapes.
+    Escaped(&'a str),
+    /// A JSON number token.
+    Number(&'a str),
+    /// A JSON value.
+    Json(&'a str),
+    Bytes(&'a [u8]),
+    /// A decimal that is computed with; services send them as texts.
+    Decimal(Decimal),
+    Time {
+        seconds: i64,
+        nanos: i32,
+    },
+    Date {
+        year: i32,
+        month: u8,
+        day: u8,
+    },
+    /// An amount of money that was computed; services' are records.
+    Money(Box<Money<'a>>),
+    Record(Node<'a>),
+    List(List<'a>),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Node<'a> {
+    pub tape: &'a Tape,
+    pub at: u32,
+}
+
+impl<'a> Value<'a> {
+    pub fn of_cell(tape: &'a Tape, cell: Cell) -> Value<'a> {
+        match cell {
+            Cell::Null | Cell::Link(_) => Value::Null,
+            Cell::Bool(b) => Value::Bool(b),
+            Cell::Int(i) => Value::Int(i),
+            Cell::Uint(u) => Value::Uint(u),
+            Cell::Float(f) => Value::Float(f),
+            Cell::Text(span) => Value::Text(Cow::Borrowed(tape.text(span))),
+            Cell::Escaped(span) => Value::Escaped(tape.text(span)),
+            Cell::Number(span) => Value::Number(tape.text(span)),
+            Cell::Json(span) => Value::Json(tape.text(span)),
+            Cell::Bytes(span) => Value::Bytes(tape.slice(span)),
+            Cell::Time { seconds, nanos } => Value::Time { seconds, nanos },
+            Cell::Date { year, month, day } => Value::Date { year, month, day },
+            Cell::Record(at) => Value::Record(Node { tape, at }),
+            Cell::List { head, len, .. } => Value::List(List::Chain { tape, head, len }),
+        }
+    }
+
+    pub fn text_of(text: &'a str) -> Value<'a> {
+        Value::Text(Cow::Borrowed(text))
+    }
+
+    /// Of an integer of 64 bits, with a sign or without.
+    pub fn of_integer(integer: i128) -> Value<'a> {
+        match (i64::try_from(integer), u64::try_from(integer)) {
+            (Ok(signed), _) => Value::Int(signed),
+            (Err(_), Ok(unsigned)) => Value::Uint(unsigned),
+            (Err(_), Err(_)) => Value::Null,
+        }
+    }
+
+    pub fn integer(&self) -> Option<i128> {
+        match self {
+            Value::Int(i) => Some((*i).into()),
+            Value::Uint(u) => Some((*u).into()),
+            _ => None,
+        }
+    }
+
+    pub fn is_null(&self) -> bool {
+        matches!(self, Value::Null)
+    }
+
+    pub fn is_true(&self) -> bool {
+        matches!(self, Value::Bool(true))
+    }
+
+    /// The value as text: texts unescaped, numbers in decimal, times as RFC 3339. None of records, lists and null.
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        let mut out = Vec::new();
+        match self {
+            Value::Text(t) => return Some(Cow::Borrowed(t)),
+            Value::Escaped(t) => return Some(write::unescape(t)),
+            Value::Number(t) => return Some(Cow::Borrowed(t)),
+            Value::Bool(b) => return Some(Cow::Borrowed(if *b { "true" } else { "false" })),
+            Value::Int(i) => write::int(&mut out, *i),
+            Value::Uint(u) => write::uint(&mut out, *u),
+            Value::Float(f) => write::float(&mut out, *f)?,
+            Value::Time { seconds, nanos } => write::timestamp(&mut out, *seconds, *nanos)?,
+            Value::Date { year, month, day } => write::date(&mut out, *year, *month, *day)?,
+            Value::Bytes(b) => write::base64(&mut out, b),
+            Value::Decimal(decimal) => return Some(Cow::Owned(decimal.to_string())),
+            Value::Null | Value::Json(_) | Value::Money(_) | Value::Record(_) | Value::List(_) => return None,
+        }
+        String::from_utf8(out).ok().map(Cow::Owned)
+    }
+
+    /// The same value, borrowed from this one.
+    pub fn reborrow(&'a self) -> Value<'a> {
+        match self {
+            Value::Text(t) => Value::Text(Cow::Borrowed(t)),
+            other => other.clone(),
+        }
+    }
+
+    /// A number that is no decimal, as near as 64 bits of floating point come.
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Value::Int(i) => Some(*i as f64),
+            Value::Uint(u) => Some(*u as f64),
+            Value::Float(f) => Some(*f),
+            Value::Number(t) => t.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// Null is equal to null alone, and in no order with anything.
+    pub fn compare(&self, other: &Value<'_>) -> Option<Ordering> {
+        match (self, other) {
+            (Value::Null, Value::Null) => Some(Ordering::Equal),
+            (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
+            (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
+            (Value::Uint(a), Value::Uint(b)) => Some(a.cmp(b)),
+            (Value::Int(a), Value::Uint(b)) => Some(i128::from(*a).cmp(&i128::from(*b))),
+            (Value::Uint(a), Value::Int(b)) => Some(i128::from(*a).cmp(&i128::from(*b))),
+            (Value::Time { seconds: a, nanos: an }, Value::Time { seconds: b, nanos: bn }) => {
+                Some((a, an).cmp(&(b, bn)))
+            }
+            (Value::Date { year, month, day }, Value::Date { year: y, month: m, day: d }) => {
+                Some((year, month, day).cmp(&(y, m, d)))
+            }
+            (Value::Bytes(a), Value::Bytes(b)) => Some(a.cmp(b)),
+            (Value::Text(_) | Value::Escaped(_), Value::Text(_) | Value::Escaped(_)) => {
+                Some(self.text()?.cmp(&other.text()?))
+            }
+            (Value::Decimal(_), _) | (_, Value::Decimal(_)) => {
+                Some(Decimal::of(self).ok()?.compare(Decimal::of(other).ok()?))
+            }
+            (Value::Money(_) | Value::Record(_), Value::Money(_) | Value::Record(_)) => {
+                Money::of(self).ok()?.compare(&Money::of(other).ok()?)
+            }
+            _ => self.number()?.partial_cmp(&other.number()?),
+        }
+    }
+}
+
+impl<'a> Node<'a> {
+    pub fn slot(self, slot: u16) -> Value<'a> {
+        let at = self.at as usize + usize::from(slot);
+        self.tape.cells.get(at).map_or(Value::Null, |cell| Value::of_cell(self.tape, *cell))
+    }
+}
