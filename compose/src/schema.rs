@@ -198,6 +198,8 @@ pub struct Union {
     pub within: RecordId,
     /// Each with its name and its index among the record's fields.
     pub cases: Vec<(String, usize)>,
+    /// Of JSON: the member of every case's object that names the case.
+    pub tag: Option<String>,
 }
 
 /// A closed list of names. Protobuf values travel as numbers, JSON ones as texts.

@@ -190,8 +190,26 @@ pub enum JsonRead {
         key: Box<JsonRead>,
         value: Box<Value>,
     },
+    /// An object that names which of several it is, into `Cell::Record` with a cell for each used case.
+    Union(Tagged),
     /// Anything, into `Cell::Json`.
     Any,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tagged {
+    /// The member that names the case.
+    pub tag: String,
+    /// One null per slot.
+    pub blank: Vec<Cell>,
+    pub cases: Vec<Case>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    pub name: String,
+    /// None of a case that is not used.
+    pub used: Option<(u16, Value)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -137,7 +137,7 @@ fn contracts(settings: &BTreeMap<String, upstream::Config>, problems: &mut Vec<F
         if let Some(path) = &source.openapi
             && let Some(file) = read(Path::new(path), problems)
         {
-            let found = contracts.add_openapi(name, &file);
+            let found = contracts.add_openapi(name, &file, &|beside| beside_of(path, beside));
             problems.extend(found.into_iter().map(Fault::Located));
         }
         if let Some(source_contracts) = contracts.sources.get_mut(name) {
@@ -146,6 +146,14 @@ fn contracts(settings: &BTreeMap<String, upstream::Config>, problems: &mut Vec<F
         }
     }
     contracts
+}
+
+/// A file that a document refers to: in the document's folder, or below it.
+fn beside_of(document: &str, name: &str) -> Option<Arc<File>> {
+    let folder = Path::new(document).parent()?.canonicalize().ok()?;
+    let path = Path::new(name).canonicalize().ok().filter(|path| path.starts_with(folder))?;
+    let text = std::fs::read_to_string(path).ok()?;
+    Some(Arc::new(File { name: name.to_owned(), text }))
 }
 
 /// A compiled descriptor set, as `protoc --descriptor_set_out --include_imports` writes it.

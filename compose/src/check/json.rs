@@ -1,11 +1,14 @@
 //! The JSON body of an HTTP call, checked against the contract's schema.
 
-use super::request::{Into, MAX_DEPTH, SPREAD, Sent, rest_of};
+mod value;
+
+use super::request::{Into, SPREAD, Sent, rest_of};
 use super::{Checker, Typed};
 use crate::definition::{self, Argument, Spanned};
-use crate::plan::{Format, Json, JsonMember};
-use crate::problem::{ErrorCode, Place};
-use crate::schema::{Body, Kind, RecordId, Type};
+use crate::expr::Kind as Ast;
+use crate::plan::{Json, JsonMember};
+use crate::problem::{ErrorCode, Place, Problem};
+use crate::schema::{Body, Kind, RecordId, Type, Union};
 
 /// What is sent for a part of the body, behind the path that leads there.
 type Given<'a> = (Spanned<String>, Source<'a>);
@@ -183,10 +186,12 @@ impl Checker<'_> {
                     arguments.iter().map(|(name, a)| (name.clone(), Source::Argument(a))).collect();
                 self.json_object(*id, &given, "", place, sent)
             }
-            (Argument::Object(arguments, _), Kind::Json) => {
+            (Argument::Object(arguments, place), Kind::Union(union)) => self.json_case(union, arguments, place, sent),
+            (Argument::Object(arguments, _), Kind::Json | Kind::Map(_)) => {
+                let ty = if let Kind::Map(map) = &to.ty.kind { &map.value } else { to.ty };
                 let members = arguments.iter().map(|(name, argument)| {
-                    let value =
-                        self.json_argument(&Target { name: &name.value, ..*to }, argument, &name.place, sent)?;
+                    let target = Target { name: &name.value, ty, required: true };
+                    let value = self.json_argument(&target, argument, &name.place, sent)?;
                     Some(JsonMember { key: key(&name.value), optional: false, value })
                 });
                 members.collect::<Option<_>>().map(Json::Object)
@@ -218,6 +223,41 @@ impl Checker<'_> {
         }
     }
 
+    /// An object of a union, whose case a literal names.
+    fn json_case(
+        &mut self,
+        union: &Union,
+        arguments: &[(Spanned<String>, Argument)],
+        place: &Place,
+        sent: &mut Sent,
+    ) -> Option<Json> {
+        let tag = union.tag.as_deref()?;
+        let named = arguments.iter().find_map(|(name, argument)| match argument {
+            Argument::Expr(text) if name.value == tag => Some(text),
+            _ => None,
+        });
+        let literal = named.and_then(|text| match &text.expr.kind {
+            Ast::Text(name) => Some((name, &text.place)),
+            _ => None,
+        });
+        let cases = union.cases.iter().map(|(name, _)| name.as_str());
+        let Some((name, at)) = literal else {
+            let place = named.map_or(place, |text| &text.place);
+            let message = format!("`{}` is one of several objects: `{tag}` must say which", union.name);
+            let names: Vec<String> = cases.map(|name| format!("`'\"{name}\"'`")).collect();
+            self.problem(ErrorCode::Required, place, message, format!("`{tag}: ` and one of {}", names.join(", ")));
+            return None;
+        };
+        let Some((_, case)) = union.cases.iter().find(|(case, _)| case == name) else {
+            let message = format!("`{}` has no case `{name}`", union.name);
+            self.problems.push(Problem::new(ErrorCode::UnknownValue, at, message).suggest(name, cases));
+            return None;
+        };
+        let Kind::Record(id) = self.contracts.record(union.within).fields[*case].ty.kind else { return None };
+        let given: Vec<Given<'_>> = arguments.iter().map(|(name, a)| (name.clone(), Source::Argument(a))).collect();
+        self.json_object(id, &given, "", place, sent)
+    }
+
     /// The value as one of the wanted type; anything that is written in one piece may stand where all JSON may.
     fn assign_json(&mut self, value: Typed, to: &Target<'_>, place: &Place) -> Option<Typed> {
         let required = to.required && !to.ty.nullable;
@@ -226,50 +266,6 @@ impl Checker<'_> {
             return self.assign(value, &same, required, place);
         }
         self.assign(value, to.ty, required, place)
-    }
-
-    /// How the value is written; records member by member.
-    fn json(&mut self, value: Typed, place: &Place, depth: usize) -> Option<Json> {
-        let Some(projection) = value.projection else {
-            return Some(Json::Value(value.code, Format::sent(&value.ty.kind)));
-        };
-        if depth > MAX_DEPTH {
-            self.problem(ErrorCode::TooMuch, place, "records nest too deep to be sent", "send their fields");
-            return None;
-        }
-        let of = value.code.clone();
-        if let Kind::List(item) = &value.ty.kind {
-            let item = (**item).clone();
-            let (local, item) = self.bind(None, Typed { ty: item, ..value }, |checker, bound| {
-                checker.json(bound.clone(), place, depth + 1)
-            });
-            return Some(Json::Each { of, local, item: Box::new(item?) });
-        }
-        let record = self.contracts.record(self.projections[projection.0].record);
-        let is_body = self.body.as_ref().is_some_and(|b| b.projection == Some(projection));
-        let present = Typed { ty: Type::required(value.ty.kind.clone()), ..value };
-        let (local, members) = self.bind(None, present, |checker, bound| {
-            let mut members = Vec::new();
-            for field in record.fields.iter().filter(|f| !matches!(f.ty.kind, Kind::Opaque(_))) {
-                if is_body && checker.hidden.contains(&field.name) {
-                    checker.hidden_member(&field.name, field.required, &record.name, place)?;
-                    continue;
-                }
-                let value = checker.field(bound.clone(), &field.name, false, place)?;
-                let value = checker.json(value, place, depth + 1)?;
-                members.push(JsonMember { key: key(&field.name), optional: !field.required, value });
-            }
-            Some(members)
-        });
-        Some(Json::Record { of, local, object: Box::new(Json::Object(members?)) })
-    }
-
-    fn hidden_member(&mut self, name: &str, required: bool, record: &str, place: &Place) -> Option<()> {
-        if required {
-            let message = format!("`{name}` is required by `{record}`, but the view's body does not have it");
-            self.problem(ErrorCode::Required, place, message, format!("write `...: $body` and `{name}: ...`"));
-        }
-        (!required).then_some(())
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod expectation;
 mod seen;
+mod union;
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -80,10 +81,11 @@ impl Decoder<'_> {
                 self.scan.value()?;
                 Ok(Cell::Json(self.scan.span_since(start)))
             }
-            (JsonRead::Object(layout), b'{') => self.object(layout, path).map(Cell::Record),
+            (JsonRead::Object(layout), b'{') => self.object(layout, None, path).map(Cell::Record),
             (JsonRead::Money, b'{') => self.money(path),
             (JsonRead::List(item), b'[') => self.list(item, path),
             (JsonRead::Map { key, value }, b'{') => self.map(key, value, path),
+            (JsonRead::Union(union), b'{') => self.union(union, path),
             (JsonRead::Bool, b't') => {
                 self.scan.word("true")?;
                 Ok(Cell::Bool(true))
@@ -102,7 +104,10 @@ impl Decoder<'_> {
                 self.accept(cell, &value.read, path)
             }
             (JsonRead::Bool | JsonRead::Number, _)
-            | (JsonRead::Object(_) | JsonRead::Money | JsonRead::List(_) | JsonRead::Map { .. }, _)
+            | (
+                JsonRead::Object(_) | JsonRead::Money | JsonRead::List(_) | JsonRead::Map { .. } | JsonRead::Union(_),
+                _,
+            )
             | (_, b'{' | b'[' | b't' | b'f' | b'-' | b'0'..=b'9') => {
                 self.scan.value()?;
                 self.report(path, "type", expectation(&value.read))?;
@@ -117,7 +122,8 @@ impl Decoder<'_> {
         }
     }
 
-    fn object(&mut self, layout: &Object, path: &Path<'_>) -> Result<u32, Stop> {
+    /// The member `tag`, where a union names one, may be there without being asked for.
+    fn object(&mut self, layout: &Object, tag: Option<&str>, path: &Path<'_>) -> Result<u32, Stop> {
         let record = self.open(&layout.blank, path)?;
         let mut seen = Seen::default();
         let mut expected = 0;
@@ -133,7 +139,7 @@ impl Decoder<'_> {
                 let cell = self.value(&member.value, &path)?;
                 self.cells[record as usize + usize::from(member.slot)] = cell;
                 expected = index + 1;
-            } else if self.strict {
+            } else if self.strict && tag.is_none_or(|tag| !self.is(name, tag)) {
                 self.unknown(&layout.members, name, path)?;
                 self.scan.value()?;
             } else {
@@ -211,7 +217,7 @@ impl Decoder<'_> {
 
     /// Currency, units and nanos: read as an object of a currency and an amount, which then is split.
     fn money(&mut self, path: &Path<'_>) -> Result<Cell, Stop> {
-        let record = self.object(&MONEY, path)?;
+        let record = self.object(&MONEY, None, path)?;
         let units = record as usize + 1;
         if let Cell::Text(span) | Cell::Escaped(span) = self.cells[units] {
             let text = &self.scan.text[span.start as usize..][..span.len as usize];
@@ -251,6 +257,11 @@ impl Decoder<'_> {
             Some(index) => Some(from + index),
             None => before.iter().position(is_it),
         }
+    }
+
+    fn is(&self, name: Inside, wanted: &str) -> bool {
+        let raw = self.inside(name);
+        raw == wanted.as_bytes() || name.escaped && *plain(raw) == *wanted.as_bytes()
     }
 
     fn inside(&self, inside: Inside) -> &[u8] {

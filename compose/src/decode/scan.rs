@@ -9,6 +9,7 @@ use crate::write::special;
 const MAX_DEPTH: u32 = 128;
 
 /// A text and how far it was read; outside of the methods here, always at the first byte of a value or a name.
+#[derive(Clone)]
 pub struct Scan<'a> {
     pub text: &'a [u8],
     pub at: usize,

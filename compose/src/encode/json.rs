@@ -1,8 +1,8 @@
 //! Values to the JSON text of a request's body.
 
-use crate::expr::{Env, Fault, Value};
+use crate::expr::{Code, Env, Fault, List, Value};
 use crate::plan::{Format, Json, JsonMember};
-use crate::render;
+use crate::{render, write};
 
 pub(super) fn value<'a>(json: &'a Json, env: &mut Env<'a>, keys: &[Value<'a>], out: &mut Vec<u8>) -> Result<(), Fault> {
     match json {
@@ -24,7 +24,53 @@ pub(super) fn value<'a>(json: &'a Json, env: &mut Env<'a>, keys: &[Value<'a>], o
             }),
             _ => plain(&Value::Null, &Format::Plain, out),
         },
+        Json::Map { of, local, key, value } => match env.eval(of)? {
+            Value::List(entries) => map(entries, *local, (key, value), env, keys, out),
+            _ => plain(&Value::Null, &Format::Plain, out),
+        },
+        Json::Union { of, local, cases } => match env.eval(of)? {
+            Value::Null => plain(&Value::Null, &Format::Plain, out),
+            record => {
+                env.locals[*local] = record;
+                union(cases, env, keys, out)
+            }
+        },
     }
+}
+
+fn map<'a>(
+    entries: List<'a>,
+    local: usize,
+    (key, item): (&'a Code, &'a Json),
+    env: &mut Env<'a>,
+    keys: &[Value<'a>],
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
+    out.push(b'{');
+    for (i, entry) in entries.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        env.locals[local] = entry;
+        write::string(out, &env.eval(key)?.text().unwrap_or_default());
+        out.push(b':');
+        value(item, env, keys, out)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+/// A null one is written and taken back.
+fn union<'a>(cases: &'a [Json], env: &mut Env<'a>, keys: &[Value<'a>], out: &mut Vec<u8>) -> Result<(), Fault> {
+    let before = out.len();
+    for case in cases {
+        value(case, env, keys, out)?;
+        if out[before..] != *b"null" {
+            return Ok(());
+        }
+        out.truncate(before);
+    }
+    Err(Fault::new("an object of a case that the contract does not know cannot be sent"))
 }
 
 fn object<'a>(

@@ -20,6 +20,19 @@ pub enum Json {
         local: usize,
         item: Box<Json>,
     },
+    /// Null of null, else an object of the entries, each bound.
+    Map {
+        of: Code,
+        local: usize,
+        key: Code,
+        value: Box<Json>,
+    },
+    /// Null of null, else the case that is not null, with the record of the cases bound.
+    Union {
+        of: Code,
+        local: usize,
+        cases: Vec<Json>,
+    },
     /// The keys of the batch.
     Keys,
 }

@@ -1,7 +1,9 @@
 //! Which fields of which records are used, and the decoding tables that follow.
 
-use crate::schema::{Contracts, Field, Kind, Record, RecordId, Repeated, Scalar, Type, Wire};
-use crate::tape::{Cell, JsonRead, Layout, Member, Message, MessageField, Object, ProtoRead, Span, Value};
+use crate::schema::{Contracts, Field, Kind, Record, RecordId, Repeated, Scalar, Type, Union, Wire};
+use crate::tape::{
+    Case, Cell, JsonRead, Layout, Member, Message, MessageField, Object, ProtoRead, Span, Tagged, Value,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ProjectionId(pub usize);
@@ -175,6 +177,25 @@ impl Tables<'_> {
         unions.iter().map(|union| members(&union.cases)).filter(|members: &Vec<_>| members.len() > 1).collect()
     }
 
+    fn union(&self, union: &Union, inner: Option<ProjectionId>) -> Tagged {
+        let projection = inner.map(|id| &self.projections[id.0]);
+        let record = self.contracts.record(union.within);
+        let case = |(name, field): &(String, usize)| {
+            let ty = Type { nullable: false, ..record.fields[*field].ty.clone() };
+            let used = projection.and_then(|projection| {
+                let (_, inner) = projection.fields[projection.position(*field)?];
+                Some((projection.slot(*field)?, self.value(&ty, inner)))
+            });
+            Case { name: name.clone(), used }
+        };
+        let tag = union.tag.as_deref().unwrap_or_default();
+        Tagged {
+            tag: if self.casing == Casing::Camel { camel_case(tag) } else { tag.to_owned() },
+            blank: vec![Cell::Null; projection.map_or(0, |projection| projection.fields.len())],
+            cases: union.cases.iter().map(case).collect(),
+        }
+    }
+
     fn value(&self, ty: &Type, inner: Option<ProjectionId>) -> Value {
         let read = match &ty.kind {
             Kind::Bool => JsonRead::Bool,
@@ -199,7 +220,8 @@ impl Tables<'_> {
                     value: Box::new(self.value(&map.value, within)),
                 }
             }
-            Kind::Record(_) | Kind::Union(_) => match inner {
+            Kind::Union(union) => JsonRead::Union(self.union(union, inner)),
+            Kind::Record(_) => match inner {
                 Some(projection) => JsonRead::Object(self.object(projection)),
                 None => JsonRead::Object(Object { blank: Vec::new(), members: Vec::new(), exclusive: Vec::new() }),
             },

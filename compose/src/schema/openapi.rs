@@ -3,18 +3,20 @@
 //! Only what a call needs is read: operations, their parameters, JSON bodies and the success answer. Paths stay relative
 //! to the source's own address, so `servers` is ignored; cookies are never sent, so cookie parameters are too.
 
+mod documents;
 mod keyword;
 mod reference;
 mod types;
+mod union;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use self::reference::Document;
+use self::reference::References;
 use self::types::{Types, nested};
 use super::{Body, Contracts, Kind, Location, Operation, Parameter, Protocol, Type};
 use crate::problem::{ErrorCode, File, Place, Problem};
-use crate::yaml::{self, Entry, Node};
+use crate::yaml::{Entry, Node};
 
 const CONTENT_PARAMETER: &str = "a parameter with a media type of its own, which views cannot write";
 const STYLED_PARAMETER: &str = "a parameter in a style that views cannot write";
@@ -43,16 +45,27 @@ const METHODS: [Method; 7] = [
 ];
 
 impl Contracts {
-    /// Adds every operation and named schema of a document, or says what is wrong with it.
-    pub fn add_openapi(&mut self, source: &str, file: &Arc<File>) -> Vec<Problem> {
-        let root = match document(file) {
-            Ok(root) => root,
+    /// Adds every operation and named schema of a document, or says what is wrong with it. `resolve` reads the files that
+    /// it refers to, by names made of its own: `a/b.yaml` beside `a/c.yaml`.
+    pub fn add_openapi(
+        &mut self,
+        source: &str,
+        file: &Arc<File>,
+        resolve: &dyn Fn(&str) -> Option<Arc<File>>,
+    ) -> Vec<Problem> {
+        let (documents, mut problems) = match documents::load(file, resolve) {
+            Ok(loaded) => loaded,
             Err(problem) => return vec![problem],
         };
-        let mut reader = Reader { types: Types::new(Document { root: &root }, self.records.len()) };
+        let Some(root) = documents.first().map(|document| &document.root) else { return problems };
+        if let Err(problem) = version(root) {
+            return vec![problem];
+        }
+        let mut reader = Reader { types: Types::new(References::new(&documents, root), self.records.len()) };
         let types = reader.named_types();
         let operations = reader.operations();
-        let (records, problems) = reader.types.finish();
+        let (records, more) = reader.types.finish();
+        problems.extend(more);
         self.records.extend(records);
         let entry = self.sources.entry(source.to_owned()).or_default();
         entry.operations.extend(operations);
@@ -61,21 +74,16 @@ impl Contracts {
     }
 }
 
-/// The file's only document, if its version is one that is read here.
-fn document(file: &Arc<File>) -> Result<Node, Problem> {
-    let start = Place::start_of(file);
-    let mut documents = yaml::parse(file)?;
-    let (Some(root), true) = (documents.pop(), documents.is_empty()) else {
-        return Err(Problem::new(ErrorCode::Contract, &start, "a contract is one YAML or JSON document")
-            .help("remove the others, and every `---`"));
-    };
+/// Whether it is one that is read here.
+fn version(root: &Node) -> Result<(), Problem> {
     let Some(version) = root.get("openapi").or_else(|| root.get("swagger")) else {
+        let start = Place::start_of(&root.place.file);
         return Err(Problem::new(ErrorCode::Contract, &start, "this is not an OpenAPI document")
             .help("it starts with `openapi: 3.1.0`"));
     };
     let text = version.text().unwrap_or_default();
     if ["3.0", "3.1"].iter().any(|known| text == *known || text.starts_with(&format!("{known}."))) {
-        return Ok(root);
+        return Ok(());
     }
     Err(Problem::new(ErrorCode::Unsupported, &version.place, format!("OpenAPI `{text}` is not read here"))
         .help("convert the document to OpenAPI 3.0 or 3.1"))
@@ -96,14 +104,14 @@ struct Site<'a> {
 
 impl<'a> Reader<'a> {
     fn named_types(&mut self) -> BTreeMap<String, Type> {
-        let root = self.types.document.root;
+        let root = self.types.references.root;
         let schemas = root.get("components").and_then(|c| c.get("schemas")).and_then(Node::entries);
         let schemas = schemas.unwrap_or_default().iter();
         schemas.map(|e| (e.key.clone(), self.types.read(&e.value, &e.key))).collect()
     }
 
     fn operations(&mut self) -> BTreeMap<String, Operation> {
-        let root = self.types.document.root;
+        let root = self.types.references.root;
         let mut operations = BTreeMap::new();
         let paths = root.get("paths").and_then(Node::entries).unwrap_or_default();
         for path in paths.iter().filter(|e| e.key.starts_with('/')) {
@@ -211,7 +219,7 @@ impl<'a> Reader<'a> {
     }
 
     fn has_default(&self, parameter: &'a Node) -> bool {
-        let schema = parameter.get("schema").and_then(|s| self.types.document.follow(s).ok());
+        let schema = parameter.get("schema").and_then(|s| self.types.references.follow(s).ok());
         schema.is_some_and(|s| s.node.get("default").is_some())
     }
 
@@ -245,7 +253,7 @@ impl<'a> Reader<'a> {
 
     /// What a node refers to, or nothing, reported.
     fn follow(&mut self, node: &'a Node) -> Option<&'a Node> {
-        match self.types.document.follow(node) {
+        match self.types.references.follow(node) {
             Ok(target) => Some(target.node),
             Err(problem) => {
                 self.types.report(problem);

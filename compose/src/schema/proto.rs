@@ -136,6 +136,7 @@ impl Reader {
                 name: oneof.name().to_owned(),
                 within: self.id(message),
                 cases: cases.map(|(i, f)| (f.name().to_owned(), i)).collect(),
+                tag: None,
             })
         });
         let unions = unions.collect();

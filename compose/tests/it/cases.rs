@@ -1,7 +1,8 @@
 //! Every file of tests/cases: contracts, a view, upstream answers and a request, and what must come of them.
 //!
 //! A case is Markdown whose fenced blocks count, by the words behind the fence:
-//! `proto SOURCE`, `openapi SOURCE` (and `identity`, of one that is told who asks), `view`, `reply CALL` (JSON; or `error CODE`, `delay 500ms` in its first line, or
+//! `proto SOURCE`, `openapi SOURCE` (and `identity`, of one that is told who asks), `file NAME` (which an OpenAPI document
+//! refers to), `view`, `reply CALL` (JSON; or `error CODE`, `delay 500ms` in its first line, or
 //! `raw` bytes as text; before it lines `header NAME: VALUE`), `request` (`name: value` lines: path parameters, `query`, `sub`, `role`, `body`), and what is
 //! expected: `problems`, `plan`, `sent` (each call's request), `answer`. `UPDATE_CASES=1` writes what came into the
 //! expected blocks that a file has.

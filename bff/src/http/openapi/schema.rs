@@ -111,8 +111,26 @@ fn read(read: &JsonRead) -> Value {
         }
         JsonRead::List(item) => list(of_body(item)),
         JsonRead::Map { value, .. } => json!({ "type": "object", "additionalProperties": of_body(value) }),
+        JsonRead::Union(union) => of_union(union),
         JsonRead::Any => json!({}),
     }
+}
+
+/// One object for each case, with the member that names it.
+fn of_union(union: &tape::Tagged) -> Value {
+    let cases = union.cases.iter().filter_map(|case| Some((&case.name, &case.used.as_ref()?.1)));
+    let cases: Vec<Value> = cases
+        .map(|(name, value)| {
+            let mut case = of_body(value);
+            case["properties"][&union.tag] = json!({ "type": "string", "enum": [name] });
+            let required = case["required"].as_array_mut();
+            if let Some(required) = required.filter(|names| !names.iter().any(|n| *n == json!(union.tag))) {
+                required.push(json!(union.tag));
+            }
+            case
+        })
+        .collect();
+    json!({ "oneOf": cases, "discriminator": { "propertyName": union.tag } })
 }
 
 const INTEGER: &str = "^-?[0-9]+$";

@@ -18,7 +18,7 @@ pub fn expectation(read: &JsonRead) -> String {
             format!("must be one of {}", listed(names.values.iter().map(|(_, name)| name.as_str())))
         }
         JsonRead::Money => "must be an object such as {\"amount\": \"12.50\", \"currency\": \"EUR\"}".into(),
-        JsonRead::Object(_) => "must be an object".into(),
+        JsonRead::Union(_) | JsonRead::Object(_) => "must be an object".into(),
         JsonRead::List(_) => "must be a list".into(),
         JsonRead::Map { .. } => "must be an object".into(),
         JsonRead::Any => "must be a JSON value".into(),

@@ -34,6 +34,14 @@ fn of_value(value: &Value) -> String {
         }
         JsonRead::List(item) => of_value(item),
         JsonRead::Map { value, .. } => of_value(value),
+        JsonRead::Union(union) => {
+            let cases = union.cases.iter().filter_map(|case| Some((&case.name, &case.used.as_ref()?.1)));
+            let cases = cases.map(|(name, value)| match of_value(value) {
+                inner if inner.is_empty() => name.clone(),
+                inner => format!("{name} {{ {inner} }}"),
+            });
+            cases.collect::<Vec<_>>().join(" or ")
+        }
         _ => String::new(),
     }
 }

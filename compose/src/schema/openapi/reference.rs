@@ -1,13 +1,21 @@
-//! Follows `$ref` within one document.
+//! Follows `$ref`, within a document and into the files beside it.
 
+use std::sync::Arc;
+
+use super::documents::{Document, beside};
 use crate::problem::{ErrorCode, Problem};
 use crate::yaml::{Kind, Node};
 
 /// References that lead to references.
 const MAX_HOPS: usize = 64;
 
+/// As a reference to a component would begin.
+const SCHEMAS: &str = "#/components/schemas/";
+
 #[derive(Clone, Copy)]
-pub struct Document<'a> {
+pub struct References<'a> {
+    documents: &'a [Document],
+    /// The document whose operations are read.
     pub root: &'a Node,
 }
 
@@ -18,7 +26,11 @@ pub struct Target<'a> {
     pub name: Option<&'a str>,
 }
 
-impl<'a> Document<'a> {
+impl<'a> References<'a> {
+    pub fn new(documents: &'a [Document], root: &'a Node) -> References<'a> {
+        References { documents, root }
+    }
+
     /// The node itself, unless it is a reference.
     pub fn follow(self, node: &'a Node) -> Result<Target<'a>, Problem> {
         let mut target = Target { node, name: None };
@@ -30,19 +42,25 @@ impl<'a> Document<'a> {
             .help("let it end at a definition"))
     }
 
-    fn find(self, reference: &'a Node) -> Result<Target<'a>, Problem> {
+    /// What a `$ref`, or a text like it, refers to.
+    pub fn find(self, reference: &'a Node) -> Result<Target<'a>, Problem> {
         let Some(text) = reference.text() else {
-            let message = format!("a `$ref` is a text, this is {}", reference.noun());
+            let message = format!("a reference is a text, this is {}", reference.noun());
             return Err(Problem::new(ErrorCode::Contract, &reference.place, message)
                 .help("for example `#/components/schemas/Order`"));
         };
-        let Some(fragment) = text.strip_prefix('#') else {
-            return Err(Problem::new(
-                ErrorCode::Unsupported,
-                &reference.place,
-                format!("`{text}` is outside this document"),
-            )
-            .help("bundle the contract into one file; references start with `#/`"));
+        self.lookup(text, reference)
+    }
+
+    /// The schema that the name of a component refers to.
+    pub fn component(self, name: &'a Node) -> Result<&'a Node, Problem> {
+        Ok(self.lookup(&format!("{SCHEMAS}{}", name.text().unwrap_or_default()), name)?.node)
+    }
+
+    fn lookup(self, text: &str, reference: &'a Node) -> Result<Target<'a>, Problem> {
+        let document = self.document(text, reference)?;
+        let Some((_, fragment)) = text.split_once('#') else {
+            return Ok(Target { node: &document.root, name: Some(&document.stem) });
         };
         let Some(pointer) = percent_decoded(fragment).filter(|p| p.is_empty() || p.starts_with('/')) else {
             return Err(Problem::new(
@@ -52,7 +70,7 @@ impl<'a> Document<'a> {
             )
             .help("write it like `#/components/schemas/Order`"));
         };
-        let mut target = Target { node: self.root, name: None };
+        let mut target = Target { node: &document.root, name: None };
         for step in pointer.split('/').skip(1).map(|s| s.replace("~1", "/").replace("~0", "~")) {
             target = child(target.node, &step).ok_or_else(|| {
                 let known = target.node.entries().unwrap_or_default().iter().map(|e| e.key.as_str());
@@ -65,6 +83,27 @@ impl<'a> Document<'a> {
             })?;
         }
         Ok(target)
+    }
+
+    /// The document that a reference leads into.
+    fn document(self, text: &str, reference: &'a Node) -> Result<&'a Document, Problem> {
+        let place = &reference.place;
+        let here = self.documents.iter().find(|d| Arc::ptr_eq(&d.file, &place.file));
+        if let (Some(here), true) = (here, text.starts_with('#')) {
+            return Ok(here);
+        }
+        if text.contains("://") {
+            return Err(Problem::new(ErrorCode::Unsupported, place, format!("`{text}` is not a file of this machine"))
+                .help("save it beside this file, and refer to that"));
+        }
+        let Some(name) = beside(&place.file.name, text) else {
+            return Err(Problem::new(ErrorCode::Contract, place, format!("`{text}` is no file beside this one"))
+                .help("write a relative path such as `schemas/order.yaml#/Order`"));
+        };
+        self.documents.iter().find(|d| d.file.name == name).ok_or_else(|| {
+            Problem::new(ErrorCode::Contract, place, format!("the file `{name}` cannot be read"))
+                .help("references lead to files in the folder of the contract, or in folders of it")
+        })
     }
 }
 

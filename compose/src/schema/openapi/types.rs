@@ -1,15 +1,16 @@
 //! Reads JSON schemas, as OpenAPI 3.0 and 3.1 write them, into types.
 //!
 //! A record gets its id when it is met and its fields later, from a queue: recursion between records costs no stack, and
-//! a cycle without a record in it is an error. What has no single shape (`oneOf`, tuples, free maps) is passed through.
+//! a cycle without a record in it is an error. What has no single shape (tuples, `oneOf` without a discriminator, free
+//! objects) is passed through.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::keyword;
-use super::reference::Document;
+use super::reference::References;
 use crate::problem::{ErrorCode, Problem};
-use crate::schema::{Enum, Field, Kind, Record, RecordId, Type, Wire};
+use crate::schema::{Enum, Field, Kind, Map, Record, RecordId, Type, Union, Wire};
 use crate::yaml::{Entry, Node};
 
 const MAX_DEPTH: usize = 64;
@@ -21,7 +22,7 @@ const MAX_PROBLEMS: usize = 100;
 const MAX_STEP: usize = 64;
 
 pub struct Types<'a> {
-    pub document: Document<'a>,
+    pub references: References<'a>,
     /// The id of the first record: those of other sources come before it.
     first: usize,
     records: Vec<Record>,
@@ -29,6 +30,8 @@ pub struct Types<'a> {
     pending: Vec<(RecordId, Vec<&'a Node>)>,
     known_records: HashMap<*const Node, RecordId>,
     known_enums: HashMap<*const Node, Arc<Enum>>,
+    known_maps: HashMap<*const Node, Arc<Map>>,
+    pub(super) known_unions: HashMap<*const Node, Arc<Union>>,
     /// The schemas around the one being read.
     open: Vec<*const Node>,
     readings: usize,
@@ -37,14 +40,16 @@ pub struct Types<'a> {
 
 impl<'a> Types<'a> {
     /// The first record is the empty one.
-    pub fn new(document: Document<'a>, first: usize) -> Types<'a> {
+    pub fn new(references: References<'a>, first: usize) -> Types<'a> {
         Types {
-            document,
+            references,
             first,
             records: vec![Record { name: "nothing".into(), fields: Vec::new(), unions: Vec::new() }],
             pending: Vec::new(),
             known_records: HashMap::new(),
             known_enums: HashMap::new(),
+            known_maps: HashMap::new(),
+            known_unions: HashMap::new(),
             open: Vec::new(),
             readings: 0,
             problems: Vec::new(),
@@ -65,9 +70,7 @@ impl<'a> Types<'a> {
     }
 
     pub fn report(&mut self, problem: Problem) {
-        let place = &problem.place;
-        let same =
-            |p: &Problem| p.place.line == place.line && p.place.column == place.column && p.message == problem.message;
+        let same = |p: &Problem| order(p) == order(&problem) && p.message == problem.message;
         if self.problems.len() < MAX_PROBLEMS && !self.problems.iter().any(same) {
             self.problems.push(problem);
         }
@@ -80,12 +83,12 @@ impl<'a> Types<'a> {
             let name = self.records[at].name.clone();
             self.records[at].fields = self.fields(&parts, &name);
         }
-        self.problems.sort_by_key(|p| (p.place.line, p.place.column));
+        self.problems.sort_by(|a, b| order(a).cmp(&order(b)));
         (self.records, self.problems)
     }
 
-    fn try_read(&mut self, schema: &'a Node, name: &str) -> Result<Type, Problem> {
-        let target = self.document.follow(schema)?;
+    pub(super) fn try_read(&mut self, schema: &'a Node, name: &str) -> Result<Type, Problem> {
+        let target = self.references.follow(schema)?;
         let node = target.node;
         let ty = self.within(node, |types| types.shape(node, target.name.unwrap_or(name)))?;
         let nullable = ty.nullable || keyword::allows_null(node) || keyword::allows_null(schema);
@@ -123,7 +126,7 @@ impl<'a> Types<'a> {
     fn too_much(&self, what: &str, limit: usize) -> Problem {
         Problem::new(
             ErrorCode::TooMuch,
-            &self.document.root.place,
+            &self.references.root.place,
             format!("the document describes more than {limit} {what}"),
         )
         .help("cut it down to the operations that views call")
@@ -181,6 +184,7 @@ impl<'a> Types<'a> {
             keyword::alternatives(node).into_iter().partition(|s| keyword::is_only_null(s));
         let ty = match others.as_slice() {
             [one] if !keyword::has_any(node, &["properties", "items", "enum", "const"]) => self.try_read(one, name)?,
+            several if node.get("discriminator").is_some() => self.union(node, several, name)?,
             several => {
                 let nullable = several.iter().any(|s| keyword::allows_null(s));
                 Type { kind: Kind::Json, nullable }
@@ -213,7 +217,7 @@ impl<'a> Types<'a> {
         }
         let mut parts = Vec::new();
         for member in keyword::all_of(node) {
-            let member = self.document.follow(member)?.node;
+            let member = self.references.follow(member)?.node;
             match self.within(member, |types| types.object_parts(member))? {
                 Some(inner) => parts.extend(inner),
                 None => return Ok(None),
@@ -227,16 +231,36 @@ impl<'a> Types<'a> {
     fn object(&mut self, node: &'a Node, parts: Vec<&'a Node>, name: &str) -> Result<Kind, Problem> {
         let declares = |p: &&Node| p.get("properties").and_then(Node::entries).is_some_and(|e| !e.is_empty());
         if !parts.iter().any(declares) {
-            return Ok(Kind::Json);
+            return self.map(node, &parts, name);
         }
-        if self.records.len() >= MAX_RECORDS {
-            return Err(self.too_much("objects", MAX_RECORDS));
-        }
-        let id = RecordId(self.first + self.records.len());
-        self.records.push(Record { name: name.to_owned(), fields: Vec::new(), unions: Vec::new() });
+        let id = self.add(Record { name: name.to_owned(), fields: Vec::new(), unions: Vec::new() })?;
         self.known_records.insert(node, id);
         self.pending.push((id, parts));
         Ok(Kind::Record(id))
+    }
+
+    /// What has members of any name: a map where all of them are of one type.
+    fn map(&mut self, node: &'a Node, parts: &[&'a Node], name: &str) -> Result<Kind, Problem> {
+        if let Some(map) = self.known_maps.get(&std::ptr::from_ref(node)) {
+            return Ok(Kind::Map(map.clone()));
+        }
+        let values = parts.iter().filter_map(|p| p.get("additionalProperties")).find(|v| v.entries().is_some());
+        let Some(values) = values.filter(|_| !parts.iter().any(|p| p.get("patternProperties").is_some())) else {
+            return Ok(Kind::Json);
+        };
+        let value = self.try_read(values, &nested(name, "value"))?;
+        let entry = Map::entry(nested(name, "entry"), Kind::String, value.clone(), [Wire::Json, Wire::Json]);
+        let map = Arc::new(Map { entry: self.add(entry)?, key: Kind::String, value });
+        self.known_maps.insert(node, map.clone());
+        Ok(Kind::Map(map))
+    }
+
+    pub(super) fn add(&mut self, record: Record) -> Result<RecordId, Problem> {
+        if self.records.len() >= MAX_RECORDS {
+            return Err(self.too_much("objects", MAX_RECORDS));
+        }
+        self.records.push(record);
+        Ok(RecordId(self.first + self.records.len() - 1))
     }
 
     fn fields(&mut self, parts: &[&'a Node], record: &str) -> Vec<Field> {
@@ -272,6 +296,11 @@ impl<'a> Types<'a> {
         let read = || Arc::new(Enum { name: name.to_owned(), values: (0..).zip(names).collect(), text: true });
         self.known_enums.entry(node).or_insert_with(read).clone()
     }
+}
+
+/// By file and place.
+fn order(problem: &Problem) -> (&str, usize, usize) {
+    (&problem.place.file.name, problem.place.line, problem.place.column)
 }
 
 /// The name of something nameless inside something named.

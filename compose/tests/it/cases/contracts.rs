@@ -35,6 +35,12 @@ pub fn pool(source: &str) -> DescriptorPool {
     DescriptorPool::decode(&*compiler.encode_file_descriptor_set()).unwrap()
 }
 
+/// A file that an OpenAPI document refers to.
+fn beside(case: &Case, name: &str) -> Option<Arc<File>> {
+    let block = case.all("file").find(|block| block.words[1] == name)?;
+    Some(Arc::new(File { name: name.to_owned(), text: block.text.clone() + "\n" }))
+}
+
 /// The contracts, the descriptors by source, and the problems of OpenAPI documents.
 pub(super) fn contracts(case: &Case) -> (Contracts, HashMap<String, DescriptorPool>, Vec<Problem>) {
     let mut contracts = Contracts::default();
@@ -47,7 +53,7 @@ pub(super) fn contracts(case: &Case) -> (Contracts, HashMap<String, DescriptorPo
     }
     for block in case.all("openapi") {
         let file = Arc::new(File { name: format!("{}.yaml", block.words[1]), text: block.text.clone() + "\n" });
-        problems.extend(contracts.add_openapi(&block.words[1], &file));
+        problems.extend(contracts.add_openapi(&block.words[1], &file, &|name| beside(case, name)));
     }
     for block in case.blocks.iter().filter(|b| b.words.get(2).is_some_and(|word| word == "identity")) {
         contracts.sources.get_mut(&block.words[1]).expect("a source").identity = true;
