@@ -283,7 +283,7 @@ impl<'a> Checker<'a> {
 
     /// A new projection of the record, with nothing used.
     fn project(&mut self, record: RecordId) -> ProjectionId {
-        self.projections.push(Projection { record, fields: Vec::new() });
+        self.projections.push(Projection { record, fields: Vec::new(), closed: false });
         ProjectionId(self.projections.len() - 1)
     }
 

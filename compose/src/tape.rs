@@ -203,6 +203,8 @@ pub struct Tagged {
     /// One null per slot.
     pub blank: Vec<Cell>,
     pub cases: Vec<Case>,
+    /// A case of another name is a violation.
+    pub closed: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]

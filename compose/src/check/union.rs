@@ -26,6 +26,9 @@ impl Checker<'_> {
         };
         self.trace(&value, place);
         self.exhaustive(&union, cases, place);
+        if let Some(projection) = value.projection.filter(|_| !cases.iter().any(|(case, _)| case.value == OTHERS)) {
+            self.projections[projection.0].closed = true;
+        }
         let name = self.binding_name(of);
         let mut planned = Vec::new();
         let mut nullable = value.ty.nullable;
@@ -50,7 +53,8 @@ impl Checker<'_> {
             union.cases.iter().filter(|(name, _)| !is_named(name)).map(|(name, _)| format!("`{name}`")).collect();
         let others = cases.iter().find(|(case, _)| case.value == OTHERS);
         match (others, left.as_slice()) {
-            (Some((others, _)), []) => {
+            // A service may send a case that its contract does not name.
+            (Some((others, _)), []) if union.tag.is_none() => {
                 self.problem(ErrorCode::Unused, &others.place, "no case is left for `_`", "remove it");
             }
             (None, [_, ..]) => {
@@ -93,6 +97,9 @@ impl Checker<'_> {
     /// A value to compare with null: of a oneof, whichever of its cases is there.
     pub(super) fn presence(&mut self, value: Typed) -> Typed {
         let (Kind::Union(union), Some(projection)) = (&value.ty.kind, value.projection) else { return value };
+        if union.tag.is_some() {
+            return value;
+        }
         let slots = union.cases.iter().map(|(_, field)| self.use_field(projection, *field).0);
         let slots: Vec<Code> = slots.map(|slot| Code::Slot { of: Box::new(value.code.clone()), slot }).collect();
         let any = slots.into_iter().reduce(|a, b| Code::Coalesce(Box::new(a), Box::new(b)));

@@ -14,6 +14,8 @@ pub(crate) struct Projection {
     pub record: RecordId,
     /// Index into the record's fields, and the projection of the record within, if there is one.
     pub fields: Vec<(usize, Option<ProjectionId>)>,
+    /// Of a union: a case that the contract does not name has nowhere to go.
+    pub closed: bool,
 }
 
 impl Projection {
@@ -193,6 +195,7 @@ impl Tables<'_> {
             tag: if self.casing == Casing::Camel { camel_case(tag) } else { tag.to_owned() },
             blank: vec![Cell::Null; projection.map_or(0, |projection| projection.fields.len())],
             cases: union.cases.iter().map(case).collect(),
+            closed: self.casing == Casing::Camel || projection.is_some_and(|projection| projection.closed),
         }
     }
 

@@ -39,7 +39,7 @@ impl Decoder<'_> {
             let inside = self.scan.string()?;
             let text = plain(self.inside(inside));
             let found = union.cases.iter().find(|case| case.name.as_bytes() == &*text);
-            if found.is_none() && self.strict {
+            if found.is_none() && union.closed {
                 let names = listed(union.cases.iter().map(|case| case.name.as_str()));
                 self.report(&path, "range", format!("must be one of {names}"))?;
             }
