@@ -372,7 +372,8 @@ impl<'a> Checker<'a> {
     }
 }
 
-fn visit(expr: &Expr, see: &mut dyn FnMut(&Expr)) {
+/// Sees the expression and all within it.
+pub(crate) fn visit(expr: &Expr, see: &mut dyn FnMut(&Expr)) {
     see(expr);
     match &expr.kind {
         Ast::Member { of, .. } | Ast::Each(of) | Ast::Not(of) | Ast::Negate(of) => visit(of, see),

@@ -142,6 +142,30 @@ pub enum Argument {
     List(Vec<Argument>, Place),
 }
 
+impl Call {
+    /// Every expression that has to be evaluated before it is made.
+    pub(crate) fn texts(&self) -> Vec<&Text> {
+        let mut texts: Vec<&Text> = self.each.iter().chain(&self.when).collect();
+        self.request.iter().for_each(|(_, argument)| argument.texts(&mut texts));
+        let tags = self.cache.iter().flat_map(|cache| &cache.tags).flat_map(|tag| &tag.parts);
+        texts.extend(tags.filter_map(|part| match part {
+            Part::Value(text) => Some(text),
+            Part::Text(_) => None,
+        }));
+        texts
+    }
+}
+
+impl Argument {
+    fn texts<'t>(&'t self, texts: &mut Vec<&'t Text>) {
+        match self {
+            Argument::Expr(text) => texts.push(text),
+            Argument::Object(fields, _) => fields.iter().for_each(|(_, a)| a.texts(texts)),
+            Argument::List(items, _) => items.iter().for_each(|a| a.texts(texts)),
+        }
+    }
+}
+
 /// A parsed expression and where it stands.
 #[derive(Debug)]
 pub struct Text {

@@ -19,6 +19,7 @@
 
 pub mod check;
 pub mod definition;
+pub mod explain;
 pub mod expr;
 pub mod inputs;
 pub mod plan;

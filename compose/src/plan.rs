@@ -13,6 +13,7 @@ use std::time::Duration;
 pub use cache::Cache;
 pub use json::{Json, JsonMember};
 pub(crate) use layout::{Projection, ProjectionId, body_layout, camel_case, json_layout, proto_layout};
+pub(crate) use print::wrapped;
 pub use provenance::{Absence, Origin, Provenance};
 pub use timeline::{Span, chain, timeline};
 

@@ -65,6 +65,18 @@ impl Place {
         place
     }
 
+    /// The text that stands here, as far as it stands on one line.
+    pub fn text(&self) -> String {
+        let line = self.rest_of_file().lines().next().unwrap_or_default();
+        let many = matches!(self.style, Style::Folded | Style::Block);
+        if many { format!("{} ...", line.trim_end()) } else { line.chars().take(self.width).collect() }
+    }
+
+    /// The line in which it stands.
+    pub fn line_text(&self) -> &str {
+        self.file.text.lines().nth(self.line.saturating_sub(1)).unwrap_or_default().trim()
+    }
+
     fn rest_of_file(&self) -> &str {
         let mut rest = self.file.text.as_str();
         for _ in 1..self.line {

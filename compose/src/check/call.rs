@@ -2,7 +2,7 @@
 
 use super::present::present;
 use super::{Checker, Reply, Rules, Typed};
-use crate::definition::{self, Argument, OnFail, Part, Protocol, Spanned, Text};
+use crate::definition::{self, OnFail, Protocol, Spanned};
 use crate::expr::Code;
 use crate::plan::{Call, CallSet, Coverage, Request, json_layout, proto_layout};
 use crate::problem::{ErrorCode, Problem};
@@ -59,14 +59,7 @@ impl<'a> Checker<'a> {
     }
 
     fn needs(&self, call: &definition::Call) -> CallSet {
-        let mut texts: Vec<&Text> = call.when.iter().chain(&call.each).collect();
-        call.request.iter().for_each(|(_, argument)| texts_of(argument, &mut texts));
-        let tags = call.cache.iter().flat_map(|cache| &cache.tags).flat_map(|tag| &tag.parts);
-        texts.extend(tags.filter_map(|part| match part {
-            Part::Value(text) => Some(text),
-            Part::Text(_) => None,
-        }));
-        texts.into_iter().fold(CallSet::default(), |all, text| all.with(self.names(text)))
+        call.texts().into_iter().fold(CallSet::default(), |all, text| all.with(self.names(text)))
     }
 
     /// The source that `source/name` names, and the name.
@@ -263,13 +256,5 @@ fn transposed<T>(value: Option<Option<T>>) -> Option<Option<T>> {
         Some(None) => None,
         Some(Some(value)) => Some(Some(value)),
         None => Some(None),
-    }
-}
-
-fn texts_of<'t>(argument: &'t Argument, texts: &mut Vec<&'t Text>) {
-    match argument {
-        Argument::Expr(text) => texts.push(text),
-        Argument::Object(fields, _) => fields.iter().for_each(|(_, a)| texts_of(a, texts)),
-        Argument::List(items, _) => items.iter().for_each(|a| texts_of(a, texts)),
     }
 }

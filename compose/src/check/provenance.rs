@@ -2,7 +2,7 @@
 
 use super::{Checker, Typed};
 use crate::expr::{AuthField, Code};
-use crate::plan::{Absence, Format, Origin, ProjectionId, Provenance};
+use crate::plan::{Absence, CallSet, Format, Origin, ProjectionId, Provenance};
 use crate::problem::Place;
 use crate::schema::{Kind, Type};
 
@@ -85,7 +85,17 @@ impl Checker<'_> {
                 let body = self.body.as_ref()?;
                 Some(Part { path: "$body".to_owned(), ty: body.ty.clone(), projection: body.projection })
             }
-            Code::MoneyPart { of, .. } | Code::EnumName { of, .. } | Code::Seconds(of) => self.part(of),
+            Code::MoneyPart { of, .. }
+            | Code::EnumName { of, .. }
+            | Code::Seconds(of)
+            | Code::Decimal(of)
+            | Code::Blame { of, .. } => self.part(of),
+            Code::Item { of, .. } => {
+                let list = self.part(of)?;
+                let Kind::List(item) = list.ty.kind else { return None };
+                let ty = Type { nullable: true, ..*item };
+                Some(Part { path: list.path + "[...]", ty, projection: list.projection })
+            }
             _ => None,
         }
     }
@@ -130,8 +140,12 @@ impl Checker<'_> {
                 }
                 self.absences(of, found);
             }
-            Code::Entry { of, .. } | Code::Item { of, .. } => {
+            Code::Entry { of, .. } => {
                 add(Absence::Entry(path(of)));
+                self.absences(of, found);
+            }
+            Code::Item { of, .. } => {
+                add(Absence::Item(path(of)));
                 self.absences(of, found);
             }
             Code::Coalesce(_, last) => self.absences(last, found),
@@ -144,7 +158,7 @@ impl Checker<'_> {
     }
 
     fn optional_reply(&self, call: usize) -> bool {
-        self.replies[call].as_ref().is_some_and(|reply| reply.value.ty.nullable)
+        CallSet::one(call).within(self.optional) || self.view.calls[call].when.is_some()
     }
 }
 

@@ -6,7 +6,7 @@ mod wrap;
 use std::fmt;
 
 use super::{Call, CallSet, Plan, Request, chain, critical_path};
-use wrap::wrapped;
+pub(crate) use wrap::wrapped;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -21,7 +21,8 @@ impl fmt::Display for Plan {
             let address = call.address();
             writeln!(f, "  {:name$}  {address:operation$}  {} ms", call.name, call.timeout.as_millis())?;
             let indent = " ".repeat(name + 4);
-            for line in self.notes(call) {
+            let how = [self.waits(call), self.manner(call)].concat().join(", ");
+            for line in Some(how).filter(|how| !how.is_empty()).into_iter().chain(call.reads()).chain(call.keeps()) {
                 f.write_str(&wrapped(&indent, &line))?;
             }
         }
@@ -48,34 +49,28 @@ impl Plan {
         ]
     }
 
-    /// One line each: how the call is made, and what is read of its reply.
-    fn notes(&self, call: &Call) -> Vec<String> {
-        let mut how = Vec::new();
-        if !call.after.is_empty() {
-            how.push(format!("after {}", self.names(call.after, " and ")));
-        }
-        if call.when.is_some() {
-            how.push("when its condition holds".to_owned());
-        }
+    /// What it waits for.
+    fn waits(&self, call: &Call) -> Vec<String> {
+        let after = Some(call.after).filter(|after| !after.is_empty());
+        let after = after.map(|after| format!("after {}", self.names(after, " and ")));
+        after.into_iter().chain(call.when.iter().map(|_| "when its condition holds".to_owned())).collect()
+    }
+
+    /// How often it is made, and what comes of its failure.
+    pub(crate) fn manner(&self, call: &Call) -> Vec<String> {
+        let mut manner = Vec::new();
         if let Some(batch) = &call.batch {
             let requests = counted("at most", batch.bound.div_ceil(batch.max), "request");
-            how.push(format!("{requests} of {} keys", batch.max));
+            manner.push(format!("{requests} of {} keys", batch.max));
         }
         if call.optional {
-            how.push("null where it fails".to_owned());
+            manner.push("null where it fails".to_owned());
         }
         let needs = call.needs.iter().fold(call.when_needs, |all, need| all.with(need.calls));
         if !needs.is_empty() {
-            how.push(format!("skipped without {}", self.names(needs, " or ")));
+            manner.push(format!("skipped without {}", self.names(needs, " or ")));
         }
-        let mut notes: Vec<String> = Some(how.join(", ")).filter(|how| !how.is_empty()).into_iter().collect();
-        notes.push(reads(call));
-        if !call.headers.is_empty() {
-            notes.push(format!("reads the headers {}", call.headers.join(", ")));
-        }
-        notes.extend(call.cache.as_ref().map(ToString::to_string));
-        notes.extend(call.identity.as_ref().map(|why| format!("its caller's own: {why}")));
-        notes
+        manner
     }
 
     fn names(&self, calls: CallSet, between: &str) -> String {
@@ -85,22 +80,34 @@ impl Plan {
 
 impl Call {
     /// `grpc orders/orders.v1.OrderService.GetOrder`.
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         let protocol = match self.request {
             Request::Grpc { .. } => "grpc",
             Request::Http { .. } => "http",
         };
         format!("{protocol} {}/{}", self.source, self.operation)
     }
-}
 
-fn reads(call: &Call) -> String {
-    let fields = call.layout.as_ref().map(fields::fields).unwrap_or_default();
-    match &call.coverage {
-        _ if call.layout.is_none() => "decodes nothing".to_owned(),
-        coverage if coverage.of == 0 => "decodes the whole reply".to_owned(),
-        coverage if coverage.read == 0 => format!("decodes none of {} fields", coverage.of),
-        coverage => format!("decodes {} of {} fields: {fields}", coverage.read, coverage.of),
+    /// How long its reply is kept, and for whom.
+    pub(crate) fn keeps(&self) -> Vec<String> {
+        let own = self.identity.as_ref().map(|why| format!("its caller's own: {why}"));
+        self.cache.iter().map(ToString::to_string).chain(own).collect()
+    }
+
+    /// What of its reply is read, one line each.
+    pub(crate) fn reads(&self) -> Vec<String> {
+        let fields = self.layout.as_ref().map(fields::fields).unwrap_or_default();
+        let decodes = match &self.coverage {
+            _ if self.layout.is_none() => "decodes nothing".to_owned(),
+            coverage if coverage.of == 0 => "decodes the whole reply".to_owned(),
+            coverage if coverage.read == 0 => format!("decodes none of {} fields", coverage.of),
+            coverage => format!("decodes {} of {} fields: {fields}", coverage.read, coverage.of),
+        };
+        let headers = Some(&self.headers).filter(|headers| !headers.is_empty());
+        [decodes]
+            .into_iter()
+            .chain(headers.map(|headers| format!("reads the headers {}", headers.join(", "))))
+            .collect()
     }
 }
 

@@ -39,6 +39,8 @@ pub enum Absence {
     Field(String),
     /// The map has no such key.
     Entry(String),
+    /// The list has no such item.
+    Item(String),
     Header(String),
     /// The view says so.
     Null,

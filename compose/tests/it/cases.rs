@@ -4,7 +4,7 @@
 //! `proto SOURCE`, `openapi SOURCE` (and `identity`, of one that is told who asks), `file NAME` (which an OpenAPI document
 //! refers to), `view`, `reply CALL` (JSON; or `error CODE`, `delay 500ms` in its first line, or
 //! `raw` bytes as text; before it lines `header NAME: VALUE`), `request` (`name: value` lines: path parameters, `query`, `sub`, `role`, `body`), and what is
-//! expected: `problems`, `plan`, `sent` (each call's request), `answer`. `UPDATE_CASES=1` writes what came into the
+//! expected: `problems`, `plan`, `explain [POINTER]`, `sent` (each call's request), `answer`. `UPDATE_CASES=1` writes what came into the
 //! expected blocks that a file has.
 
 pub mod contracts;
@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use compose::check::{Rules, check};
-use compose::definition;
+use compose::definition::{self, View};
+use compose::explain::{Explanation, Value};
 use compose::inputs::{Arguments, Auth, InputPlace, Inputs, bind};
 use compose::plan::Plan;
 use compose::problem::File;
@@ -92,7 +93,7 @@ async fn every_case() {
 }
 
 /// What came of a case, by the name of the block that expects it.
-async fn outcome(case: &Case) -> Vec<(&'static str, String)> {
+async fn outcome(case: &Case) -> Vec<(String, String)> {
     let (contracts, pools, mut problems) = contracts(case);
     let view = Arc::new(File { name: "view.yaml".into(), text: case.one("view").expect("a view").text.clone() + "\n" });
     let views = definition::views(&view, &mut problems);
@@ -103,17 +104,30 @@ async fn outcome(case: &Case) -> Vec<(&'static str, String)> {
     }
     if !problems.is_empty() {
         let text: Vec<String> = problems.iter().map(|p| p.to_string().trim_end().to_owned()).collect();
-        return vec![("problems", text.join("\n\n"))];
+        return vec![("problems".into(), text.join("\n\n"))];
     }
     let plan = &Arc::new(plans.into_iter().next().expect("a view without problems has a plan"));
-    let mut came = vec![("problems", String::new()), ("plan", plan.to_string().trim_end().to_owned())];
+    let mut came: Vec<(String, String)> =
+        vec![("problems".into(), String::new()), ("plan".into(), plan.to_string().trim_end().to_owned())];
+    for block in case.blocks.iter().filter(|block| block.words.first().is_some_and(|word| word == "explain")) {
+        came.push((block.words.join(" "), explained(&views[0], plan, block.words.get(1))));
+    }
     if let Some(request) = case.one("request") {
         let world = World::new(case, &pools);
         let answer = answer(plan, &request.text, &world).await;
-        came.push(("sent", world.sent()));
-        came.push(("answer", answer));
+        came.push(("sent".into(), world.sent()));
+        came.push(("answer".into(), answer));
     }
     came
+}
+
+fn explained(view: &View, plan: &Plan, pointer: Option<&String>) -> String {
+    let identity = |source: &str| format!("whatever {source} wants to know of the caller");
+    let text = match pointer {
+        Some(pointer) => Value::find(plan, pointer).map_or_else(|unknown| unknown, |value| value.to_string()),
+        None => Explanation { view, plan, identity: &identity }.to_string(),
+    };
+    text.trim_end().to_owned()
 }
 
 async fn answer(plan: &Arc<Plan>, request: &str, world: &World<'_>) -> String {
@@ -183,17 +197,22 @@ fn failed(failure: &Failure) -> String {
 }
 
 /// The blocks of the case that expect something else than came.
-fn compare(case: &Case, came: &[(&str, String)]) -> Vec<String> {
+fn compare(case: &Case, came: &[(String, String)]) -> Vec<String> {
     let mut lines: Vec<String> = case.text.lines().map(str::to_owned).collect();
     let mut wrong = Vec::new();
     let mut expects = false;
     for block in case.blocks.iter().rev() {
-        let Some(kind) = block.words.first().filter(|w| ["problems", "plan", "sent", "answer"].contains(&w.as_str()))
+        let Some(kind) =
+            block.words.first().filter(|w| ["problems", "plan", "explain", "sent", "answer"].contains(&w.as_str()))
         else {
             continue;
         };
         expects = true;
-        let came = came.iter().find(|(name, _)| name == kind).map(|(_, text)| text.as_str()).unwrap_or_default();
+        let came = came
+            .iter()
+            .find(|(name, _)| *name == block.words.join(" "))
+            .map(|(_, text)| text.as_str())
+            .unwrap_or_default();
         if came != block.text {
             wrong.push(format!("--- {} `{kind}`, expected:\n{}\n--- came:\n{came}\n", case.path.display(), block.text));
             lines.splice(block.lines.clone(), came.lines().map(str::to_owned));

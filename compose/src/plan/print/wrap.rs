@@ -3,7 +3,7 @@
 const WIDTH: usize = 100;
 
 /// The text behind `indent`, broken after commas; the lines after the first stand two columns further in.
-pub(super) fn wrapped(indent: &str, text: &str) -> String {
+pub(crate) fn wrapped(indent: &str, text: &str) -> String {
     let mut lines = String::new();
     let mut line = indent.to_owned();
     for part in text.split_inclusive(", ") {
