@@ -179,7 +179,7 @@ impl View {
 
 fn interrupted() -> Failure {
     let error = compose::upstream::CallError::new(Code::Internal, "the task that made the calls ended early");
-    Failure { call: None, error, from_client: false }
+    Failure { call: None, error, from_client: false, status: None }
 }
 
 impl Config {

@@ -15,7 +15,9 @@ mod identity;
 mod input;
 mod json;
 mod list;
+mod literal;
 mod map;
+mod on_fail;
 mod parameters;
 mod present;
 mod projection;
@@ -35,10 +37,11 @@ use identity::Identity;
 use crate::definition::{Text, View};
 use crate::expr::{Code, Expr, Kind as Ast};
 use crate::plan::{
-    CallSet, Coverage, MAX_CALLS, Plan, Projection, ProjectionId, Provenance, body_layout, critical_path,
+    CallSet, Coverage, MAX_CALLS, OnFail, Plan, Projection, ProjectionId, Provenance, body_layout, critical_path,
 };
 use crate::problem::{ErrorCode, Place, Problem};
 use crate::schema::{Contracts, Kind, RecordId, Type};
+use crate::yaml::Node;
 
 /// What holds for every view though no file of it says so.
 #[derive(Debug, Clone, Copy)]
@@ -122,6 +125,8 @@ struct Checker<'a> {
     /// Which headers of every call's reply are read.
     headers: Vec<Vec<String>>,
     optional: CallSet,
+    /// The calls that change something, and all that run behind one.
+    changing: CallSet,
     used: CallSet,
     scope: Vec<(String, Typed)>,
     /// What each name of the scope is bound to.
@@ -132,6 +137,8 @@ struct Checker<'a> {
     key: Option<Typed>,
     /// Who asks may change the answer.
     personal: bool,
+    /// By index of the call: its `on_fail`, until the whole view tells what is read of the defaults.
+    on_fail: Vec<OnFail<Node>>,
     locals: usize,
     /// Where in the answer the shape is being checked, and what every call's failure makes missing.
     pointer: Vec<String>,
@@ -139,6 +146,11 @@ struct Checker<'a> {
     parts: usize,
     missing: Vec<Vec<String>>,
     values: Vec<Provenance>,
+    /// The calls whose failure leaves members out, and those of them that the present member reads.
+    omits: CallSet,
+    noted: CallSet,
+    /// What is being checked stands in the item of a list.
+    in_item: bool,
 }
 
 impl<'a> Checker<'a> {
@@ -155,15 +167,20 @@ impl<'a> Checker<'a> {
             reply_projections: view.calls.iter().map(|_| None).collect(),
             headers: view.calls.iter().map(|_| Vec::new()).collect(),
             optional: CallSet::default(),
+            changing: CallSet::default(),
             used: CallSet::default(),
             scope: Vec::new(),
             bound: Vec::new(),
             present: Vec::new(),
             key: None,
             personal: false,
+            on_fail: view.calls.iter().map(|_| OnFail::fail()).collect(),
             locals: 0,
             pointer: Vec::new(),
             parts: 0,
+            omits: CallSet::default(),
+            noted: CallSet::default(),
+            in_item: false,
             missing: view.calls.iter().map(|_| Vec::new()).collect(),
             values: Vec::new(),
         }
@@ -195,7 +212,7 @@ impl<'a> Checker<'a> {
         let calls = calls.into_iter().collect::<Option<Vec<_>>>()?;
         let calls = self.finish(calls);
         let deadline = view.deadline.unwrap_or(rules.deadline);
-        self.effects(&calls);
+        let calls = self.effects(calls);
         self.critical_path(&calls, deadline);
         let status = self.status();
         let body = body.map(|projection| {
@@ -347,6 +364,7 @@ impl<'a> Checker<'a> {
 
     /// Notes that here in the answer something is missing where one of the calls has no reply.
     fn note(&mut self, reads: CallSet) {
+        self.noted = self.noted.with(reads.only(self.omits));
         let here: String = self.pointer.iter().map(|step| format!("/{step}")).collect();
         for call in reads.only(self.optional).iter() {
             let covered = |path: &String| here == *path || here.starts_with(&format!("{path}/"));

@@ -13,6 +13,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
+pub(crate) use literal::is_number;
+
 use crate::tape::{Layout, Tape, Value};
 
 /// A body's violations beyond these are not looked for.

@@ -1,12 +1,14 @@
 //! What an author writes: a view file as data, every part with its place.
 
 mod cache;
+mod on_fail;
 mod read;
 mod template;
 
 use std::time::Duration;
 
 pub use cache::{Cache, Scope};
+pub use on_fail::{Fallback, OnFail, Then};
 pub use read::views;
 pub use template::{Part, Template};
 
@@ -92,10 +94,13 @@ pub struct Call {
     /// `source/operation`.
     pub operation: Spanned<String>,
     pub request: Vec<(Spanned<String>, Argument)>,
-    pub each: Option<Text>,
-    pub batch: Option<Batch>,
+    pub each: Option<Each>,
     pub when: Option<Text>,
+    /// Calls that must have ended before it starts, though it reads nothing of them.
+    pub after: Vec<Spanned<String>>,
     pub timeout: Option<Spanned<Duration>>,
+    /// A second try starts when the first has not answered after this long.
+    pub hedge: Option<Spanned<Duration>>,
     pub on_fail: OnFail,
     /// The author's word that it changes nothing, and that repeating it does no harm.
     pub safe: Option<Place>,
@@ -109,12 +114,17 @@ pub enum Protocol {
     Http,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnFail {
-    Fail,
-    Null,
+/// The call is made for every key of a list.
+#[derive(Debug)]
+pub struct Each {
+    pub keys: Text,
+    pub bound: Option<Spanned<u32>>,
+    pub missing: Missing,
+    /// Without one, every key has a request of its own.
+    pub batch: Option<Batch>,
 }
 
+/// One request takes many keys.
 #[derive(Debug)]
 pub struct Batch {
     /// The field that takes the keys: `query.ids`, or a repeated message field.
@@ -123,14 +133,14 @@ pub struct Batch {
     /// The field of the reply that lists the results; none where the reply is the list.
     pub items: Option<Spanned<String>>,
     pub key: Spanned<String>,
-    pub bound: Option<Spanned<u32>>,
-    pub missing: Missing,
 }
 
-/// What a key is that the batch did not answer.
+/// What comes of a key that has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
     Null,
+    /// The item of a list that looks it up is left out.
+    Drop,
     Fail,
 }
 
@@ -145,7 +155,7 @@ pub enum Argument {
 impl Call {
     /// Every expression that has to be evaluated before it is made.
     pub(crate) fn texts(&self) -> Vec<&Text> {
-        let mut texts: Vec<&Text> = self.each.iter().chain(&self.when).collect();
+        let mut texts: Vec<&Text> = self.each.iter().map(|each| &each.keys).chain(&self.when).collect();
         self.request.iter().for_each(|(_, argument)| argument.texts(&mut texts));
         let tags = self.cache.iter().flat_map(|cache| &cache.tags).flat_map(|tag| &tag.parts);
         texts.extend(tags.filter_map(|part| match part {
@@ -157,7 +167,7 @@ impl Call {
 }
 
 impl Argument {
-    fn texts<'t>(&'t self, texts: &mut Vec<&'t Text>) {
+    pub(crate) fn texts<'t>(&'t self, texts: &mut Vec<&'t Text>) {
         match self {
             Argument::Expr(text) => texts.push(text),
             Argument::Object(fields, _) => fields.iter().for_each(|(_, a)| a.texts(texts)),

@@ -17,10 +17,12 @@ pub(crate) use print::wrapped;
 pub use provenance::{Absence, Origin, Provenance};
 pub use timeline::{Span, chain, timeline};
 
+pub use crate::definition::{Fallback, Then};
 use crate::definition::{Missing, ParamLocation};
 use crate::expr::Code;
 use crate::schema::{Enum, Kind, Scalar, Type};
-use crate::tape::{Layout, Value};
+use crate::tape::{Layout, Tape, Value};
+use crate::upstream;
 
 /// Everything needed to serve a view.
 #[derive(Debug)]
@@ -72,10 +74,10 @@ pub struct Call {
     pub after: CallSet,
     pub when: Option<Code>,
     pub request: Request,
-    pub batch: Option<Batch>,
+    pub each: Option<Each>,
     pub timeout: Duration,
-    /// Its failure makes its value null instead of failing the view.
-    pub optional: bool,
+    pub hedge: Option<Duration>,
+    pub on_fail: OnFail<Tape>,
     /// It is skipped where one of these is not met.
     pub needs: Vec<Need>,
     /// It is skipped, not unwanted, where `when` is false and one of these has failed.
@@ -107,15 +109,58 @@ pub struct Coverage {
 impl Plan {
     /// How many requests one answer can cost at the most.
     pub fn most_requests(&self) -> usize {
-        let of = |call: &Call| call.batch.as_ref().map_or(1, |batch| batch.bound.div_ceil(batch.max));
-        self.calls.iter().chain(&self.stream).map(of).sum()
+        self.calls.iter().chain(&self.stream).map(Call::most_requests).sum()
+    }
+}
+
+impl Call {
+    pub fn most_requests(&self) -> usize {
+        let tries = if self.hedge.is_some() { 2 } else { 1 };
+        tries * self.each.as_ref().map_or(1, Each::most_requests)
+    }
+
+    /// One of its failures is the view's.
+    pub fn is_required(&self) -> bool {
+        self.on_fail.fallbacks().any(Fallback::fails)
+    }
+
+    /// One of its failures makes its value null.
+    pub fn may_fail_to_null(&self) -> bool {
+        self.on_fail.fallbacks().any(|fallback| matches!(fallback.then, Then::Null | Then::Omit))
+    }
+
+    /// The view waits for it to the last, and fails where it does not answer in time.
+    pub fn must_answer(&self) -> bool {
+        self.on_fail.of(upstream::Code::DeadlineExceeded).fails()
+    }
+}
+
+/// What takes the place of a reply that does not come, by the failure's code.
+#[derive(Debug)]
+pub struct OnFail<L> {
+    pub codes: Vec<(upstream::Code, Fallback<L>)>,
+    pub otherwise: Fallback<L>,
+}
+
+impl<L> OnFail<L> {
+    /// Every failure is the view's.
+    pub fn fail() -> OnFail<L> {
+        OnFail { codes: Vec::new(), otherwise: Fallback::new(Then::Fail(None)) }
+    }
+
+    pub fn of(&self, code: upstream::Code) -> &Fallback<L> {
+        self.codes.iter().find(|(named, _)| *named == code).map_or(&self.otherwise, |(_, fallback)| fallback)
+    }
+
+    pub fn fallbacks(&self) -> impl Iterator<Item = &Fallback<L>> {
+        self.codes.iter().map(|(_, fallback)| fallback).chain([&self.otherwise])
     }
 }
 
 /// How long the calls that must succeed may take, one behind the other, and the call that ends last.
 pub fn critical_path(calls: &[Call]) -> Option<(Duration, usize)> {
     let spans = timeline(calls);
-    (0..calls.len()).filter(|i| !calls[*i].optional).filter_map(|i| Some((spans[i]?.end, i))).max()
+    (0..calls.len()).filter(|i| calls[*i].must_answer()).filter_map(|i| Some((spans[i]?.end, i))).max()
 }
 
 /// A value of a request that is null where one of the calls has failed.
@@ -157,18 +202,34 @@ impl CallSet {
     }
 }
 
+/// The call is made for every key of a list.
 #[derive(Debug)]
-pub struct Batch {
+pub struct Each {
     pub keys: Keys,
-    /// Keys per request.
-    pub max: usize,
     /// Keys altogether; more are a failure of the call.
     pub bound: usize,
+    pub missing: Missing,
+    /// The local that `$key` is, while the request of one key is written.
+    pub local: usize,
+    /// Without one, every key has a request of its own.
+    pub batch: Option<Batch>,
+}
+
+impl Each {
+    pub fn most_requests(&self) -> usize {
+        self.batch.as_ref().map_or(self.bound, |batch| self.bound.div_ceil(batch.max))
+    }
+}
+
+/// One request takes many keys.
+#[derive(Debug)]
+pub struct Batch {
+    /// Keys per request.
+    pub max: usize,
     /// The slot of the reply that lists the results; none where the reply is the list.
     pub items: Option<u16>,
     /// The slot of a result that holds its key.
     pub key: u16,
-    pub missing: Missing,
 }
 
 /// Where the keys come from: lists within lists, then the key itself.
@@ -303,6 +364,14 @@ pub struct Member {
     pub shape: Shape,
     /// Left out where it is null.
     pub optional: bool,
+    /// Left out where it is null because one of these has failed.
+    pub omit: CallSet,
+}
+
+impl Member {
+    pub fn may_be_absent(&self) -> bool {
+        self.optional || !self.omit.is_empty()
+    }
 }
 
 /// One key of a list's order. Nulls come last.

@@ -21,7 +21,7 @@ pub(crate) fn render<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>)
                 out.extend_from_slice(member.key.as_bytes());
                 let value = out.len();
                 render(&member.shape, env, out)?;
-                if member.optional && &out[value..] == b"null" {
+                if member.may_be_absent() && &out[value..] == b"null" && (member.optional || env.omits(member.omit)) {
                     out.truncate(before);
                 }
             }
@@ -67,29 +67,45 @@ fn list<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>) -> Result<()
     out.push(b'[');
     let start = out.len();
     let mut write = |value: Value<'a>, env: &mut Env<'a>| {
-        if out.len() > start {
+        let end = out.len();
+        if end > start {
             out.push(b',');
         }
         env.locals[*local] = value;
-        render(item, env, out)
+        let written = kept(render(item, env, out))?.is_some();
+        if !written {
+            out.truncate(end);
+        }
+        Ok(written)
     };
     if sort.is_empty() {
         for value in list.iter() {
             if left == 0 {
                 break;
             }
-            if order::keeps(keep.as_ref(), *local, &value, env)? {
-                write(value, env)?;
+            if order::keeps(keep.as_ref(), *local, &value, env)? && write(value, env)? {
                 left -= 1;
             }
         }
     } else {
-        for value in order::sorted(list, *local, keep.as_ref(), sort, env)?.into_iter().take(left) {
-            write(value, env)?;
+        for value in order::sorted(list, *local, keep.as_ref(), sort, env)? {
+            if left == 0 {
+                break;
+            }
+            left -= usize::from(write(value, env)?);
         }
     }
     out.push(b']');
     Ok(())
+}
+
+/// None of what a key without a result leaves out.
+fn kept<T>(result: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(fault) if fault.drops_item => Ok(None),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Appends one value as JSON.

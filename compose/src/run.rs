@@ -1,33 +1,32 @@
 //! A plan and inputs to an answer: each call starts the moment its inputs exist.
 
 mod found;
+mod send;
+mod start;
 mod stream;
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
-use futures_util::future::try_join_all;
+use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::time::{Duration, Instant, timeout_at};
+use tokio::time::Instant;
 
 pub(crate) use found::Found;
 pub use stream::{Events, open};
 
-use crate::decode;
-use crate::definition::Missing;
-use crate::encode::encode;
-use crate::expr::{Env, Fault, Value};
+use crate::expr::{Env, Fault};
 use crate::inputs::Inputs;
-use crate::plan::{Call, CallSet, Plan};
+use crate::plan::{Call, CallSet, Plan, Then};
 use crate::render::render;
-use crate::tape::{Cell, Tape};
-use crate::upstream::{CallError, Code, Reply, Request, Target, Upstream};
+use crate::tape::Tape;
+use crate::upstream::{CallError, Code, Upstream};
+use send::{decoded, send};
+use start::{Start, start};
 
 #[derive(Debug)]
 pub struct Answer {
     /// JSON text; none where the view has no shape.
     pub body: Option<Bytes>,
-    /// What is missing because an optional call had no reply.
+    /// What is missing because a call had no reply.
     pub notes: Vec<Note>,
 }
 
@@ -49,6 +48,8 @@ pub struct Failure {
     pub error: CallError,
     /// The call's request derives from what the client sent, so that INVALID_ARGUMENT is the client's.
     pub from_client: bool,
+    /// The HTTP status that the view wants for it.
+    pub status: Option<u16>,
 }
 
 /// How a call ended.
@@ -66,11 +67,17 @@ pub(crate) enum Outcome {
     Failed {
         reason: &'static str,
         message: String,
+        instead: Instead,
     },
 }
 
-/// An optional call is given up this long before the view's deadline, so that the answer still goes out.
-const RESERVE: Duration = Duration::from_millis(10);
+/// What takes the place of a reply that did not come.
+#[derive(Debug)]
+pub(crate) enum Instead {
+    Null,
+    Omit,
+    Default(Tape),
+}
 
 /// Runs every call and writes the answer. `deadline` bounds all of it.
 pub async fn run(plan: &Plan, inputs: &Inputs, upstream: &dyn Upstream, deadline: Instant) -> Result<Answer, Failure> {
@@ -90,7 +97,7 @@ pub async fn run(plan: &Plan, inputs: &Inputs, upstream: &dyn Upstream, deadline
 fn notes(plan: &Plan, outcomes: &[Outcome]) -> Vec<Note> {
     let mut notes = Vec::new();
     for (call, outcome) in plan.calls.iter().zip(outcomes) {
-        let Outcome::Failed { reason, message } = outcome else { continue };
+        let Outcome::Failed { reason, message, .. } = outcome else { continue };
         let note =
             |path: &String| Note { path: path.clone(), call: call.name.clone(), reason, message: message.clone() };
         notes.extend(call.paths.iter().map(note));
@@ -102,9 +109,10 @@ fn fault_of(plan: &Plan, fault: Fault) -> Failure {
     let call = fault.call.map(|c| plan.calls[c].name.clone());
     // What no call is to blame for and yet is wrong, the client has sent.
     let from_client = fault.call.is_none() && fault.code == Code::InvalidArgument;
-    Failure { call, error: CallError::new(fault.code, fault.message), from_client }
+    Failure { call, error: CallError::new(fault.code, fault.message), from_client, status: None }
 }
 
+/// Of several calls that fail the view at the same moment, the first declared one is to blame.
 async fn calls(
     plan: &Plan,
     inputs: &Inputs,
@@ -113,144 +121,79 @@ async fn calls(
 ) -> Result<Vec<Outcome>, Failure> {
     let mut outcomes: Vec<Outcome> = plan.calls.iter().map(|_| Outcome::Pending).collect();
     let mut flights = FuturesUnordered::new();
-    let mut started = CallSet::default();
-    let mut done = CallSet::default();
+    let (mut started, mut done) = (CallSet::default(), CallSet::default());
+    let mut failed: Option<(usize, Failure)> = None;
     loop {
-        // A call that ends without being sent may let the next one start, hence until nothing changes.
-        let mut progress = true;
-        while progress {
-            progress = false;
-            for (i, call) in plan.calls.iter().enumerate() {
-                let one = CallSet::one(i);
-                if one.within(started) || !call.after.within(done) {
-                    continue;
-                }
-                started = started.with(one);
-                let start = prepare(plan, call, inputs, &outcomes);
-                match start.unwrap_or_else(|fault| Start::Ended(Err(CallError::new(fault.code, fault.message)))) {
-                    Start::Ended(outcome) => {
-                        outcomes[i] = settle(call, outcome)?;
-                        done = done.with(one);
-                        progress = true;
+        // A call that ends without being sent may let an earlier one start, hence from the beginning again.
+        let ready = |i: &usize| !CallSet::one(*i).within(started) && plan.calls[*i].after.within(done);
+        let (i, result) = match (0..plan.calls.len()).find(ready) {
+            Some(i) if failed.is_none() => {
+                started = started.with(CallSet::one(i));
+                let call = &plan.calls[i];
+                match start(plan, call, inputs, &outcomes) {
+                    Ok(Start::Send(sending)) => {
+                        flights.push(async move { (i, send(call, sending, upstream, deadline).await) });
+                        continue;
                     }
-                    Start::Send(sending) => {
-                        flights.push(async move { (i, send(call, sending, upstream, deadline).await) })
-                    }
+                    Ok(Start::Ended(outcome)) => (i, Ok(outcome)),
+                    Err(error) => (i, Err(error)),
                 }
             }
+            _ => {
+                let next =
+                    if failed.is_none() { flights.next().await } else { flights.next().now_or_never().flatten() };
+                let Some(ended) = next else { return failed.map_or(Ok(outcomes), |(_, failure)| Err(failure)) };
+                ended
+            }
+        };
+        match settle(&plan.calls[i], result) {
+            Ok(outcome) => {
+                outcomes[i] = outcome;
+                done = done.with(CallSet::one(i));
+            }
+            Err(failure) if failed.as_ref().is_none_or(|(first, _)| i < *first) => failed = Some((i, failure)),
+            Err(_) => {}
         }
-        let Some((i, result)) = flights.next().await else { return Ok(outcomes) };
-        outcomes[i] = settle(&plan.calls[i], result)?;
-        done = done.with(CallSet::one(i));
     }
 }
 
-/// A failure of a call that must not fail is the view's.
+/// What a failure becomes is the view's to say.
 fn settle(call: &Call, result: Result<Outcome, CallError>) -> Result<Outcome, Failure> {
-    match result {
-        Ok(outcome) => Ok(outcome),
-        Err(error) if call.optional => Ok(Outcome::Failed { reason: reason(error.code), message: error.message }),
-        Err(error) => Err(Failure { call: Some(call.name.clone()), error, from_client: call.from_client }),
-    }
+    let error = match result {
+        Ok(outcome) => return Ok(outcome),
+        Err(error) => error,
+    };
+    let instead = match &call.on_fail.of(error.code).then {
+        Then::Fail(status) => {
+            let (call, from_client, status) = (Some(call.name.clone()), call.from_client, *status);
+            return Err(Failure { call, error, from_client, status });
+        }
+        Then::Null => Instead::Null,
+        Then::Omit => Instead::Omit,
+        Then::Default(tape) => Instead::Default(tape.clone()),
+    };
+    Ok(Outcome::Failed { reason: reason(&error), message: error.message, instead })
+}
+
+/// A call that lacks what another call should have given fails nothing by itself.
+fn skipped(call: &Call) -> Outcome {
+    let instead = match &call.on_fail.otherwise.then {
+        Then::Fail(_) | Then::Null => Instead::Null,
+        Then::Omit => Instead::Omit,
+        Then::Default(tape) => Instead::Default(tape.clone()),
+    };
+    Outcome::Failed { reason: "dependency", message: "a call it needs has no reply".into(), instead }
 }
 
 /// The reason that a note gives.
-fn reason(code: Code) -> &'static str {
-    match code {
+fn reason(error: &CallError) -> &'static str {
+    match error.code {
+        _ if error.malformed => "malformed",
         Code::DeadlineExceeded => "timeout",
         Code::Unavailable => "unavailable",
         Code::NotFound => "not-found",
         Code::PermissionDenied | Code::Unauthenticated => "denied",
         Code::ResourceExhausted => "limited",
-        Code::DataLoss => "malformed",
         _ => "error",
     }
-}
-
-enum Start {
-    Ended(Result<Outcome, CallError>),
-    Send(Sending),
-}
-
-struct Sending {
-    requests: Vec<(Target, Bytes)>,
-    /// The keys of a batch that must all be answered.
-    wanted: Vec<String>,
-}
-
-fn prepare<'a>(plan: &Plan, call: &'a Call, inputs: &'a Inputs, outcomes: &'a [Outcome]) -> Result<Start, Fault> {
-    let mut env = Env::new(inputs, outcomes, plan.locals);
-    let failed = |calls: CallSet| calls.iter().any(|c| matches!(outcomes[c], Outcome::Failed { .. }));
-    if let Some(when) = &call.when
-        && !matches!(env.eval(when)?, Value::Bool(true))
-    {
-        return Ok(Start::Ended(Ok(if failed(call.when_needs) { skipped() } else { Outcome::Unwanted })));
-    }
-    for need in &call.needs {
-        if failed(need.calls) && env.eval(&need.value)?.is_null() {
-            return Ok(Start::Ended(Ok(skipped())));
-        }
-    }
-    let Some(batch) = &call.batch else {
-        let requests = vec![encode(&call.request, &mut env, &[])?];
-        return Ok(Start::Send(Sending { requests, wanted: Vec::new() }));
-    };
-    let keys = found::keys(&batch.keys, &mut env)?;
-    if keys.len() > batch.bound {
-        let message = format!("{} keys are more than the bound of {}", keys.len(), batch.bound);
-        return Ok(Start::Ended(Err(CallError::new(Code::ResourceExhausted, message))));
-    }
-    if keys.is_empty() {
-        return Ok(Start::Ended(Ok(Outcome::Found(Found::none(batch)))));
-    }
-    let requests = keys.chunks(batch.max).map(|keys| encode(&call.request, &mut env, keys));
-    let requests = requests.collect::<Result<_, Fault>>()?;
-    let wanted = keys.iter().filter(|_| batch.missing == Missing::Fail).filter_map(Value::text);
-    Ok(Start::Send(Sending { requests, wanted: wanted.map(Cow::into_owned).collect() }))
-}
-
-fn skipped() -> Outcome {
-    Outcome::Failed { reason: "dependency", message: "a call it needs has no reply".into() }
-}
-
-async fn send(call: &Call, sending: Sending, upstream: &dyn Upstream, deadline: Instant) -> Result<Outcome, CallError> {
-    let latest = if call.optional { deadline - RESERVE } else { deadline };
-    let until = (Instant::now() + call.timeout).min(latest);
-    let one = |(target, body)| async move {
-        let request = Request { target, body, deadline: until };
-        match timeout_at(until, upstream.call(call, request)).await {
-            Ok(reply) => reply,
-            Err(_) => Err(CallError::new(Code::DeadlineExceeded, "no reply in time")),
-        }
-    };
-    let Sending { mut requests, wanted } = sending;
-    match &call.batch {
-        None => match requests.pop() {
-            Some(request) => {
-                let Reply { body, headers } = one(request).await?;
-                Ok(Outcome::Reply { tape: decoded(call, body)?, headers })
-            }
-            None => Err(CallError::new(Code::Internal, "nothing to send")),
-        },
-        Some(batch) => {
-            let replies = try_join_all(requests.into_iter().map(one)).await?;
-            let tapes = replies.into_iter().map(|reply| decoded(call, reply.body)).collect::<Result<Vec<_>, _>>()?;
-            let found = Found::new(batch, tapes);
-            if wanted.iter().any(|key| found.get(&Value::Text(Cow::Borrowed(key))).is_none()) {
-                return Err(CallError::new(Code::Internal, "the batch has no result for one of its keys"));
-            }
-            Ok(Outcome::Found(found))
-        }
-    }
-}
-
-/// A reply that breaks its contract is a failed call.
-fn decoded(call: &Call, reply: Bytes) -> Result<Tape, CallError> {
-    let Some(layout) = &call.layout else {
-        return Ok(Tape { bytes: reply, cells: vec![Cell::Null] });
-    };
-    decode::reply(layout, reply).map_err(|violation| {
-        let message = format!("the reply breaks its contract at `{}`: {}", violation.pointer, violation.message);
-        CallError::new(Code::DataLoss, message)
-    })
 }

@@ -53,7 +53,7 @@ pub struct Span {
     pub len: u32,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Tape {
     pub bytes: Bytes,
     /// Cell 0 is the reply itself.

@@ -13,6 +13,9 @@ use crate::plan::Call;
 pub trait Upstream: Sync {
     fn call<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Reply, CallError>>;
 
+    /// Is told of every call whose reply breaks its contract.
+    fn broke_contract(&self, _call: &Call) {}
+
     /// Opens a call of many replies; `request.deadline` is for the opening alone.
     fn open<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Replies, CallError>>;
 }
@@ -33,6 +36,8 @@ pub struct Request {
     pub target: Target,
     pub body: Bytes,
     pub deadline: Instant,
+    /// The first try is still under way.
+    pub second: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -51,11 +56,13 @@ pub struct CallError {
     pub retry_after: Option<Duration>,
     /// What the service finds wrong with single fields of the request: (path, description).
     pub fields: Vec<(String, String)>,
+    /// There was a reply, but it breaks its contract.
+    pub malformed: bool,
 }
 
 impl CallError {
     pub fn new(code: Code, message: impl Into<String>) -> CallError {
-        CallError { code, message: message.into(), retry_after: None, fields: Vec::new() }
+        CallError { code, message: message.into(), retry_after: None, fields: Vec::new(), malformed: false }
     }
 }
 
@@ -107,6 +114,10 @@ impl Code {
 
     pub fn from_name(name: &str) -> Option<Code> {
         CODES.iter().find(|(_, n)| *n == name).map(|(code, _)| *code)
+    }
+
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        CODES.iter().map(|(_, name)| *name)
     }
 
     pub fn name(self) -> &'static str {

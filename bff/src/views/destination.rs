@@ -14,7 +14,7 @@ use tracing::{Instrument, Span};
 
 use crate::identity::Caller;
 use crate::meter::Meter;
-use crate::upstream::{self, Identity, OperationMeter, Source};
+use crate::upstream::{self, Identity, Kind, OperationMeter, Source};
 
 /// Where one call of a plan goes.
 pub(super) struct Destination {
@@ -60,7 +60,7 @@ impl Upstream for Door<'_> {
         let Destination { source, address, meter } = &self.destinations[call.index];
         async move {
             let headers = self.headers(call, source)?;
-            let Request { target, body, deadline } = request;
+            let Request { target, body, deadline, .. } = request;
             let reply = match (address, target) {
                 (Address::Grpc(path), Target::Grpc) => meter.watch(source.grpc(path, body, headers, deadline)).await,
                 (Address::Http(method), Target::Http { path_and_query, headers: declared }) => {
@@ -145,5 +145,6 @@ fn failed(error: &upstream::Error) -> CallError {
         message: error.message.clone(),
         retry_after: error.retry_after,
         fields: error.violations.iter().map(|v| (v.field.clone(), v.description.clone())).collect(),
+        malformed: error.kind == Kind::Malformed,
     }
 }

@@ -3,19 +3,45 @@
 use super::{Checker, Reply, Typed};
 use crate::definition::{self, Missing, Text};
 use crate::expr::Code;
-use crate::plan::{Batch, Keys};
-use crate::problem::ErrorCode;
+use crate::plan::{Batch, Each, Keys};
+use crate::problem::{ErrorCode, Place};
 use crate::schema::{Kind, Operation, Type};
 
 impl Checker<'_> {
-    /// What looking a key up gives, and how the batch runs.
-    pub(super) fn batch(
+    /// What looking a key up gives, and how the keys are sent.
+    pub(super) fn each(
+        &mut self,
+        call: usize,
+        each: &definition::Each,
+        operation: &Operation,
+        (keys, key, local): (Keys, Typed, usize),
+    ) -> Option<(Reply, Each)> {
+        let Some(bound) = &each.bound else {
+            let help = "for example `bound: 200`: more keys are a failure; it proves how many requests there can be";
+            self.problem(ErrorCode::Unbounded, &each.keys.place, "`each` needs a `bound`", help);
+            return None;
+        };
+        let (value, batch) = match &each.batch {
+            Some(batch) => {
+                let (value, batch) = self.batch(call, batch, operation, &key)?;
+                (value, Some(batch))
+            }
+            None => (self.plain_reply(call, operation).value, None),
+        };
+        let nullable = value.ty.nullable || each.missing == Missing::Null;
+        let value = Typed { ty: Type { nullable, ..value.ty }, ..value };
+        let each = Each { keys, bound: bound.value as usize, missing: each.missing, local, batch };
+        Some((Reply { value, key: Some(Type::required(key.ty.kind)) }, each))
+    }
+
+    /// One result of the batch, and where the results are.
+    fn batch(
         &mut self,
         call: usize,
         batch: &definition::Batch,
         operation: &Operation,
-        (keys, key): (Keys, Typed),
-    ) -> Option<(Reply, Batch)> {
+        key: &Typed,
+    ) -> Option<(Typed, Batch)> {
         let reply = self.plain_reply(call, operation).value;
         let (list, items) = match &batch.items {
             None => (reply, None),
@@ -41,21 +67,16 @@ impl Checker<'_> {
             self.problem(ErrorCode::WrongType, &batch.key.place, message, "both are of one type");
             return None;
         }
-        let Some(bound) = &batch.bound else {
-            let help = "for example `bound: 200`: more keys are a failure; it proves how many requests there can be";
-            self.problem(ErrorCode::Unbounded, &batch.into.place, "a batch needs a `bound`", help);
-            return None;
-        };
-        let value = Typed { ty: Type { nullable: batch.missing == Missing::Null, ..result.ty }, ..result };
-        let planned = Batch {
-            keys,
-            max: batch.max.value as usize,
-            bound: bound.value as usize,
-            items,
-            key: slot_of(&result_key)?,
-            missing: batch.missing,
-        };
-        Some((Reply { value, key: Some(Type::required(key.ty.kind)) }, planned))
+        Some((result, Batch { max: batch.max.value as usize, items, key: slot_of(&result_key)? }))
+    }
+
+    /// `missing: drop` needs an item that it can leave out.
+    pub(super) fn can_drop(&mut self, call: usize, here: &Place) {
+        let drops = self.view.calls[call].each.as_ref().is_some_and(|each| each.missing == Missing::Drop);
+        if drops && !self.in_item {
+            let message = "`missing: drop` leaves out the item of a list, and this stands in none";
+            self.problem(ErrorCode::Conflict, here, message, "write `missing: null` at the call");
+        }
     }
 
     /// `a.b[].c[].key`: the lists, and the key within.

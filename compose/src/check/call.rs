@@ -1,10 +1,13 @@
 //! Calls: the order in which they can be checked, what each sends, and what reading it gives.
 
+use std::time::Duration;
+
 use super::present::present;
-use super::{Checker, Reply, Rules, Typed};
-use crate::definition::{self, OnFail, Protocol, Spanned};
-use crate::expr::Code;
-use crate::plan::{Call, CallSet, Coverage, Request, json_layout, proto_layout};
+use super::request::Sent;
+use super::{Checker, Reply, Rules, Typed, visit};
+use crate::definition::{self, Protocol, Spanned};
+use crate::expr::{Code, Expr, Kind as Ast};
+use crate::plan::{Call, CallSet, Coverage, OnFail, Request, json_layout, proto_layout};
 use crate::problem::{ErrorCode, Problem};
 use crate::schema::{self, Operation, Source};
 
@@ -59,7 +62,9 @@ impl<'a> Checker<'a> {
     }
 
     fn needs(&self, call: &definition::Call) -> CallSet {
-        call.texts().into_iter().fold(CallSet::default(), |all, text| all.with(self.names(text)))
+        let named = call.texts().into_iter().fold(CallSet::default(), |all, text| all.with(self.names(text)));
+        let after = |name: &Spanned<String>| self.view.calls.iter().position(|c| c.name.value == name.value);
+        call.after.iter().filter_map(after).fold(named, |all, i| all.with(CallSet::one(i)))
     }
 
     /// The source that `source/name` names, and the name.
@@ -132,41 +137,108 @@ impl<'a> Checker<'a> {
         // Each part is checked before a problem in one of them ends it.
         let when = call.when.as_ref().map(|when| self.condition(&when.expr, &when.place));
         self.present = when.iter().flatten().flat_map(|when| present(&when.code)).collect();
-        let keys = call.each.as_ref().map(|each| self.keys(each));
-        let request = self.request(call, operation, keys.as_ref().and_then(|k| k.as_ref().map(|(_, key)| key)));
+        let keys = call.each.as_ref().map(|each| self.keys(&each.keys));
+        let (local, request) = match &keys {
+            Some(Some((_, key))) => self.request_of_key(call, operation, key),
+            _ => (0, self.request(call, operation, None)),
+        };
         self.present.clear();
         let (when, keys, (request, mut sent)) = (transposed(when)?, transposed(keys)?, request?);
         let identity = self.identity_of_call(sent.identity, source);
-        let safe = operation.safe || call.safe.is_some();
-        let cache = self.cache(call, safe, identity.as_deref(), keys.as_ref().map(|(_, key)| key), &mut sent);
+        let planned = self.planned(call, source, operation, request, rules);
+        let cache = self.cache(call, planned.safe, identity.as_deref(), keys.as_ref().map(|(_, key)| key), &mut sent);
         let condition = when.as_ref().map(|when| when.reads).unwrap_or_default();
         let when_needs = condition.only(self.optional);
-        let optional = call.on_fail == OnFail::Null;
-        let may_lack = optional || !sent.needs.is_empty() || !when_needs.is_empty();
-        if may_lack {
+        let after = sent.reads.with(condition).with(self.after(call));
+        let (optional, nullable) = self.on_fail(i, after, !sent.needs.is_empty() || !when_needs.is_empty());
+        if optional {
             self.optional = self.optional.with(CallSet::one(i));
         }
-        let (mut reply, batch) = match call.batch.as_ref().zip(keys) {
-            Some((batch, keys)) => {
-                let (reply, batch) = self.batch(i, batch, operation, keys)?;
-                (reply, Some(batch))
+        if !planned.safe || !after.only(self.changing).is_empty() {
+            self.changing = self.changing.with(CallSet::one(i));
+        }
+        let (mut reply, each) = match call.each.as_ref().zip(keys) {
+            Some((each, (keys, key))) => {
+                let (reply, each) = self.each(i, each, operation, (keys, key, local))?;
+                (reply, Some(each))
             }
             None => (self.plain_reply(i, operation), None),
         };
-        reply.value.ty.nullable |= may_lack || when.is_some();
+        reply.value.ty.nullable |= nullable || when.is_some();
         self.replies[i] = Some(reply);
         let parts = Call {
-            after: sent.reads.with(condition),
+            after,
             when: when.map(|when| when.code),
-            batch,
-            optional,
+            each,
+            hedge: self.hedge(call, &planned),
             needs: sent.needs,
             when_needs,
             cache,
             identity,
-            ..self.planned(call, source, operation, request, rules)
+            ..planned
         };
         Some(Call { index: i, from_client: sent.from_client, ..parts })
+    }
+
+    /// The request of one key, and the local that `$key` is in it.
+    fn request_of_key(
+        &mut self,
+        call: &definition::Call,
+        operation: &Operation,
+        key: &Typed,
+    ) -> (usize, Option<(Request, Sent)>) {
+        let alone = call.each.as_ref().is_some_and(|each| each.batch.is_none());
+        let mut texts = Vec::new();
+        call.request.iter().for_each(|(_, argument)| argument.texts(&mut texts));
+        let mut asks = false;
+        let mut see = |expr: &Expr| asks |= matches!(&expr.kind, Ast::Variable(name) if name == "key");
+        texts.iter().for_each(|text| visit(&text.expr, &mut see));
+        if alone && !asks {
+            let help = "for example `request: { id: $key }`, or `batch` where one request takes many keys";
+            self.problem(
+                ErrorCode::Unused,
+                &call.name.place,
+                "every key sends the same request: it does not read `$key`",
+                help,
+            );
+        }
+        self.bind(None, key.clone(), |checker, bound| {
+            checker.key = alone.then(|| bound.clone());
+            let request = checker.request(call, operation, Some(key));
+            checker.key = None;
+            request
+        })
+    }
+
+    /// The calls that the author wants to have ended first.
+    fn after(&mut self, call: &definition::Call) -> CallSet {
+        let names = self.view.calls.iter().map(|call| call.name.value.as_str());
+        let mut after = CallSet::default();
+        for name in &call.after {
+            match self.view.calls.iter().position(|call| call.name.value == name.value) {
+                Some(i) => after = after.with(CallSet::one(i)),
+                None => {
+                    let problem =
+                        Problem::new(ErrorCode::UnknownName, &name.place, format!("no call is named `{}`", name.value));
+                    self.problems.push(problem.suggest(&name.value, names.clone()));
+                }
+            }
+        }
+        after
+    }
+
+    fn hedge(&mut self, call: &definition::Call, planned: &Call) -> Option<Duration> {
+        let hedge = call.hedge.as_ref()?;
+        if !planned.idempotent {
+            let message = format!("a second try may do twice what `{}` does", planned.operation);
+            let help = "remove `hedge`, or write `idempotent: true` if it does no harm twice";
+            self.problem(ErrorCode::Effects, &hedge.place, message, help);
+        } else if hedge.value >= planned.timeout {
+            let message =
+                format!("the call is given up after {} ms, before its second try", planned.timeout.as_millis());
+            self.problem(ErrorCode::Unused, &hedge.place, message, "write a shorter `hedge`, or a longer `timeout`");
+        }
+        Some(hedge.value)
     }
 
     /// A call that waits for nothing and must succeed.
@@ -186,9 +258,10 @@ impl<'a> Checker<'a> {
             after: CallSet::default(),
             when: None,
             request,
-            batch: None,
+            each: None,
             timeout: call.timeout.as_ref().map(|t| t.value).or(source.timeout).unwrap_or(rules.timeout),
-            optional: false,
+            hedge: None,
+            on_fail: OnFail::fail(),
             needs: Vec::new(),
             when_needs: CallSet::default(),
             layout: None,
@@ -228,8 +301,11 @@ impl<'a> Checker<'a> {
                     Some(json_layout(&o.response, p, &self.projections, self.contracts))
                 }
             });
+            let on_fail = operation.and_then(|o| self.defaults(i, o, projection, layout.as_ref()));
+            let on_fail = on_fail.unwrap_or_else(OnFail::fail);
             let coverage = self.coverage(projection.filter(|_| layout.is_some()));
-            Call { layout, coverage, paths: self.missing[i].clone(), headers: self.headers[i].clone(), ..call }
+            let (paths, headers) = (self.missing[i].clone(), self.headers[i].clone());
+            Call { layout, coverage, on_fail, paths, headers, ..call }
         });
         let finished: Vec<Call> = finished.collect();
         if !self.problems.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::definition;
-use crate::plan::Call;
+use crate::plan::{Call, CallSet};
 use crate::problem::ErrorCode;
 use crate::schema::{Operation, Protocol};
 
@@ -28,24 +28,46 @@ impl Checker<'_> {
         }
     }
 
-    /// Two calls that change something would need an order and an answer to half a success.
-    pub(super) fn effects(&mut self, calls: &[Call]) {
+    /// Calls that change something are ordered, and start when nothing before them can fail the view any more.
+    pub(super) fn effects(&mut self, mut calls: Vec<Call>) -> Vec<Call> {
         let view = self.view;
         if view.route.method == "GET" {
-            view.calls.iter().zip(calls).for_each(|(definition, call)| self.reads_only(definition, call.safe));
-            return;
+            view.calls.iter().zip(&calls).for_each(|(definition, call)| self.reads_only(definition, call.safe));
+            return calls;
         }
+        let before = before(&calls);
         let changing: Vec<usize> = (0..calls.len()).filter(|i| !calls[*i].safe).collect();
-        if let [first, second, ..] = changing[..] {
-            let message = format!("`{}` and `{}` both change something", calls[first].name, calls[second].name);
-            let place = self.view.calls[second].name.place.clone();
-            let help = "make two views; a gRPC method that only reads says `option idempotency_level = NO_SIDE_EFFECTS` in its contract";
-            self.problem(ErrorCode::Effects, &place, message, help);
+        for (n, second) in changing.iter().enumerate() {
+            let ordered = |first: usize, second: usize| CallSet::one(first).within(before[second]);
+            let loose = changing[..n].iter().find(|first| !ordered(**first, *second) && !ordered(*second, **first));
+            if let Some(first) = loose {
+                let (first, second) = (&view.calls[*first].name, &view.calls[*second].name);
+                let message = format!("`{}` and `{}` both change something, in no order", first.value, second.value);
+                let help = format!("write `after: {}` here, or `safe: true` at what changes nothing", first.value);
+                self.problem(ErrorCode::Effects, &second.place, message, help);
+            }
         }
-        if let Some(batch) = changing.iter().find(|i| calls[**i].batch.is_some()) {
-            let place = self.view.calls[*batch].name.place.clone();
-            let message = format!("`{}` changes something, and a batch would do so several times", calls[*batch].name);
+        if let Some(batch) = changing.iter().find(|i| calls[**i].each.is_some()) {
+            let place = view.calls[*batch].name.place.clone();
+            let message = format!("`{}` changes something, and `each` would do so several times", calls[*batch].name);
             self.problem(ErrorCode::Effects, &place, message, "call it once");
         }
+        let required = (0..calls.len()).filter(|i| calls[*i].safe && calls[*i].is_required());
+        let required: Vec<usize> = required.collect();
+        for change in changing {
+            let first = required.iter().filter(|i| !CallSet::one(change).within(before[**i]));
+            calls[change].after = first.fold(calls[change].after, |after, i| after.with(CallSet::one(*i)));
+        }
+        calls
     }
+}
+
+/// By index, all the calls that end before a call starts.
+fn before(calls: &[Call]) -> Vec<CallSet> {
+    let mut before: Vec<CallSet> = calls.iter().map(|call| call.after).collect();
+    // One round more for every call on the longest way.
+    for _ in 0..calls.len() {
+        before = before.iter().map(|direct| direct.iter().fold(*direct, |all, i| all.with(before[i]))).collect();
+    }
+    before
 }

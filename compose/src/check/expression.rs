@@ -98,7 +98,9 @@ impl Checker<'_> {
             }
             "params" => "say which: `$params.name`",
             "key" if self.key.is_some() => return self.key.clone(),
-            "key" => "a key is known only in the tags of a cache `per: key`",
+            "key" => {
+                "a key is known only where `each` sends one request per key, and in the tags of a cache `per: key`"
+            }
             "now" => return Some(Typed::new(Type::required(Kind::Timestamp), Code::Now)),
             "body" => {
                 if self.view.body.is_none() {

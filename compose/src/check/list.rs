@@ -30,6 +30,7 @@ impl Checker<'_> {
         let element = Typed { ty: element, ..list.clone() };
         let name = self.binding_name(from);
         let place = &from.text.place;
+        let outside = std::mem::replace(&mut self.in_item, true);
         let (local, parts) = self.under("*", |checker| {
             checker.bind(name, element, |checker, bound| {
                 let keep = keep.as_ref().map(|text| checker.condition(&text.expr, &text.place));
@@ -42,6 +43,7 @@ impl Checker<'_> {
                 Some((keep.map_or(Some(None), |k| k.map(Some))?, sort, item?))
             })
         });
+        self.in_item = outside;
         let (keep, sort, item) = parts?;
         // Without an answer to its condition, or to its order, the whole list is in doubt.
         let doubt = sort.iter().map(|(_, reads)| *reads).chain(keep.as_ref().map(|keep| keep.reads));

@@ -14,7 +14,8 @@ impl Checker<'_> {
             }
             (Ast::Name(name), _) => {
                 let call = self.view.calls.iter().position(|c| c.name.value == *name);
-                if let Some(call) = call.filter(|i| self.view.calls[*i].batch.is_some()) {
+                if let Some(call) = call.filter(|i| self.view.calls[*i].each.is_some()) {
+                    self.can_drop(call, here);
                     return self.looked_up(call, index, place);
                 }
             }

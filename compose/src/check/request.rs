@@ -42,7 +42,8 @@ impl Checker<'_> {
     ) -> Option<(Request, Sent)> {
         let mut sent = Sent::default();
         let before = self.problems.len();
-        let into = call.batch.as_ref().zip(key).map(|(batch, key)| (&batch.into, key));
+        let batch = call.each.as_ref().and_then(|each| each.batch.as_ref());
+        let into = batch.zip(key).map(|(batch, key)| (&batch.into, key));
         let request = match &operation.protocol {
             Protocol::Grpc { path, input } => {
                 let given: Vec<Given<'_>> = call.request.iter().map(|(n, a)| (n.clone(), a)).collect();
@@ -51,7 +52,7 @@ impl Checker<'_> {
             }
             Protocol::Http { .. } => self.http(&operation.protocol, call, into, &mut sent)?,
         };
-        if let Some((_, key)) = into {
+        if let Some(key) = key {
             sent.from_client |= key.from_client;
             sent.identity = sent.identity.or(key.identity);
             sent.reads = sent.reads.with(key.reads);
@@ -115,7 +116,7 @@ impl Checker<'_> {
                     given.push(i);
                 }
                 None => {
-                    self.unknown_field(record, name, &name.value);
+                    self.unknown_field(record, &name.place, &name.value);
                     known = false;
                 }
             }
@@ -136,9 +137,9 @@ impl Checker<'_> {
         (encoder, known.then_some(given))
     }
 
-    fn unknown_field(&mut self, record: &Record, name: &Spanned<String>, written: &str) {
+    pub(super) fn unknown_field(&mut self, record: &Record, place: &Place, written: &str) {
         let problem =
-            Problem::new(ErrorCode::UnknownField, &name.place, format!("`{}` has no field `{written}`", record.name));
+            Problem::new(ErrorCode::UnknownField, place, format!("`{}` has no field `{written}`", record.name));
         self.problems.push(problem.suggest(written, record.fields.iter().map(|f| f.name.as_str())));
     }
 
@@ -167,7 +168,7 @@ impl Checker<'_> {
         for (name, argument) in arguments.iter().filter(|(n, _)| n.value != SPREAD) {
             let (first, rest) = name.value.split_once('.').unwrap_or((&name.value, ""));
             let Some(i) = record.fields.iter().position(|f| f.name == first) else {
-                self.unknown_field(record, name, first);
+                self.unknown_field(record, &name.place, first);
                 known = false;
                 continue;
             };

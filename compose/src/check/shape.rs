@@ -2,7 +2,7 @@
 
 use super::{Checker, Typed};
 use crate::definition::{Binding, Nulls, Shape, Spanned};
-use crate::plan::{self, Member};
+use crate::plan::{self, CallSet, Member};
 use crate::problem::{ErrorCode, Place, Problem};
 use crate::schema::{Kind, Type};
 
@@ -22,8 +22,10 @@ impl Checker<'_> {
                 let members: Vec<Option<Member>> = members
                     .iter()
                     .map(|(name, shape)| {
-                        let shape = self.under(&name.value, |checker| checker.shape(shape))?;
-                        Some(self.member_of(&name.value, shape))
+                        let outer = std::mem::take(&mut self.noted);
+                        let shape = self.under(&name.value, |checker| checker.shape(shape));
+                        let omit = std::mem::replace(&mut self.noted, outer);
+                        Some(Member { omit, ..self.member_of(&name.value, shape?) })
                     })
                     .collect();
                 members.into_iter().collect::<Option<Vec<_>>>().map(plan::Shape::Object)
@@ -85,6 +87,6 @@ impl Checker<'_> {
         key.push(b':');
         let key = String::from_utf8_lossy(&key).into_owned();
         let optional = self.view.nulls == Nulls::Omit && shape.is_nullable();
-        Member { name: name.to_owned(), key, shape, optional }
+        Member { name: name.to_owned(), key, shape, optional, omit: CallSet::default() }
     }
 }

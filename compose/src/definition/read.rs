@@ -2,6 +2,7 @@
 
 mod cache;
 mod call;
+mod on_fail;
 mod shape;
 mod template;
 
@@ -30,7 +31,7 @@ struct Fields<'a> {
 }
 
 /// Parts of the language that this version does not run.
-const LATER: [&str; 6] = ["hedge", "variants", "proxy", "invalidates", "after", "fragment"];
+const LATER: [&str; 4] = ["variants", "proxy", "invalidates", "fragment"];
 
 fn later(place: &Place, key: &str) -> Problem {
     Problem::new(

@@ -22,7 +22,7 @@ impl Explanation<'_> {
         if !manner.is_empty() {
             fact(f, "runs", &manner.join(", "))?;
         }
-        if !call.optional {
+        if call.is_required() {
             fact(f, "fails", "the view with it")?;
         }
         match call.paths.as_slice() {
@@ -69,8 +69,8 @@ fn sends(written: &definition::Call, call: &Call) -> String {
     let mut parts: Vec<String> =
         written.request.iter().map(|(name, a)| format!("{}: {}", name.value, text(a))).collect();
     if let Some(each) = &written.each {
-        let into = written.batch.as_ref().map_or("$key", |batch| batch.into.value.as_str());
-        parts.push(format!("{into}: the keys `{}`", each.place.text()));
+        let into = each.batch.as_ref().map_or("$key", |batch| batch.into.value.as_str());
+        parts.push(format!("{into}: the keys `{}`", each.keys.place.text()));
     }
     if parts.is_empty() { format!("{to}, nothing in it") } else { format!("{to} with {}", parts.join(", ")) }
 }

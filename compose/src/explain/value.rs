@@ -79,7 +79,7 @@ impl<'a> Value<'a> {
     fn no_reply(&self, call: usize) -> String {
         let Some(call) = self.plan.calls.get(call) else { return "a call has no reply".to_owned() };
         let mut ways = Vec::new();
-        if call.optional {
+        if call.may_fail_to_null() {
             ways.push("fails".to_owned());
         }
         if call.when.is_some() {

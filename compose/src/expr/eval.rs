@@ -7,8 +7,10 @@ use super::decimal::Decimal;
 use super::list::List;
 use super::number::arithmetic;
 use super::{AuthField, Code, Comparison, Function, Value, Whose, money, time};
+use crate::definition::Missing;
 use crate::inputs::Inputs;
-use crate::run::Outcome;
+use crate::plan::CallSet;
+use crate::run::{Instead, Outcome};
 use crate::tape::Tape;
 use crate::upstream;
 
@@ -21,11 +23,13 @@ pub struct Fault {
     pub call: Option<usize>,
     pub code: upstream::Code,
     pub message: String,
+    /// Not an answer is missing, only the item of a list, which is to be left out.
+    pub drops_item: bool,
 }
 
 impl Fault {
     pub fn new(message: impl Into<String>) -> Fault {
-        Fault { call: None, code: upstream::Code::Internal, message: message.into() }
+        Fault { call: None, code: upstream::Code::Internal, message: message.into(), drops_item: false }
     }
 
     /// The checker lets no expression through that comes here.
@@ -73,7 +77,7 @@ impl<'a> Env<'a> {
             Code::Param(n) => self.inputs.params.get(*n).map_or(Value::Null, Value::reborrow),
             Code::Body => self.inputs.body.as_ref().map_or(Value::Null, root),
             Code::Reply(call) => match &self.outcomes[*call] {
-                Outcome::Reply { tape, .. } => root(tape),
+                Outcome::Reply { tape, .. } | Outcome::Failed { instead: Instead::Default(tape), .. } => root(tape),
                 _ => Value::Null,
             },
             Code::Header { call, header } => match &self.outcomes[*call] {
@@ -159,6 +163,11 @@ impl<'a> Env<'a> {
         Ok(())
     }
 
+    /// Whether one of the calls has failed and leaves members out.
+    pub fn omits(&self, calls: CallSet) -> bool {
+        calls.iter().any(|call| matches!(self.outcomes[call], Outcome::Failed { instead: Instead::Omit, .. }))
+    }
+
     fn auth(&self, field: AuthField) -> Value<'a> {
         let Some(auth) = &self.inputs.auth else {
             return if field == AuthField::Authenticated { Value::Bool(false) } else { Value::Null };
@@ -181,12 +190,9 @@ impl<'a> Env<'a> {
         }
         match found.get(key) {
             Some(value) => Ok(value),
-            None if found.missing_is_null => Ok(Value::Null),
-            None => Err(Fault {
-                call: Some(call),
-                code: upstream::Code::Internal,
-                message: "the batch has no result for one of its keys".into(),
-            }),
+            None if found.missing == Missing::Null => Ok(Value::Null),
+            None if found.missing == Missing::Drop => Err(Fault { drops_item: true, ..Fault::new("") }),
+            None => Err(Fault { call: Some(call), ..Fault::new("the batch has no result for one of its keys") }),
         }
     }
 

@@ -5,7 +5,8 @@ mod wrap;
 
 use std::fmt;
 
-use super::{Call, CallSet, Plan, Request, chain, critical_path};
+use super::{Call, CallSet, Fallback, OnFail, Plan, Request, Then, chain, critical_path};
+use crate::upstream::Code;
 pub(crate) use wrap::wrapped;
 
 impl fmt::Display for Plan {
@@ -27,6 +28,30 @@ impl fmt::Display for Plan {
             }
         }
         Ok(())
+    }
+}
+
+impl<L> OnFail<L> {
+    /// What the failures become that are not simply the view's.
+    fn notes(&self) -> impl Iterator<Item = String> {
+        let coded = |(code, fallback): &(Code, Fallback<L>)| format!("{fallback} where it fails with {}", code.name());
+        let otherwise = Some(&self.otherwise).filter(|fallback| !matches!(fallback.then, Then::Fail(None)));
+        self.codes.iter().map(coded).chain(otherwise.map(|fallback| format!("{fallback} where it fails")))
+    }
+}
+
+impl<L> fmt::Display for Fallback<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(age) = self.stale {
+            write!(f, "a copy of the last {} s or ", age.as_secs_f64())?;
+        }
+        match &self.then {
+            Then::Fail(None) => write!(f, "a failure"),
+            Then::Fail(Some(status)) => write!(f, "status {status}"),
+            Then::Null => write!(f, "null"),
+            Then::Omit => write!(f, "omitted"),
+            Then::Default(_) => write!(f, "a default"),
+        }
     }
 }
 
@@ -59,13 +84,17 @@ impl Plan {
     /// How often it is made, and what comes of its failure.
     pub(crate) fn manner(&self, call: &Call) -> Vec<String> {
         let mut manner = Vec::new();
-        if let Some(batch) = &call.batch {
-            let requests = counted("at most", batch.bound.div_ceil(batch.max), "request");
-            manner.push(format!("{requests} of {} keys", batch.max));
+        if let Some(each) = &call.each {
+            let requests = counted("at most", each.most_requests(), "request");
+            manner.push(match &each.batch {
+                Some(batch) => format!("{requests} of {} keys", batch.max),
+                None => format!("{requests} of one key"),
+            });
         }
-        if call.optional {
-            manner.push("null where it fails".to_owned());
+        if let Some(hedge) = call.hedge {
+            manner.push(format!("once more after {} ms", hedge.as_millis()));
         }
+        manner.extend(call.on_fail.notes());
         let needs = call.needs.iter().fold(call.when_needs, |all, need| all.with(need.calls));
         if !needs.is_empty() {
             manner.push(format!("skipped without {}", self.names(needs, " or ")));

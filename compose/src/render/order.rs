@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::kept;
 use crate::expr::{Code, Env, Fault, List, Value};
 use crate::plan::Sort;
 use crate::write;
@@ -15,7 +16,7 @@ pub(super) fn keeps<'a>(
 ) -> Result<bool, Fault> {
     let Some(condition) = condition else { return Ok(true) };
     env.locals[local] = item.clone();
-    Ok(matches!(env.eval(condition)?, Value::Bool(true)))
+    Ok(matches!(kept(env.eval(condition))?, Some(Value::Bool(true))))
 }
 
 /// The kept items, ordered; equal ones stay as they were.
@@ -32,10 +33,15 @@ pub(super) fn sorted<'a>(
             continue;
         }
         env.locals[local] = item.clone();
-        for by in sort {
+        let first = keys.len();
+        let found = sort.iter().try_for_each(|by| {
             keys.push(key(env.eval(&by.by)?, by.float));
+            Ok(())
+        });
+        match kept(found)? {
+            Some(()) => items.push(item),
+            None => keys.truncate(first),
         }
-        items.push(item);
     }
     let keys = |item: usize| &keys[item * sort.len()..][..sort.len()];
     let mut order: Vec<usize> = (0..items.len()).collect();

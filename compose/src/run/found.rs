@@ -1,7 +1,8 @@
-//! A batch: the distinct keys that go out, and the results found by key.
+//! A call with `each`: the distinct keys that go out, and the results found by key.
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 
 use crate::definition::Missing;
@@ -9,15 +10,28 @@ use crate::expr::{Env, Fault, Value};
 use crate::plan::{Batch, Keys};
 use crate::tape::Tape;
 
-/// The results of a batch, by key. The keys stay where they are: in the replies.
+/// The results of a call with `each`, by key.
 #[derive(Debug)]
 pub(crate) struct Found {
+    results: Results,
+    pub missing: Missing,
+}
+
+#[derive(Debug)]
+enum Results {
+    /// Every key had a request of its own.
+    ByRequest(HashMap<String, Tape>),
+    InLists(Lists),
+}
+
+/// The results of a batch. The keys stay where they are: in the replies.
+#[derive(Debug)]
+struct Lists {
     tapes: Vec<Tape>,
     /// Of every result: its reply, and its place in the list there.
-    results: HashTable<Place>,
+    places: HashTable<Place>,
     hasher: DefaultHashBuilder,
     key: u16,
-    pub missing_is_null: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -27,18 +41,38 @@ struct Place {
 }
 
 impl Found {
-    pub fn none(batch: &Batch) -> Found {
-        Found::new(batch, Vec::new())
+    pub fn none(missing: Missing) -> Found {
+        Found::by_request(HashMap::new(), missing)
     }
 
+    pub fn by_request(replies: HashMap<String, Tape>, missing: Missing) -> Found {
+        Found { results: Results::ByRequest(replies), missing }
+    }
+
+    pub fn in_lists(batch: &Batch, missing: Missing, tapes: Vec<Tape>) -> Found {
+        Found { results: Results::InLists(Lists::new(batch, tapes)), missing }
+    }
+
+    pub fn get(&self, key: &Value<'_>) -> Option<Value<'_>> {
+        let key = key.text()?;
+        match &self.results {
+            Results::ByRequest(replies) => {
+                let tape = replies.get(&*key)?;
+                Some(tape.cells.first().map_or(Value::Null, |cell| Value::of_cell(tape, *cell)))
+            }
+            Results::InLists(lists) => lists.get(&key),
+        }
+    }
+}
+
+impl Lists {
     /// Of two results with the same key the first counts.
-    pub fn new(batch: &Batch, tapes: Vec<Tape>) -> Found {
-        let mut found = Found {
+    fn new(batch: &Batch, tapes: Vec<Tape>) -> Lists {
+        let mut lists = Lists {
             tapes: Vec::new(),
-            results: HashTable::new(),
+            places: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             key: batch.key,
-            missing_is_null: batch.missing == Missing::Null,
         };
         for (i, tape) in tapes.iter().enumerate() {
             let list = tape.cells.first().map_or(Value::Null, |cell| Value::of_cell(tape, *cell));
@@ -50,10 +84,10 @@ impl Found {
             for item in list.iter() {
                 let Value::Record(node) = item else { continue };
                 let place = Place { tape: i as u32, record: node.at };
-                found.insert(&tapes, place, &node.slot(batch.key));
+                lists.insert(&tapes, place, &node.slot(batch.key));
             }
         }
-        Found { tapes, ..found }
+        Lists { tapes, ..lists }
     }
 
     fn insert(&mut self, tapes: &[Tape], place: Place, key: &Value<'_>) {
@@ -61,16 +95,15 @@ impl Found {
         let hash = self.hasher.hash_one(&*text);
         let (slot, hasher) = (self.key, &self.hasher);
         let same = |other: &Place| key_at(tapes, *other, slot).is_some_and(|k| k == text);
-        if self.results.find(hash, same).is_none() {
+        if self.places.find(hash, same).is_none() {
             let rehash = |place: &Place| hasher.hash_one(key_at(tapes, *place, slot).as_deref().unwrap_or_default());
-            self.results.insert_unique(hash, place, rehash);
+            self.places.insert_unique(hash, place, rehash);
         }
     }
 
-    pub fn get(&self, key: &Value<'_>) -> Option<Value<'_>> {
-        let text = key.text()?;
-        let same = |place: &Place| key_at(&self.tapes, *place, self.key).is_some_and(|k| k == text);
-        let place = self.results.find(self.hasher.hash_one(&*text), same)?;
+    fn get(&self, key: &str) -> Option<Value<'_>> {
+        let same = |place: &Place| key_at(&self.tapes, *place, self.key).is_some_and(|k| k == key);
+        let place = self.places.find(self.hasher.hash_one(key), same)?;
         let tape = &self.tapes[place.tape as usize];
         Some(Value::of_cell(tape, crate::tape::Cell::Record(place.record)))
     }
@@ -87,7 +120,7 @@ fn key_at(tapes: &[Tape], place: Place, slot: u16) -> Option<Cow<'_, str>> {
 /// The distinct keys, in the order they are first met; null is no key.
 pub(crate) fn keys<'a>(keys: &'a Keys, env: &mut Env<'a>) -> Result<Vec<Value<'a>>, Fault> {
     let mut distinct = Vec::new();
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     env.each(&keys.lists, &keys.key, &mut |key| {
         if let Some(text) = key.text()
             && seen.insert(text.into_owned())

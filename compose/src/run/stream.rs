@@ -22,12 +22,12 @@ pub type Events = BoxStream<'static, Result<Bytes, Failure>>;
 pub async fn open(plan: Arc<Plan>, inputs: Inputs, upstream: &dyn Upstream) -> Result<Events, Failure> {
     let Some(call) = &plan.stream else {
         let error = CallError::new(Code::Internal, "the view has no stream");
-        return Err(Failure { call: None, error, from_client: false });
+        return Err(Failure { call: None, error, from_client: false, status: None });
     };
     let mut env = Env::new(&inputs, &[], plan.locals);
     let (target, body) = encode(&call.request, &mut env, &[]).map_err(|fault| fault_of(&plan, fault))?;
     let deadline = Instant::now() + call.timeout;
-    let opened = timeout_at(deadline, upstream.open(call, Request { target, body, deadline })).await;
+    let opened = timeout_at(deadline, upstream.open(call, Request { target, body, deadline, second: false })).await;
     let late = || CallError::new(Code::DeadlineExceeded, "the stream did not open in time");
     let replies = opened.unwrap_or_else(|_| Err(late())).map_err(|error| failed(call, error))?;
     let plan = Arc::clone(&plan);
@@ -35,7 +35,7 @@ pub async fn open(plan: Arc<Plan>, inputs: Inputs, upstream: &dyn Upstream) -> R
 }
 
 fn failed(call: &Call, error: CallError) -> Failure {
-    Failure { call: Some(call.name.clone()), error, from_client: call.from_client }
+    Failure { call: Some(call.name.clone()), error, from_client: call.from_client, status: None }
 }
 
 fn event(plan: &Plan, inputs: &Inputs, reply: Result<Bytes, CallError>) -> Result<Bytes, Failure> {

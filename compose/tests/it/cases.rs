@@ -2,10 +2,11 @@
 //!
 //! A case is Markdown whose fenced blocks count, by the words behind the fence:
 //! `proto SOURCE`, `openapi SOURCE` (and `identity`, of one that is told who asks), `file NAME` (which an OpenAPI document
-//! refers to), `view`, `reply CALL` (JSON; or `error CODE`, `delay 500ms` in its first line, or
-//! `raw` bytes as text; before it lines `header NAME: VALUE`), `request` (`name: value` lines: path parameters, `query`, `sub`, `role`, `body`), and what is
-//! expected: `problems`, `plan`, `explain [POINTER]`, `sent` (each call's request), `answer`. `UPDATE_CASES=1` writes what came into the
-//! expected blocks that a file has.
+//! refers to), `view`, `reply CALL` (JSON; or `error CODE`, `delay 500ms` in its first line, or `raw` bytes as text;
+//! before it lines `header NAME: VALUE`; further words in the fence stand in the request that is answered), `request`
+//! (`name: value` lines: path parameters, `query`, `sub`, `role`, `body`), and what is expected: `problems`, `plan`,
+//! `explain [POINTER]`, `sent` (each call's request), `answer`. `UPDATE_CASES=1` writes what came into the expected
+//! blocks that a file has.
 
 pub mod contracts;
 mod world;
@@ -193,7 +194,8 @@ async fn events(plan: &Arc<Plan>, inputs: Inputs, world: &World<'_>) -> String {
 fn failed(failure: &Failure) -> String {
     let call = failure.call.as_deref().unwrap_or("none");
     let whose = if failure.from_client { " from the client" } else { "" };
-    format!("failed: call {call}, {}{whose}: {}", failure.error.code.name(), failure.error.message)
+    let status = failure.status.map(|status| format!(" as {status}")).unwrap_or_default();
+    format!("failed: call {call}, {}{whose}{status}: {}", failure.error.code.name(), failure.error.message)
 }
 
 /// The blocks of the case that expect something else than came.

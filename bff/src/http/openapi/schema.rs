@@ -11,7 +11,9 @@ use crate::views::tape::{self, JsonRead};
 pub(super) fn of_shape(shape: &Shape) -> Value {
     match shape {
         Shape::Value { ty, .. } => written(ty),
-        Shape::Object(members) => object(members.iter().map(|m| (m.name.as_str(), of_shape(&m.shape), !m.optional))),
+        Shape::Object(members) => {
+            object(members.iter().map(|m| (m.name.as_str(), of_shape(&m.shape), !m.may_be_absent())))
+        }
         Shape::List { item, nullable, .. } => or_null(list(of_shape(item)), *nullable),
         Shape::Union { cases, nullable } => union(cases, *nullable),
         Shape::Of { item, nullable, .. } => or_null(of_shape(item), *nullable),

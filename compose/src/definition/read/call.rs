@@ -2,11 +2,12 @@
 
 use super::Fields;
 use super::cache::cache;
-use crate::definition::{Argument, Batch, Call, Missing, OnFail, Protocol, Spanned};
+use super::on_fail::on_fail;
+use crate::definition::{Argument, Batch, Call, Each, Missing, OnFail, Protocol, Spanned};
 use crate::problem::{ErrorCode, Place, Problem};
 use crate::yaml::{Kind, Node};
 
-const CALL_KEYS: [&str; 13] = [
+const CALL_KEYS: [&str; 15] = [
     "grpc",
     "http",
     "request",
@@ -15,7 +16,9 @@ const CALL_KEYS: [&str; 13] = [
     "bound",
     "missing",
     "when",
+    "after",
     "timeout",
+    "hedge",
     "on_fail",
     "safe",
     "idempotent",
@@ -39,54 +42,25 @@ pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Proble
             return None;
         }
     };
-    let each = fields.get("each").and_then(|n| fields.expr(n));
     let when = fields.get("when").and_then(|n| fields.expr(n));
+    let after = fields.get("after").map(|n| fields.texts(n)).unwrap_or_default();
     let timeout = fields.get("timeout").and_then(|n| fields.duration(n));
-    let on_fail = fields.get("on_fail").map_or(Some(OnFail::Fail), |n| on_fail(n, &mut fields));
+    let hedge = fields.get("hedge").and_then(|n| fields.duration(n));
+    let on_fail = fields.get("on_fail").map_or(Some(OnFail::default()), |n| on_fail(n, &mut fields));
     let request = fields.get("request").map(|n| arguments(n, &mut fields)).unwrap_or_default();
     let (safe, idempotent) = (safe(&mut fields), fields.bool("idempotent"));
     let cache = cache(&mut fields)?;
-    let batch = match fields.get("batch") {
-        Some(node) => Some(batch(node, &mut fields)?),
-        None => {
-            for key in ["bound", "missing"] {
-                if let Some(n) = fields.get(key) {
-                    fields.problem(ErrorCode::Unused, &n.place, format!("`{key}` belongs to a `batch`"), "remove it");
-                }
-            }
-            None
-        }
-    };
-    match (&each, &batch) {
-        (Some(each), None) => {
-            let place = each.place.clone();
-            fields.problem(
-                ErrorCode::Unsupported,
-                &place,
-                "`each` needs a `batch`: one call per key is not run by this version",
-                "for example `batch: { into: query.ids, max: 50, items: items, key: id }`",
-            );
-        }
-        (None, Some(batch)) => {
-            let place = batch.into.place.clone();
-            fields.problem(
-                ErrorCode::MissingKey,
-                &place,
-                "`batch` needs `each`: where its keys come from",
-                "for example `each: orders.lines[].product_id`",
-            );
-        }
-        _ => {}
-    }
+    let each = each(&mut fields)?;
     Some(Call {
         name,
         protocol,
         operation,
         request,
         each,
-        batch,
         when,
+        after,
         timeout,
+        hedge,
         on_fail: on_fail?,
         safe,
         idempotent,
@@ -108,10 +82,11 @@ pub(super) fn stream(node: &Node, problems: &mut Vec<Problem>) -> Option<Call> {
         operation: operation?,
         request,
         each: None,
-        batch: None,
         when: None,
+        after: Vec::new(),
         timeout,
-        on_fail: OnFail::Fail,
+        hedge: None,
+        on_fail: OnFail::default(),
         safe: safe(&mut fields),
         idempotent: false,
         cache: None,
@@ -123,53 +98,54 @@ fn safe(fields: &mut Fields<'_>) -> Option<Place> {
     fields.bool("safe").then(|| fields.get("safe").map(|n| n.place.clone())).flatten()
 }
 
-fn on_fail(node: &Node, fields: &mut Fields<'_>) -> Option<OnFail> {
-    match node.text() {
-        Some("fail") => Some(OnFail::Fail),
-        Some("null") => Some(OnFail::Null),
-        _ => {
-            fields.problem(
-                ErrorCode::UnknownValue,
-                &node.place,
-                "`on_fail` is `fail` or `null` in this version",
-                "fail: the view fails; null: the call's value is null and the answer says so",
-            );
-            None
+/// The outer `None` says that a problem was found.
+fn each(fields: &mut Fields<'_>) -> Option<Option<Each>> {
+    let Some(keys) = fields.get("each") else {
+        for key in ["batch", "bound", "missing"] {
+            if let Some(node) = fields.get(key) {
+                let help = "for example `each: orders.lines[].product_id`";
+                let message = format!("`{key}` needs `each`: where its keys come from");
+                fields.problem(ErrorCode::MissingKey, &node.place, message, help);
+            }
         }
-    }
-}
-
-fn batch(node: &Node, outer: &mut Fields<'_>) -> Option<Batch> {
-    let bound = outer.get("bound").and_then(|n| outer.number::<u32>(n, "`bound`"));
-    let missing = outer.get("missing").map_or(Some(Missing::Fail), |n| match n.text() {
+        let misplaced = fields.get("batch").is_none_or(|node| batch(node, fields).is_some());
+        return misplaced.then_some(None);
+    };
+    let keys = fields.expr(keys);
+    let bound = fields.get("bound").and_then(|n| fields.number::<u32>(n, "`bound`"));
+    at_least_one(&bound, "`bound`", "how many keys there can be altogether", fields);
+    let missing = fields.get("missing").map_or(Some(Missing::Fail), |n| match n.text() {
         Some("null") => Some(Missing::Null),
+        Some("drop") => Some(Missing::Drop),
         Some("fail") => Some(Missing::Fail),
         _ => {
-            outer.problem(
-                ErrorCode::UnknownValue,
-                &n.place,
-                "`missing` is `fail` or `null` in this version",
-                "of a key without a result: `null` makes it null, `fail` lets the call fail",
-            );
+            let help = "of a key without a result: `null` makes it null, `drop` leaves out the item that looks it up, \
+                        `fail` lets the call fail";
+            fields.problem(ErrorCode::UnknownValue, &n.place, "`missing` is `fail`, `null` or `drop`", help);
             None
         }
     });
+    let batch = match fields.get("batch") {
+        Some(node) => Some(batch(node, fields)?),
+        None => None,
+    };
+    Some(Some(Each { keys: keys?, bound, missing: missing?, batch }))
+}
+
+fn batch(node: &Node, outer: &mut Fields<'_>) -> Option<Batch> {
     let mut fields = Fields::of(node, "`batch`", &["into", "max", "items", "key"], outer.problems)?;
     let into = fields.required("into", "query.ids").and_then(|n| fields.text(n));
     let max = fields.required("max", "50").and_then(|n| fields.number::<u32>(n, "`max`"));
-    for (limit, message) in [(&max, "`max` must be at least 1"), (&bound, "`bound` must be at least 1")] {
-        if let Some(zero) = limit.as_ref().filter(|limit| limit.value == 0) {
-            fields.problem(
-                ErrorCode::OutOfRange,
-                &zero.place,
-                message,
-                "`max`: keys of one request; `bound`: keys altogether",
-            );
-        }
-    }
+    at_least_one(&max, "`max`", "how many keys one request takes", &mut fields);
     let items = fields.get("items").and_then(|n| fields.text(n));
     let key = fields.required("key", "id").and_then(|n| fields.text(n));
-    Some(Batch { into: into?, max: max?, items, key: key?, bound, missing: missing? })
+    Some(Batch { into: into?, max: max?, items, key: key? })
+}
+
+fn at_least_one(limit: &Option<Spanned<u32>>, what: &str, help: &str, fields: &mut Fields<'_>) {
+    if let Some(zero) = limit.as_ref().filter(|limit| limit.value == 0) {
+        fields.problem(ErrorCode::OutOfRange, &zero.place, format!("{what} must be at least 1"), help);
+    }
 }
 
 fn arguments(node: &Node, fields: &mut Fields<'_>) -> Vec<(Spanned<String>, Argument)> {

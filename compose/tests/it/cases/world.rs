@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use prost_reflect::prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
-use tokio::time::{Duration, sleep};
+use tokio::time::{Duration, Instant, sleep};
 
 use super::{Block, Case};
 
@@ -18,11 +18,12 @@ pub struct World<'a> {
     case: &'a Case,
     pools: &'a HashMap<String, DescriptorPool>,
     sent: Mutex<Vec<String>>,
+    start: Instant,
 }
 
 impl<'a> World<'a> {
     pub fn new(case: &'a Case, pools: &'a HashMap<String, DescriptorPool>) -> World<'a> {
-        World { case, pools, sent: Mutex::new(Vec::new()) }
+        World { case, pools, sent: Mutex::new(Vec::new()), start: Instant::now() }
     }
 
     pub fn sent(&self) -> String {
@@ -54,13 +55,28 @@ impl<'a> World<'a> {
         }
     }
 
-    fn block(&self, call: &Call) -> Option<&Block> {
-        self.case.all("reply").find(|b| b.words[1] == call.name)
+    /// The block of the call whose further words all stand in the request.
+    fn block(&self, call: &Call, request: &str) -> Option<&Block> {
+        let of_call = |block: &&Block| block.words[1] == call.name;
+        self.case.all("reply").filter(of_call).find(|block| block.words[2..].iter().all(|word| request.contains(word)))
+    }
+
+    /// Writes down what is sent, and when.
+    fn note(&self, call: &Call, request: &Request) -> String {
+        let described = self.describe(call, request);
+        let second = if request.second { " (second try)" } else { "" };
+        let late = match self.start.elapsed().as_millis() {
+            0 => String::new(),
+            millis => format!(" after {millis} ms"),
+        };
+        let line = format!("{described}{second}{late}");
+        self.sent.lock().unwrap().push(line.clone());
+        line
     }
 
     /// How long the call takes, and what it answers.
-    fn reply(&self, call: &Call) -> (Duration, Result<Reply, CallError>) {
-        let Some(block) = self.block(call) else {
+    fn reply(&self, call: &Call, request: &str) -> (Duration, Result<Reply, CallError>) {
+        let Some(block) = self.block(call, request) else {
             return (Duration::ZERO, Err(CallError::new(Code::Unimplemented, "the case has no reply for this call")));
         };
         let Some(rest) = block.text.strip_prefix("delay ") else {
@@ -103,8 +119,7 @@ impl<'a> World<'a> {
 
 impl Upstream for World<'_> {
     fn call<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Reply, CallError>> {
-        self.sent.lock().unwrap().push(self.describe(call, &request));
-        let (delay, reply) = self.reply(call);
+        let (delay, reply) = self.reply(call, &self.note(call, &request));
         async move {
             sleep(delay).await;
             reply
@@ -112,11 +127,17 @@ impl Upstream for World<'_> {
         .boxed()
     }
 
+    fn broke_contract(&self, call: &Call) {
+        self.sent.lock().unwrap().push(format!("{} broke its contract", call.name));
+    }
+
     /// The block's lines are the replies.
     fn open<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Replies, CallError>> {
-        self.sent.lock().unwrap().push(self.describe(call, &request));
-        let replies: Vec<_> =
-            self.block(call).map(|b| b.text.lines().map(|line| self.said(call, line)).collect()).unwrap_or_default();
+        let request = self.note(call, &request);
+        let replies: Vec<_> = self
+            .block(call, &request)
+            .map(|b| b.text.lines().map(|line| self.said(call, line)).collect())
+            .unwrap_or_default();
         async move { Ok(futures_util::stream::iter(replies).boxed()) }.boxed()
     }
 }
