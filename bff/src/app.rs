@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::contracts::{self, PullError, Pulled};
 use crate::http::health::{Check, Checks};
 use crate::http::metrics::Page;
 use crate::http::{self, AddressLimit, AdminParts, Current, Limits, Router, Site, StreamLimit};
@@ -132,6 +133,15 @@ pub fn openapi(config: &Config) -> Result<String, StartError> {
     let views = prepare(config, &TaskTracker::new(), &Meter::none())?.views?;
     let document = http::openapi::document(&views, &deployment(config));
     Ok(format!("{document:#}\n"))
+}
+
+/// What the service behind a source promises now.
+pub async fn pull(config: &Config, source: &str, from: Option<&str>) -> Result<Pulled, PullError> {
+    let Some(settings) = config.sources.get(source) else {
+        let known: Vec<&str> = config.sources.keys().map(String::as_str).collect();
+        return Err(PullError::unknown(source, &known));
+    };
+    contracts::pull(source, settings, from).await
 }
 
 /// Adds the accounts that a new installation starts with; done twice it changes nothing.

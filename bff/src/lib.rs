@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod config;
+pub mod contracts;
 pub mod http;
 pub mod identity;
 pub mod store;

@@ -32,12 +32,29 @@ enum Command {
     Check,
     /// Print what the server answers, as it serves it at /openapi.json.
     Openapi,
+    /// Fetch what the services promise.
+    #[command(subcommand)]
+    Contracts(Contracts),
     /// Bring the tables of the database up to date.
     Migrate,
     /// Add the accounts an installation starts with: the first admin; in development the demo's too.
     Seed,
     /// Ask the server that runs here whether it lives: the health check of a container.
     Healthz,
+}
+
+#[derive(Subcommand)]
+enum Contracts {
+    /// Write a source's contract to the file that the source reads: its gRPC descriptors, or an OpenAPI document.
+    Pull {
+        source: String,
+        /// Where the OpenAPI document is: a URL, or a path of the source's HTTP address.
+        #[arg(long, value_name = "URL")]
+        from: Option<String>,
+        /// Write nothing; fail if the file is not what the service has now.
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 #[tokio::main]
@@ -68,6 +85,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         Command::Check => stdout().write_all(app::check(&config)?.as_bytes())?,
         Command::Openapi => stdout().write_all(app::openapi(&config)?.as_bytes())?,
+        Command::Contracts(Contracts::Pull { source, from, check }) => {
+            let pulled = app::pull(&config, &source, from.as_deref()).await?;
+            let told = if check { pulled.check()? } else { pulled.write()? };
+            stdout().write_all(told.as_bytes())?;
+        }
         Command::Migrate => app::migrate(&config).await?,
         Command::Seed => write!(stdout(), "{}", app::seed(&config, Clock::system()).await?)?,
         Command::Healthz => app::probe(&config).await?,

@@ -8,6 +8,7 @@ mod account;
 mod attack;
 mod config;
 mod conformance;
+mod contracts;
 mod deploy;
 mod docs;
 mod edge;

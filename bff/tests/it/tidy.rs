@@ -7,7 +7,7 @@ use std::path::Path;
 use source::Source;
 
 /// Each module of the server and what it may import from it; `app` wires all, `clock` and `meter` are for all.
-const IMPORTS: [(&str, &[&str]); 15] = [
+const IMPORTS: [(&str, &[&str]); 16] = [
     ("main", &["app", "config", "telemetry"]),
     ("http", &["views", "identity", "idempotency", "limits"]),
     ("views", &["cache", "upstream", "identity"]),
@@ -16,6 +16,7 @@ const IMPORTS: [(&str, &[&str]); 15] = [
     ("notify", &["store"]),
     ("limits", &["store"]),
     ("idempotency", &["store"]),
+    ("contracts", &["upstream"]),
     ("upstream", &[]),
     ("store", &[]),
     ("telemetry", &[]),
@@ -37,6 +38,7 @@ const IMPORTS: [(&str, &[&str]); 15] = [
             "idempotency",
             "cache",
             "notify",
+            "contracts",
             "upstream",
             "store",
             "telemetry",

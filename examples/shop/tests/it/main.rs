@@ -12,4 +12,5 @@ mod demo;
 mod faults;
 mod loyalty;
 mod profiles;
+mod pull;
 mod standalone;
