@@ -1,6 +1,7 @@
 //! Builds each part from its configuration, hands over what it needs, and runs the whole.
 
 mod audience;
+mod author;
 mod prepare;
 
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ use crate::store::{self, Part, Stores};
 use crate::telemetry::{self, Exposition};
 use crate::views::{self, Outcome, Reloader, Reloads, Views, Watched};
 pub use audience::Audience;
+pub use author::explain;
 use prepare::{Prepared, Sources, prepare};
 
 /// Everything that runs, not yet listening.

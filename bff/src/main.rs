@@ -30,6 +30,12 @@ enum Command {
     Dev,
     /// Load and check everything, start nothing.
     Check,
+    /// Draw the calls of a view as they start, and say of each why, or where one value of its answer comes from.
+    Explain {
+        view: String,
+        /// A JSON pointer into the answer, as in /orders/0/total.
+        pointer: Option<String>,
+    },
     /// Print what the server answers, as it serves it at /openapi.json.
     Openapi,
     /// Fetch what the services promise.
@@ -84,6 +90,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             served?;
         }
         Command::Check => stdout().write_all(app::check(&config)?.as_bytes())?,
+        Command::Explain { view, pointer } => {
+            stdout().write_all(app::explain(&config, &view, pointer.as_deref())?.as_bytes())?;
+        }
         Command::Openapi => stdout().write_all(app::openapi(&config)?.as_bytes())?,
         Command::Contracts(Contracts::Pull { source, from, check }) => {
             let pulled = app::pull(&config, &source, from.as_deref()).await?;

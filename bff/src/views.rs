@@ -22,12 +22,12 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
 
-pub use catalogue::{Loader, Views};
+pub use catalogue::{Draft, Loader, Views};
 pub use compose::inputs::{InputError, InputPlace};
 pub use compose::run::{Answer, Events, Failure};
 pub use compose::upstream::Code;
 /// What a checked view says of itself.
-pub use compose::{definition::ParamLocation, expr, plan, schema, tape};
+pub use compose::{definition::ParamLocation, explain, expr, plan, problem::nearest, schema, tape};
 pub use load_error::{Fault, LoadError};
 pub use reload::{Outcome, Reloader, Reloads, Swapped, reloads};
 pub use watch::{Watched, watch};

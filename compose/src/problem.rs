@@ -72,9 +72,10 @@ impl Place {
         if many { format!("{} ...", line.trim_end()) } else { line.chars().take(self.width).collect() }
     }
 
-    /// The line in which it stands.
+    /// The line in which it stands, without a comment behind it.
     pub fn line_text(&self) -> &str {
-        self.file.text.lines().nth(self.line.saturating_sub(1)).unwrap_or_default().trim()
+        let line = self.file.text.lines().nth(self.line.saturating_sub(1)).unwrap_or_default();
+        line.split_once(" #").map_or(line, |(line, _)| line).trim()
     }
 
     fn rest_of_file(&self) -> &str {

@@ -40,19 +40,50 @@ impl Loader {
     /// Reads and checks the files of the folder against the contracts of the sources, as they are now.
     pub fn load(&self) -> Result<Views, LoadError> {
         let Self { config, settings, sources, reserved, tasks, meter } = self;
+        let Draft { plans, mut faults, .. } = Draft::read(config, settings, reserved);
+        let views: Vec<_> =
+            plans.into_iter().filter_map(|plan| view(plan, sources, tasks, meter, &mut faults)).collect();
+        if faults.is_empty() { Ok(Views(views)) } else { Err(LoadError::new(faults, views.len())) }
+    }
+}
+
+/// What the files say, before anything of it is served.
+pub struct Draft {
+    pub contracts: Contracts,
+    pub definitions: Vec<definition::View>,
+    /// Of the views without a problem.
+    pub plans: Vec<Plan>,
+    pub faults: Vec<Fault>,
+}
+
+impl Draft {
+    pub fn read(
+        config: &Config,
+        settings: &BTreeMap<String, upstream::Config>,
+        reserved: &'static [&'static str],
+    ) -> Self {
+        let mut faults = Vec::new();
+        let contracts = contracts(settings, &mut faults);
         let mut problems = Vec::new();
-        let contracts = contracts(settings, &mut problems);
-        let mut located = Vec::new();
         let mut definitions = Vec::new();
-        for file in files(Path::new(&config.dir), &mut problems) {
-            definitions.extend(definition::views(&file, &mut located));
+        for file in files(Path::new(&config.dir), &mut faults) {
+            definitions.extend(definition::views(&file, &mut problems));
         }
         let rules = Rules { deadline: config.deadline(), reserved, ..Rules::default() };
         let (plans, more) = check(&definitions, &contracts, rules);
-        located.extend(more);
-        problems.extend(located.into_iter().map(Fault::Located));
-        let views = plans.into_iter().filter_map(|plan| view(plan, sources, tasks, meter, &mut problems)).collect();
-        if problems.is_empty() { Ok(Views(views)) } else { Err(LoadError::new(problems)) }
+        faults.extend(problems.into_iter().chain(more).map(Fault::Located));
+        Self { contracts, definitions, plans, faults }
+    }
+
+    /// For whoever needs every view to be right.
+    pub fn into_error(self) -> LoadError {
+        LoadError::new(self.faults, self.plans.len())
+    }
+
+    /// The view of this name and its plan.
+    pub fn view(&self, name: &str) -> Option<(&definition::View, &Plan)> {
+        let definition = self.definitions.iter().find(|view| view.name.value == name)?;
+        Some((definition, self.plans.iter().find(|plan| plan.name == name)?))
     }
 }
 

@@ -7,7 +7,11 @@ use compose::problem::Problem;
 
 /// Why the views cannot be served; never empty.
 #[derive(Debug, Clone)]
-pub struct LoadError(Arc<[Fault]>);
+pub struct LoadError {
+    faults: Arc<[Fault]>,
+    /// How many views have no problem.
+    fine: usize,
+}
 
 /// One thing that is wrong.
 #[derive(Debug)]
@@ -19,16 +23,16 @@ pub enum Fault {
 }
 
 impl LoadError {
-    pub(super) fn new(faults: Vec<Fault>) -> Self {
-        Self(faults.into())
+    pub(super) fn new(faults: Vec<Fault>, fine: usize) -> Self {
+        Self { faults: faults.into(), fine }
     }
 
     pub(super) fn of(message: &str) -> Self {
-        Self::new(vec![Fault::Other(message.to_owned())])
+        Self::new(vec![Fault::Other(message.to_owned())], 0)
     }
 
     pub fn faults(&self) -> &[Fault] {
-        &self.0
+        &self.faults
     }
 }
 
@@ -64,9 +68,14 @@ impl fmt::Display for LoadError {
         for fault in self.faults() {
             writeln!(f, "{fault}")?;
         }
-        match self.0.len() {
-            1 => write!(f, "1 problem in the views and contracts"),
-            count => write!(f, "{count} problems in the views and contracts"),
+        match self.faults.len() {
+            1 => write!(f, "1 problem in the views and contracts")?,
+            count => write!(f, "{count} problems in the views and contracts")?,
+        }
+        match self.fine {
+            0 => Ok(()),
+            1 => write!(f, "; 1 view is fine"),
+            fine => write!(f, "; {fine} views are fine"),
         }
     }
 }

@@ -95,7 +95,8 @@ impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}  of {} ({} {})", self.pointer, self.plan.name, self.plan.method, self.plan.path)?;
         for value in self.here() {
-            fact(f, "written", &format!("{}: {}", at(&value.place), value.place.line_text()))?;
+            fact(f, "written", &at(&value.place))?;
+            writeln!(f, "{:12}{}", "", value.place.line_text())?;
             fact(f, "type", &value.ty)?;
             if let Some(written) = value.written {
                 fact(f, "as JSON", written)?;

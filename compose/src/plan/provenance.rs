@@ -1,10 +1,11 @@
 //! Where the values of an answer come from: kept for authors, never read by a request.
 
+use std::fmt;
+
 use super::CallSet;
 use crate::problem::Place;
 
 /// One place of the answer, a value or what encloses some.
-#[derive(Debug)]
 pub struct Provenance {
     /// A JSON pointer; `*` stands for any item of a list.
     pub pointer: String,
@@ -18,6 +19,13 @@ pub struct Provenance {
     pub origins: Vec<Origin>,
     pub nullable: bool,
     pub absences: Vec<Absence>,
+}
+
+impl fmt::Debug for Provenance {
+    /// Where it is written is no part of what a plan does: moved lines change nothing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.pointer, self.ty)
+    }
 }
 
 /// A part of a reply or of the request that an expression reads.
