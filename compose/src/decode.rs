@@ -36,11 +36,10 @@ pub struct Violation {
 /// What an upstream answered. Unknown fields are skipped; the first violation ends it.
 pub fn reply(layout: &Layout, bytes: Bytes) -> Result<Tape, Violation> {
     check_size(&bytes)?;
-    let cells = match layout {
-        Layout::Proto(message) => proto::cells(message, &bytes)?,
-        Layout::Json(value) => json::reply(value, &bytes)?,
-    };
-    Ok(Tape { bytes, cells })
+    match layout {
+        Layout::Proto(message) => proto::tape(message, bytes),
+        Layout::Json(value) => json::reply(value, &bytes).map(|cells| Tape { bytes, cells }),
+    }
 }
 
 /// What a client sent. Unknown and repeated members are violations, and all of them are reported at once.

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prost_reflect::MessageDescriptor;
+
 /// Every source's operations, and the records they speak of.
 #[derive(Debug, Default)]
 pub struct Contracts {
@@ -143,6 +145,10 @@ pub enum Scalar {
     Enum,
     /// A record, or a well-known message that the type names (timestamp, duration, date, money).
     Message,
+    /// A record between two tags of this number, as proto2 and editions have it.
+    Group(u32),
+    /// A message that travels as protobuf and is read and written as JSON.
+    Json(MessageDescriptor),
     /// A well-known wrapper: a message whose field 1 is the value. google.type.Decimal travels like this too.
     Wrapper(Box<Scalar>),
 }

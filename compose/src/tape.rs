@@ -4,6 +4,7 @@
 //! a message split over several places in the wire can still grow. Nothing that is not used is stored.
 
 use bytes::Bytes;
+use prost_reflect::MessageDescriptor;
 
 /// One used value.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -139,12 +140,20 @@ pub enum ProtoRead {
     Message(Box<Message>),
     /// An entry of a map: the fields `key` and `value`, in slots 0 and 1.
     Entry(Box<Message>),
-    /// google.protobuf.Timestamp and Duration, into `Cell::Time`.
-    Time,
+    /// A message between two tags of this number.
+    Group(u32, Box<Message>),
+    /// google.type.Money, into a record of three cells.
+    Money(Box<Message>),
+    /// google.protobuf.Timestamp, into `Cell::Time`.
+    Timestamp,
+    /// google.protobuf.Duration, into `Cell::Time`.
+    Duration,
     /// google.type.Date, into `Cell::Date`.
     Date,
     /// A message whose field 1 is the value; an absent field 1 is that type's default.
     Wrapper(Box<ProtoRead>),
+    /// A message as protobuf's JSON, into `Cell::Json`.
+    Json(MessageDescriptor),
     /// Not used, but clears what it excludes.
     Unread(Box<ProtoRead>),
 }

@@ -10,6 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use time::OffsetDateTime;
 
 const NANOS: u32 = 1_000_000_000;
+/// The years 1 to 9999.
+const FIRST_SECOND: i64 = -62_135_596_800;
+const LAST_SECOND: i64 = 253_402_300_799;
 /// What protobuf allows: ten thousand years.
 const MAX_DURATION_SECONDS: u64 = 315_576_000_000;
 
@@ -76,6 +79,27 @@ pub fn float32(out: &mut Vec<u8>, value: f32) -> Option<()> {
     value.is_finite().then(|| shortest(out, zmij::Buffer::new().format_finite(value)))
 }
 
+/// Whether `timestamp` can write it.
+pub fn is_timestamp(seconds: i64, nanos: i32) -> bool {
+    (FIRST_SECOND..=LAST_SECOND).contains(&seconds) && u32::try_from(nanos).is_ok_and(|nanos| nanos < NANOS)
+}
+
+/// Whether `duration` can write it.
+pub fn is_duration(seconds: i64, nanos: i32) -> bool {
+    agree(seconds, nanos) && seconds.unsigned_abs() <= MAX_DURATION_SECONDS
+}
+
+/// Whether `date` can write it.
+pub fn is_date(year: i32, month: u8, day: u8) -> bool {
+    let month = time::Month::try_from(month);
+    (1..=9999).contains(&year) && month.is_ok_and(|month| time::Date::from_calendar_date(year, month, day).is_ok())
+}
+
+/// Whether `amount` can write it.
+pub fn is_amount(units: i64, nanos: i32) -> bool {
+    agree(units, nanos)
+}
+
 /// RFC 3339 in UTC, with 0, 3, 6 or 9 decimals; `None` outside of the years 1 to 9999.
 pub fn timestamp(out: &mut Vec<u8>, seconds: i64, nanos: i32) -> Option<()> {
     let at = OffsetDateTime::from_unix_timestamp(seconds).ok()?;
@@ -94,7 +118,7 @@ pub fn timestamp(out: &mut Vec<u8>, seconds: i64, nanos: i32) -> Option<()> {
 
 /// `1.5s`, as protobuf's JSON; `None` beyond ten thousand years, or where the signs disagree.
 pub fn duration(out: &mut Vec<u8>, seconds: i64, nanos: i32) -> Option<()> {
-    if !agree(seconds, nanos) || seconds.unsigned_abs() > MAX_DURATION_SECONDS {
+    if !is_duration(seconds, nanos) {
         return None;
     }
     if seconds < 0 || nanos < 0 {
@@ -108,8 +132,9 @@ pub fn duration(out: &mut Vec<u8>, seconds: i64, nanos: i32) -> Option<()> {
 
 /// `2026-11-21`; `None` for a day that no calendar has, such as google.type.Date's partial ones.
 pub fn date(out: &mut Vec<u8>, year: i32, month: u8, day: u8) -> Option<()> {
-    let month_name = time::Month::try_from(month).ok()?;
-    time::Date::from_calendar_date(year, month_name, day).ok()?;
+    if !is_date(year, month, day) {
+        return None;
+    }
     let [y1, y2, y3, y4] = four_digits(year)?;
     let ([m1, m2], [d1, d2]) = (two_digits(month), two_digits(day));
     out.extend_from_slice(&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2]);

@@ -4,46 +4,97 @@
 //! scalar may come packed or not, a known field of another wire type counts as unknown, and unknown ones are skipped.
 //! Of a oneof, a later member clears an earlier one.
 
+mod json;
+mod scalar;
 mod wire;
 
+use bytes::Bytes;
+use prost_reflect::MessageDescriptor;
+
 use super::{MAX_CELLS, Path, Violation, map};
-use crate::tape::{self, Cell, Message, MessageField, ProtoRead, Span};
+use crate::tape::{self, Cell, Message, MessageField, ProtoRead, Tape};
+use crate::write;
+use json::Foreign;
+use scalar::{flaw, kind_of, scalar};
 use wire::{Flaw, Kind, Tag, Wire};
+
+/// Values that cannot be written and may still be replaced.
+const MAX_DOUBTS: usize = 64;
 
 type Fault = Box<Violation>;
 
-pub fn cells(layout: &Message, bytes: &[u8]) -> Result<Vec<Cell>, Violation> {
+pub fn tape(layout: &Message, bytes: Bytes) -> Result<Tape, Violation> {
     let capacity = layout.blank.len() + (bytes.len() / 6).clamp(16, 1 << 14);
-    let mut decoder = Decoder { cells: Vec::with_capacity(capacity), maps: Vec::new(), incomplete: false };
+    let cells = Vec::with_capacity(capacity);
+    let mut decoder = Decoder { cells, maps: Vec::new(), foreign: Vec::new(), doubts: Vec::new(), incomplete: false };
     decoder.cells.push(Cell::Record(1));
     decoder.cells.extend_from_slice(&layout.blank);
-    decoder.message(layout, 1, Wire::new(bytes), &Path::Root).map_err(|fault| *fault)?;
-    if decoder.incomplete {
-        decoder.check_required(layout, 1, &Path::Root).map_err(|fault| *fault)?;
-    }
-    for place in decoder.maps {
-        let map = decoder.cells[place];
-        decoder.cells[place] = map::sorted(&mut decoder.cells, bytes, map);
-    }
-    Ok(decoder.cells)
+    decoder.message(layout, 1, &mut Wire::new(&bytes), None, &Path::Root).map_err(|fault| *fault)?;
+    decoder.finish(layout, bytes).map_err(|fault| *fault)
 }
 
-struct Decoder {
+struct Decoder<'l> {
     cells: Vec<Cell>,
+    /// Messages that become JSON; each one's cell holds its index here.
+    foreign: Vec<Foreign<'l>>,
+    doubts: Vec<Doubt<'l>>,
     /// The cells of maps with more than one entry.
     maps: Vec<usize>,
     /// Some part of a message lacked a required field; another part may have brought it.
     incomplete: bool,
 }
 
-impl Decoder {
-    /// Reads one part of a message into its record.
-    fn message(&mut self, layout: &Message, record: usize, mut wire: Wire<'_>, path: &Path<'_>) -> Result<(), Fault> {
+/// A value that cannot be written, unless a later part of its message replaces it.
+struct Doubt<'l> {
+    place: usize,
+    read: &'l ProtoRead,
+    pointer: String,
+}
+
+impl<'l> Decoder<'l> {
+    /// What can only be said once every part of every message is there.
+    fn finish(mut self, layout: &Message, bytes: Bytes) -> Result<Tape, Fault> {
+        if self.incomplete {
+            self.check_required(layout, 1, &Path::Root)?;
+        }
+        for Doubt { place, read, pointer } in &self.doubts {
+            if let Some(flaw) = self.flaw(read, *place) {
+                return Err(
+                    Violation { pointer: pointer.clone(), code: flaw.code(), message: flaw.message().into() }.into()
+                );
+            }
+        }
+        for place in self.maps {
+            let map = self.cells[place];
+            self.cells[place] = map::sorted(&mut self.cells, &bytes, map);
+        }
+        let bytes = json::converted(self.foreign, &mut self.cells, bytes)?;
+        Ok(Tape { bytes, cells: self.cells })
+    }
+
+    /// Reads one part of a message into its record: to the end of the wire, or of the group.
+    fn message(
+        &mut self,
+        layout: &'l Message,
+        record: usize,
+        wire: &mut Wire<'_>,
+        group: Option<u32>,
+        path: &Path<'_>,
+    ) -> Result<(), Fault> {
         let mut expected = 0;
-        while let Some(tag) = wire.tag().map_err(|flaw| broken(flaw, path))? {
+        loop {
+            let Some(tag) = wire.tag().map_err(|flaw| broken(flaw, path))? else {
+                match group {
+                    None => break,
+                    Some(_) => return Err(broken(Flaw::Truncated, path)),
+                }
+            };
+            if tag.kind == Kind::GroupEnd && Some(tag.number) == group {
+                break;
+            }
             expected = find(&layout.fields, expected, tag.number);
             match layout.fields.get(expected) {
-                Some(field) if field.number == tag.number => self.field(field, record, tag, &mut wire, path)?,
+                Some(field) if field.number == tag.number => self.field(field, record, tag, wire, path)?,
                 _ => wire.skip(tag).map_err(|flaw| broken(flaw, path))?,
             }
         }
@@ -54,7 +105,7 @@ impl Decoder {
 
     fn field(
         &mut self,
-        field: &MessageField,
+        field: &'l MessageField,
         record: usize,
         tag: Tag,
         wire: &mut Wire<'_>,
@@ -67,7 +118,10 @@ impl Decoder {
             for other in &field.clears {
                 self.cells[record + usize::from(*other)] = Cell::Null;
             }
-            self.value(&field.read, slot, wire, &path)?;
+            match &field.read {
+                ProtoRead::Unread(_) => wire.skip(tag).map_err(|flaw| broken(flaw, &path))?,
+                read => self.value(read, slot, wire, &path)?,
+            }
         } else if tag.kind == own {
             let (index, place) = self.append(slot, &path)?;
             if index == 1 && matches!(field.read, ProtoRead::Entry(_)) {
@@ -78,8 +132,7 @@ impl Decoder {
             let mut packed = wire.chunk().map_err(|flaw| broken(flaw, &path))?;
             while !packed.is_empty() {
                 let (index, place) = self.append(slot, &path)?;
-                let done = scalar(&field.read, &mut packed, &mut self.cells[place]);
-                done.map_err(|flaw| broken(flaw, &Path::Item(&path, index)))?;
+                self.scalar(&field.read, place, &mut packed, &Path::Item(&path, index))?;
             }
         } else {
             wire.skip(tag).map_err(|flaw| broken(flaw, &path))?;
@@ -111,29 +164,83 @@ impl Decoder {
     }
 
     /// Reads a value of the field's own wire type into its cell, where an earlier part of the message may have left one.
-    fn value(&mut self, read: &ProtoRead, place: usize, wire: &mut Wire<'_>, path: &Path<'_>) -> Result<(), Fault> {
-        if let ProtoRead::Message(layout) | ProtoRead::Entry(layout) = read {
-            let part = wire.chunk().map_err(|flaw| broken(flaw, path))?;
-            let record = match self.cells[place] {
-                Cell::Record(record) => record,
-                _ => self.open(&layout.blank, path)?,
-            };
-            self.cells[place] = Cell::Record(record);
-            self.message(layout, record as usize, part, path)?;
-            if let (ProtoRead::Entry(_), [_, value]) = (read, layout.fields.as_slice()) {
-                self.complete(value, record as usize, path)?;
+    fn value(&mut self, read: &'l ProtoRead, place: usize, wire: &mut Wire<'_>, path: &Path<'_>) -> Result<(), Fault> {
+        let layout = match read {
+            ProtoRead::Message(layout) | ProtoRead::Entry(layout) | ProtoRead::Money(layout) => layout,
+            ProtoRead::Group(number, layout) => {
+                let record = self.record(layout, place, path)?;
+                return self.message(layout, record, wire, Some(*number), path);
             }
-            return Ok(());
+            ProtoRead::Json(message) => return self.foreign(message, place, wire, path),
+            _ => return self.scalar(read, place, wire, path),
+        };
+        let mut part = wire.chunk().map_err(|flaw| broken(flaw, path))?;
+        let record = self.record(layout, place, path)?;
+        self.message(layout, record, &mut part, None, path)?;
+        match (read, layout.fields.as_slice()) {
+            (ProtoRead::Entry(_), [_, value]) => self.complete(value, record, path),
+            (ProtoRead::Money(_), _) if self.flaw(read, place).is_some() => self.doubt(read, place, path, Flaw::Money),
+            _ => Ok(()),
         }
-        if let ProtoRead::Unread(_) = read {
-            let unread = Tag { number: 0, kind: kind_of(read) };
-            return wire.skip(unread).map_err(|flaw| broken(flaw, path));
+    }
+
+    fn scalar(&mut self, read: &'l ProtoRead, place: usize, wire: &mut Wire<'_>, path: &Path<'_>) -> Result<(), Fault> {
+        match scalar(read, wire, &mut self.cells[place]) {
+            Ok(()) => Ok(()),
+            Err(flaw) if flaw.is_of_value() => self.doubt(read, place, path, flaw),
+            Err(flaw) => Err(broken(flaw, path)),
         }
-        scalar(read, wire, &mut self.cells[place]).map_err(|flaw| broken(flaw, path))
+    }
+
+    /// The record in a cell; a new one where there is none yet.
+    fn record(&mut self, layout: &Message, place: usize, path: &Path<'_>) -> Result<usize, Fault> {
+        let record = match self.cells[place] {
+            Cell::Record(record) => record,
+            _ => self.open(&layout.blank, path)?,
+        };
+        self.cells[place] = Cell::Record(record);
+        Ok(record as usize)
+    }
+
+    #[cold]
+    fn doubt(&mut self, read: &'l ProtoRead, place: usize, path: &Path<'_>, flaw: Flaw) -> Result<(), Fault> {
+        if self.doubts.len() == MAX_DOUBTS {
+            return Err(broken(flaw, path));
+        }
+        self.doubts.push(Doubt { place, read, pointer: path.to_string() });
+        Ok(())
+    }
+
+    fn flaw(&self, read: &ProtoRead, place: usize) -> Option<Flaw> {
+        let (ProtoRead::Money(_), Cell::Record(at)) = (read, self.cells[place]) else {
+            return flaw(read, self.cells[place]);
+        };
+        match (self.cells[at as usize + 1], self.cells[at as usize + 2]) {
+            (Cell::Int(units), Cell::Int(nanos)) if write::is_amount(units, nanos as i32) => None,
+            _ => Some(Flaw::Money),
+        }
+    }
+
+    /// Keeps one part of a message that becomes JSON.
+    fn foreign(
+        &mut self,
+        message: &'l MessageDescriptor,
+        place: usize,
+        wire: &mut Wire<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), Fault> {
+        let part = wire.chunk().map_err(|flaw| broken(flaw, path))?;
+        if let Cell::Int(index) = self.cells[place] {
+            self.foreign[index as usize].wire.extend_from_slice(part.rest());
+        } else {
+            self.cells[place] = Cell::Int(self.foreign.len() as i64);
+            self.foreign.push(Foreign { message, place, pointer: path.to_string(), wire: part.rest().to_vec() });
+        }
+        Ok(())
     }
 
     /// The value that an entry of a map lacks is the empty message.
-    fn complete(&mut self, value: &MessageField, record: usize, path: &Path<'_>) -> Result<(), Fault> {
+    fn complete(&mut self, value: &'l MessageField, record: usize, path: &Path<'_>) -> Result<(), Fault> {
         let place = record + usize::from(value.slot);
         match self.cells[place] {
             Cell::Null => self.value(&value.read, place, &mut Wire::new(&[0]), &Path::Member(path, &value.name)),
@@ -149,10 +256,14 @@ impl Decoder {
             let cell = self.cells[record + usize::from(field.slot)];
             match (&field.read, cell) {
                 (_, Cell::Null) if field.required => return Err(Violation::new(&path, "missing", "is required").into()),
-                (ProtoRead::Message(inner) | ProtoRead::Entry(inner), Cell::Record(at)) => {
-                    self.check_required(inner, at as usize, &path)?
-                }
-                (ProtoRead::Message(inner) | ProtoRead::Entry(inner), Cell::List { head, len, .. }) => {
+                (
+                    ProtoRead::Message(inner) | ProtoRead::Entry(inner) | ProtoRead::Group(_, inner),
+                    Cell::Record(at),
+                ) => self.check_required(inner, at as usize, &path)?,
+                (
+                    ProtoRead::Message(inner) | ProtoRead::Entry(inner) | ProtoRead::Group(_, inner),
+                    Cell::List { head, len, .. },
+                ) => {
                     for (index, item) in tape::items(&self.cells, head, len).enumerate() {
                         if let Cell::Record(at) = item {
                             self.check_required(inner, at as usize, &Path::Item(&path, index as u32))?;
@@ -179,123 +290,7 @@ fn find(fields: &[MessageField], from: usize, number: u32) -> usize {
     }
 }
 
-fn kind_of(read: &ProtoRead) -> Kind {
-    match read {
-        ProtoRead::Double | ProtoRead::Fixed64 | ProtoRead::Sfixed64 => Kind::Fixed64,
-        ProtoRead::Float | ProtoRead::Fixed32 | ProtoRead::Sfixed32 => Kind::Fixed32,
-        ProtoRead::Int32 | ProtoRead::Int64 | ProtoRead::Uint32 | ProtoRead::Uint64 => Kind::Varint,
-        ProtoRead::Sint32 | ProtoRead::Sint64 | ProtoRead::Bool => Kind::Varint,
-        ProtoRead::String | ProtoRead::Bytes | ProtoRead::Message(_) => Kind::Chunk,
-        ProtoRead::Unread(read) => kind_of(read),
-        ProtoRead::Entry(_) | ProtoRead::Time | ProtoRead::Date | ProtoRead::Wrapper(_) => Kind::Chunk,
-    }
-}
-
-/// Reads anything but a record. It stores the cell itself: one handed back through the stack is loaded before the
-/// stores of its parts are done, which took two fifths of all the time.
-#[inline]
-fn scalar(read: &ProtoRead, wire: &mut Wire<'_>, cell: &mut Cell) -> Result<(), Flaw> {
-    match read {
-        ProtoRead::String => *cell = Cell::Text(wire.text()?),
-        ProtoRead::Bytes => *cell = Cell::Bytes(wire.chunk()?.span()),
-        ProtoRead::Int32 => *cell = Cell::Int((wire.varint()? as i32).into()),
-        ProtoRead::Int64 => *cell = Cell::Int(wire.varint()? as i64),
-        ProtoRead::Uint32 => *cell = Cell::Int((wire.varint()? as u32).into()),
-        ProtoRead::Uint64 => *cell = unsigned(wire.varint()?),
-        ProtoRead::Sint32 => *cell = Cell::Int(zigzag(wire.varint()? as u32 as u64)),
-        ProtoRead::Sint64 => *cell = Cell::Int(zigzag(wire.varint()?)),
-        ProtoRead::Bool => *cell = Cell::Bool(wire.varint()? != 0),
-        ProtoRead::Fixed32 => *cell = Cell::Int(wire.fixed32()?.into()),
-        ProtoRead::Sfixed32 => *cell = Cell::Int((wire.fixed32()? as i32).into()),
-        ProtoRead::Fixed64 => *cell = unsigned(wire.fixed64()?),
-        ProtoRead::Sfixed64 => *cell = Cell::Int(wire.fixed64()? as i64),
-        ProtoRead::Float => *cell = Cell::Float(f32::from_bits(wire.fixed32()?).into()),
-        ProtoRead::Double => *cell = Cell::Float(f64::from_bits(wire.fixed64()?)),
-        ProtoRead::Time => *cell = time(*cell, wire.chunk()?)?,
-        ProtoRead::Date => *cell = date(*cell, wire.chunk()?)?,
-        ProtoRead::Wrapper(inner) => wrapped(inner, wire.chunk()?, cell)?,
-        ProtoRead::Message(_) | ProtoRead::Entry(_) | ProtoRead::Unread(_) => wire.chunk().map(drop)?,
-    }
-    Ok(())
-}
-
-fn unsigned(value: u64) -> Cell {
-    i64::try_from(value).map_or(Cell::Uint(value), Cell::Int)
-}
-
-fn zigzag(value: u64) -> i64 {
-    (value >> 1) as i64 ^ -((value & 1) as i64)
-}
-
-fn time(held: Cell, mut part: Wire<'_>) -> Result<Cell, Flaw> {
-    let (mut seconds, mut nanos) = match held {
-        Cell::Time { seconds, nanos } => (seconds, nanos),
-        _ => (0, 0),
-    };
-    while let Some(tag) = part.tag()? {
-        match (tag.number, tag.kind) {
-            (1, Kind::Varint) => seconds = part.varint()? as i64,
-            (2, Kind::Varint) => nanos = part.varint()? as i32,
-            _ => part.skip(tag)?,
-        }
-    }
-    Ok(Cell::Time { seconds, nanos })
-}
-
-fn date(held: Cell, mut part: Wire<'_>) -> Result<Cell, Flaw> {
-    let (mut year, mut month, mut day) = match held {
-        Cell::Date { year, month, day } => (year, month, day),
-        _ => (0, 0, 0),
-    };
-    let small = |value: u64| u8::try_from(value).map_err(|_| Flaw::Date);
-    while let Some(tag) = part.tag()? {
-        match (tag.number, tag.kind) {
-            (1, Kind::Varint) => year = part.varint()? as i32,
-            (2, Kind::Varint) => month = small(part.varint()?)?,
-            (3, Kind::Varint) => day = small(part.varint()?)?,
-            _ => part.skip(tag)?,
-        }
-    }
-    Ok(Cell::Date { year, month, day })
-}
-
-fn wrapped(inner: &ProtoRead, mut part: Wire<'_>, cell: &mut Cell) -> Result<(), Flaw> {
-    let own = kind_of(inner);
-    if *cell == Cell::Null {
-        *cell = default(inner);
-    }
-    while let Some(tag) = part.tag()? {
-        if tag.number == 1 && tag.kind == own {
-            scalar(inner, &mut part, cell)?;
-        } else {
-            part.skip(tag)?;
-        }
-    }
-    Ok(())
-}
-
-/// What a scalar is that was left out.
-fn default(read: &ProtoRead) -> Cell {
-    let nothing = Span { start: 0, len: 0 };
-    match read {
-        ProtoRead::String => Cell::Text(nothing),
-        ProtoRead::Bytes => Cell::Bytes(nothing),
-        ProtoRead::Bool => Cell::Bool(false),
-        ProtoRead::Float | ProtoRead::Double => Cell::Float(0.0),
-        _ => Cell::Int(0),
-    }
-}
-
 #[cold]
 fn broken(flaw: Flaw, path: &Path<'_>) -> Fault {
-    let (code, message) = match flaw {
-        Flaw::Truncated => ("syntax", "is not valid protobuf: it ends in the middle of a field"),
-        Flaw::Varint => ("syntax", "is not valid protobuf: a number is longer than 64 bits"),
-        Flaw::Tag => ("syntax", "is not valid protobuf: no field can have this number or wire type"),
-        Flaw::Group => ("syntax", "is not valid protobuf: a group ends that did not begin"),
-        Flaw::Depth => ("depth", "has groups nested deeper than 100 levels"),
-        Flaw::Utf8 => ("format", "must be UTF-8 text"),
-        Flaw::Date => ("range", "must be a date with a month up to 12 and a day up to 31"),
-    };
-    Violation::new(path, code, message).into()
+    Violation::new(path, flaw.code(), flaw.message()).into()
 }

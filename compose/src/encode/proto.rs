@@ -3,6 +3,8 @@
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use prost::Message;
+use prost_reflect::{DynamicMessage, MessageDescriptor};
 
 use crate::expr::{Env, Fault, Money, Value};
 use crate::plan::{Encoder, FieldEncoder, FieldValue};
@@ -19,6 +21,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 const VARINT: u32 = 0;
 const FIXED64: u32 = 1;
 const LENGTH: u32 = 2;
+const GROUP: u32 = 3;
+const GROUP_END: u32 = 4;
 const FIXED32: u32 = 5;
 
 pub(super) fn message<'a>(
@@ -42,12 +46,7 @@ fn field<'a>(field: &'a FieldEncoder, env: &mut Env<'a>, keys: &[Value<'a>], out
             scalars(field, &values, out)
         }
         FieldValue::Keys => scalars(field, keys, out),
-        FieldValue::Message(inner) => {
-            let mut bytes = Vec::new();
-            message(inner, env, keys, &mut bytes)?;
-            length_delimited(field.number, &bytes, out);
-            Ok(())
-        }
+        FieldValue::Message(inner) => nested(field, inner, env, keys, out),
         FieldValue::Record { of, local, encoder } => {
             let records = match env.eval(of)? {
                 Value::Null => return Ok(()),
@@ -56,13 +55,31 @@ fn field<'a>(field: &'a FieldEncoder, env: &mut Env<'a>, keys: &[Value<'a>], out
             };
             for record in records {
                 env.locals[*local] = record;
-                let mut bytes = Vec::new();
-                message(encoder, env, keys, &mut bytes)?;
-                length_delimited(field.number, &bytes, out);
+                nested(field, encoder, env, keys, out)?;
             }
             Ok(())
         }
     }
+}
+
+/// A message within its length, or as a group between two tags.
+fn nested<'a>(
+    field: &FieldEncoder,
+    encoder: &'a Encoder,
+    env: &mut Env<'a>,
+    keys: &[Value<'a>],
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
+    if let Scalar::Group(number) = field.scalar {
+        key(number, GROUP, out);
+        message(encoder, env, keys, out)?;
+        key(number, GROUP_END, out);
+        return Ok(());
+    }
+    let mut bytes = Vec::new();
+    message(encoder, env, keys, &mut bytes)?;
+    length_delimited(field.number, &bytes, out);
+    Ok(())
 }
 
 fn scalars(field: &FieldEncoder, values: &[Value<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
@@ -97,7 +114,7 @@ fn wire_type(scalar: &Scalar) -> u32 {
     match scalar {
         Scalar::Double | Scalar::Fixed64 | Scalar::Sfixed64 => FIXED64,
         Scalar::Float | Scalar::Fixed32 | Scalar::Sfixed32 => FIXED32,
-        Scalar::String | Scalar::Bytes | Scalar::Message | Scalar::Wrapper(_) => LENGTH,
+        Scalar::String | Scalar::Bytes | Scalar::Message | Scalar::Json(_) | Scalar::Wrapper(_) => LENGTH,
         _ => VARINT,
     }
 }
@@ -127,11 +144,23 @@ fn payload(scalar: &Scalar, value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), 
         Scalar::String => out.extend_from_slice(value.text().ok_or_else(misfit)?.as_bytes()),
         Scalar::Bytes => bytes(value, out)?,
         Scalar::Message => well_known(value, out)?,
+        Scalar::Json(message) => foreign(message, value, out)?,
+        Scalar::Group(_) => return Err(misfit()),
         Scalar::Wrapper(inner) => {
             let field = FieldEncoder { number: 1, scalar: (**inner).clone(), packed: false, value: FieldValue::Keys };
             self::scalar(&field, value, out)?;
         }
     }
+    Ok(())
+}
+
+/// JSON as the message that it is the text of.
+fn foreign(message: &MessageDescriptor, value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+    let Value::Json(text) = value else { return Err(misfit()) };
+    let mut json = serde_json::Deserializer::from_str(text);
+    let message = DynamicMessage::deserialize(message.clone(), &mut json)
+        .map_err(|_| Fault::bad_request(format!("a value is not JSON of a {}", message.full_name())))?;
+    out.extend_from_slice(&message.encode_to_vec());
     Ok(())
 }
 

@@ -135,16 +135,22 @@ impl Tables<'_> {
             Scalar::Bool => ProtoRead::Bool,
             Scalar::String => ProtoRead::String,
             Scalar::Bytes => ProtoRead::Bytes,
+            Scalar::Group(number) => ProtoRead::Group(*number, Box::new(self.inner(inner))),
+            Scalar::Json(message) => ProtoRead::Json(message.clone()),
             Scalar::Wrapper(inside) => ProtoRead::Wrapper(Box::new(self.proto_read(inside, kind, inner))),
             Scalar::Message => match (kind, inner) {
-                (Kind::Timestamp | Kind::Duration, _) => ProtoRead::Time,
+                (Kind::Timestamp, _) => ProtoRead::Timestamp,
+                (Kind::Duration, _) => ProtoRead::Duration,
                 (Kind::Date, _) => ProtoRead::Date,
-                (Kind::Money, _) => ProtoRead::Message(Box::new(money())),
+                (Kind::Money, _) => ProtoRead::Money(Box::new(money())),
                 (Kind::Map(_), Some(entry)) => ProtoRead::Entry(Box::new(self.message(entry))),
-                (_, Some(projection)) => ProtoRead::Message(Box::new(self.message(projection))),
-                (_, None) => ProtoRead::Message(Box::new(Message { blank: Vec::new(), fields: Vec::new() })),
+                (_, inner) => ProtoRead::Message(Box::new(self.inner(inner))),
             },
         }
+    }
+
+    fn inner(&self, projection: Option<ProjectionId>) -> Message {
+        projection.map_or_else(|| Message { blank: Vec::new(), fields: Vec::new() }, |inner| self.message(inner))
     }
 
     fn object(&self, id: ProjectionId) -> Object {

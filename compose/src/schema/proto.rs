@@ -1,7 +1,7 @@
 //! Reads protobuf descriptors.
 //!
-//! Every message of the pool gets its id before any is read, so that recursion needs no care. What views cannot read
-//! (groups, `Any`, `Struct`) stays in the record with the reason, so that only using it is an error.
+//! Every message of the pool gets its id before any is read, so that recursion needs no care.
+//! What has no fields to speak of (`Any`, `Struct`) is passed through as JSON.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,10 +15,6 @@ use prost_reflect::{
 use super::{
     Contracts, Enum, Field, Kind, Map, Operation, Protocol, Record, RecordId, Repeated, Scalar, Type, Union, Wire,
 };
-
-const GROUP: &str = "a protobuf group, which views cannot read";
-const ANY: &str = "google.protobuf.Any, whose type is known only at run time";
-const STRUCT: &str = "google.protobuf.Struct, which has no declared fields";
 
 impl Contracts {
     /// Adds every method that takes one request, every message and every enum of a descriptor pool.
@@ -169,9 +165,6 @@ impl Reader {
     }
 
     fn value(&self, field: &FieldDescriptor) -> Value {
-        if field.is_group() {
-            return Value { kind: Kind::Opaque(GROUP), scalar: Scalar::Message };
-        }
         let (kind, scalar) = match field.kind() {
             Proto::Double => (Kind::Double, Scalar::Double),
             Proto::Float => (Kind::Float, Scalar::Float),
@@ -189,6 +182,7 @@ impl Reader {
             Proto::String => (Kind::String, Scalar::String),
             Proto::Bytes => (Kind::Bytes, Scalar::Bytes),
             Proto::Enum(e) => (self.enumeration(&e), Scalar::Enum),
+            Proto::Message(m) if field.is_group() => (Kind::Record(self.id(&m)), Scalar::Group(field.number())),
             Proto::Message(m) => return self.message(&m),
         };
         Value { kind, scalar }
@@ -216,8 +210,12 @@ impl Reader {
             "google.protobuf.Timestamp" => Kind::Timestamp,
             "google.protobuf.Duration" => Kind::Duration,
             "google.type.Date" => Kind::Date,
-            "google.protobuf.Any" => Kind::Opaque(ANY),
-            "google.protobuf.Struct" | "google.protobuf.Value" | "google.protobuf.ListValue" => Kind::Opaque(STRUCT),
+            "google.protobuf.Any"
+            | "google.protobuf.Struct"
+            | "google.protobuf.Value"
+            | "google.protobuf.ListValue" => {
+                return Value { kind: Kind::Json, scalar: Scalar::Json(message.clone()) };
+            }
             _ if is_money(message) => Kind::Money,
             _ => Kind::Record(self.id(message)),
         };

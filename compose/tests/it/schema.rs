@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use compose::problem::File;
-use compose::schema::{Contracts, Kind, Operation, Protocol, RecordId, Wire};
+use compose::schema::{Contracts, Kind, Operation, Protocol, RecordId, Scalar, Wire};
 
 /// A file or a folder of this repository.
 fn repository(path: &str) -> PathBuf {
@@ -28,6 +28,7 @@ fn fields(contracts: &Contracts, id: RecordId) -> String {
     let line = |field: &compose::schema::Field| {
         let wire = match &field.wire {
             Wire::Json => String::new(),
+            Wire::Proto { number, scalar: Scalar::Json(_), repeated } => format!("{number} Json/{repeated:?} "),
             Wire::Proto { number, scalar, repeated } => format!("{number} {scalar:?}/{repeated:?} "),
         };
         let required = if field.required { " required" } else { "" };

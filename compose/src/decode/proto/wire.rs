@@ -39,7 +39,43 @@ pub enum Flaw {
     Group,
     Depth,
     Utf8,
+    NotFinite,
+    Timestamp,
+    Duration,
     Date,
+    Money,
+}
+
+impl Flaw {
+    /// The bytes are right, but what they say cannot be written.
+    pub fn is_of_value(self) -> bool {
+        matches!(self, Flaw::NotFinite | Flaw::Timestamp | Flaw::Duration | Flaw::Date | Flaw::Money)
+    }
+
+    pub fn code(self) -> &'static str {
+        match self {
+            Flaw::Truncated | Flaw::Varint | Flaw::Tag | Flaw::Group => "syntax",
+            Flaw::Depth => "depth",
+            Flaw::Utf8 => "format",
+            Flaw::NotFinite | Flaw::Timestamp | Flaw::Duration | Flaw::Date | Flaw::Money => "range",
+        }
+    }
+
+    pub fn message(self) -> &'static str {
+        match self {
+            Flaw::Truncated => "is not valid protobuf: it ends in the middle of a field",
+            Flaw::Varint => "is not valid protobuf: a number is longer than 64 bits",
+            Flaw::Tag => "is not valid protobuf: no field can have this number or wire type",
+            Flaw::Group => "is not valid protobuf: a group ends that did not begin",
+            Flaw::Depth => "has groups nested deeper than 100 levels",
+            Flaw::Utf8 => "must be UTF-8 text",
+            Flaw::NotFinite => "must be a number, not NaN or infinite",
+            Flaw::Timestamp => "must be a time in the years 1 to 9999",
+            Flaw::Duration => "must be a duration of at most ten thousand years whose parts have one sign",
+            Flaw::Date => "must be a day of the calendar in the years 1 to 9999",
+            Flaw::Money => "must be an amount whose units and nanos have one sign, with nanos below a whole unit",
+        }
+    }
 }
 
 impl<'a> Wire<'a> {
@@ -127,6 +163,11 @@ impl<'a> Wire<'a> {
             Ok(_) => Ok(chunk.span()),
             Err(_) => Err(Flaw::Utf8),
         }
+    }
+
+    /// What is left, as it stands.
+    pub fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
     }
 
     /// What is left.

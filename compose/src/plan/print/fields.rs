@@ -14,7 +14,9 @@ fn of_message(message: &Message) -> String {
     let fields = read.map(|field| {
         let many = if field.repeated { "[]" } else { "" };
         match &field.read {
-            ProtoRead::Message(inner) | ProtoRead::Entry(inner) if !inner.fields.is_empty() => {
+            ProtoRead::Message(inner) | ProtoRead::Entry(inner) | ProtoRead::Group(_, inner)
+                if !inner.fields.is_empty() =>
+            {
                 format!("{}{many} {{ {} }}", field.name, of_message(inner))
             }
             _ => format!("{}{many}", field.name),

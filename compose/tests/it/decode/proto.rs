@@ -50,12 +50,19 @@ fn random_messages_decode_as_the_reference_does() {
     let descriptor = descriptor();
     let layout = Layout::Proto(layout(&descriptor));
     let mut random = Random(1);
+    let mut accepted = 0;
     for _ in 0..3000 {
         let wire = Bytes::from(message(&mut random, &descriptor, 30));
         let theirs = DynamicMessage::decode(descriptor.clone(), wire.clone()).unwrap();
-        let ours = decode::reply(&layout, wire).unwrap();
-        assert_eq!(show_tape(&ours, &layout), show_message(&theirs));
+        match decode::reply(&layout, wire) {
+            Ok(ours) => {
+                assert_eq!(show_tape(&ours, &layout), show_message(&theirs));
+                accepted += 1;
+            }
+            Err(violation) => assert_eq!(violation.code, "range", "{violation}"),
+        }
     }
+    assert!(accepted > 1000, "{accepted}");
 }
 
 #[test]
@@ -203,7 +210,7 @@ fn read(field: &FieldDescriptor) -> ProtoRead {
         Kind::String => ProtoRead::String,
         Kind::Bytes => ProtoRead::Bytes,
         Kind::Message(message) => match message.name() {
-            "Time" => ProtoRead::Time,
+            "Time" => ProtoRead::Timestamp,
             "Date" => ProtoRead::Date,
             "Wrapper" => ProtoRead::Wrapper(Box::new(ProtoRead::Int64)),
             _ => ProtoRead::Message(Box::new(layout(&message))),
@@ -251,7 +258,8 @@ fn value(random: &mut Random, field: &FieldDescriptor, wire: &mut Vec<u8>) {
         Kind::String => chunk(random.pick(&["", "a", "ü€😀", "a \"quoted\"\ntext of some length"]).as_bytes(), wire),
         Kind::Bytes => chunk(&random.next().to_le_bytes()[..random.below(9)], wire),
         Kind::Message(message) => chunk(&self::message(random, &message, 4), wire),
-        _ if field.parent_message().name() == "Date" => varint(random.next() % 13, wire),
+        _ if field.parent_message().name() == "Time" => varint(random.next() % 1_000_000_000, wire),
+        _ if field.parent_message().name() == "Date" => varint(1 + random.next() % 12, wire),
         _ => {
             let bits = random.below(64);
             varint(random.next() >> bits, wire);

@@ -74,7 +74,7 @@ fn order() -> Message {
     message(&[
         (1, false, ProtoRead::String),
         (2, false, ProtoRead::Int32),
-        (3, false, ProtoRead::Time),
+        (3, false, ProtoRead::Timestamp),
         (4, false, ProtoRead::Message(Box::new(money))),
         (5, true, ProtoRead::Message(Box::new(line))),
     ])

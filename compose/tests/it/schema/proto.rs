@@ -131,8 +131,8 @@ fn well_known_messages_have_types_of_their_own() {
         "1 Message/No at: timestamp?\n2 Message/No took: duration?\n3 Wrapper(Uint32)/No count: uint32?\n\
          4 Message/No mask: google.protobuf.FieldMask?\n5 Message/No price: money?\n6 Message/No other: t.Other?\n\
          7 Wrapper(String)/Expanded names: list<string>\n\
-         8 Message/No any: google.protobuf.Any, whose type is known only at run time?\n\
-         9 Message/No free: google.protobuf.Struct, which has no declared fields?\n\
+         8 Json/No any: json?\n\
+         9 Json/No free: json?\n\
          10 Message/Expanded map: map<string, t.M>"
     );
     let types = &contracts.sources["test"].types;
@@ -154,7 +154,7 @@ fn proto2_keeps_its_presence() {
     assert_eq!(
         fields(&contracts, named(&contracts, "test", "t.M")),
         "1 String/No id: string required promised\n2 Int32/No size: int32?\n3 Int32/Expanded loose: list<int32>\n\
-         4 Int32/Packed tight: list<int32>\n5 Message/No old: a protobuf group, which views cannot read?"
+         4 Int32/Packed tight: list<int32>\n5 Group(5)/No old: t.M.Old?"
     );
 }
 
