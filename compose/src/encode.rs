@@ -9,7 +9,7 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::expr::{Env, Fault, Value};
-use crate::plan::{Format, Piece, Query, QueryValue, Request};
+use crate::plan::{Format, Header, Query, QueryValue, Request, Segment};
 use crate::upstream::Target;
 use crate::write;
 
@@ -32,15 +32,15 @@ pub(crate) fn encode<'a>(
             let mut path_and_query = String::with_capacity(64);
             for piece in path {
                 match piece {
-                    Piece::Text(text) => path_and_query.push_str(text),
-                    Piece::Code(code) => path_and_query.extend(segment(&text_of(&env.eval(code)?)?)?),
+                    Segment::Text(text) => path_and_query.push_str(text),
+                    Segment::Value(code, format) => segment(&env.eval(code)?, format, &mut path_and_query)?,
                 }
             }
             let mut separator = '?';
             for part in query {
                 append(&mut path_and_query, &mut separator, part, env, keys)?;
             }
-            let headers = headers.iter().filter_map(|(name, code)| header(name, code, env).transpose());
+            let headers = headers.iter().filter_map(|planned| header(planned, env).transpose());
             let headers = headers.collect::<Result<Vec<_>, Fault>>()?;
             let mut out = Vec::new();
             if let Some(body) = body {
@@ -56,11 +56,33 @@ fn text_of<'v>(value: &'v Value<'_>) -> Result<Cow<'v, str>, Fault> {
 }
 
 /// One path segment, which can be neither empty nor a step up.
-fn segment(text: &str) -> Result<impl Iterator<Item = &str>, Fault> {
-    if matches!(text, "" | "." | "..") {
+fn segment(value: &Value<'_>, format: &Format, out: &mut String) -> Result<(), Fault> {
+    let before = out.len();
+    joined(value, format, out, |text, out| out.extend(utf8_percent_encode(text, ESCAPED)))?;
+    if matches!(&out[before..], "" | "." | "..") {
         return Err(Fault::bad_request("a path segment is empty or made of dots"));
     }
-    Ok(utf8_percent_encode(text, ESCAPED))
+    Ok(())
+}
+
+/// The value's text, or the texts of a list's items with commas between.
+fn joined(
+    value: &Value<'_>,
+    format: &Format,
+    out: &mut String,
+    write: impl Fn(&str, &mut String),
+) -> Result<(), Fault> {
+    let Value::List(list) = value else {
+        write(&formatted(value, format)?, out);
+        return Ok(());
+    };
+    for (i, item) in list.iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        write(&formatted(&item, format)?, out);
+    }
+    Ok(())
 }
 
 fn append<'a>(
@@ -100,8 +122,18 @@ fn append<'a>(
 
 fn formatted<'v>(value: &'v Value<'_>, format: &'v Format) -> Result<Cow<'v, str>, Fault> {
     match (value, format) {
-        (Value::Int(i), Format::Enum(names)) => Ok(Cow::Borrowed(names.name_of(*i as i32))),
+        (Value::Int(i), Format::Enum(names)) => {
+            match i32::try_from(*i).ok().and_then(|number| names.name_for(number)) {
+                Some(name) => Ok(Cow::Borrowed(name)),
+                None => Err(Fault::new(format!("a value of `{}` is not one of its names", names.name))),
+            }
+        }
         (value, Format::List(item)) => formatted(value, item),
+        (Value::Float(f), Format::Float) => {
+            let mut out = Vec::new();
+            write::float32(&mut out, *f as f32).ok_or_else(|| Fault::new("a number is not finite"))?;
+            Ok(Cow::Owned(String::from_utf8_lossy(&out).into_owned()))
+        }
         (Value::Time { seconds, nanos }, Format::Duration) => {
             let mut out = Vec::new();
             write::duration(&mut out, *seconds, *nanos).ok_or_else(|| Fault::new("a duration is out of range"))?;
@@ -111,14 +143,15 @@ fn formatted<'v>(value: &'v Value<'_>, format: &'v Format) -> Result<Cow<'v, str
     }
 }
 
-fn header<'a>(name: &str, code: &'a crate::expr::Code, env: &mut Env<'a>) -> Result<Option<(String, String)>, Fault> {
-    let value = env.eval(code)?;
+fn header<'a>(header: &'a Header, env: &mut Env<'a>) -> Result<Option<(String, String)>, Fault> {
+    let (name, value) = (&header.name, env.eval(&header.value)?);
     if value.is_null() {
         return Ok(None);
     }
-    let text = text_of(&value)?;
+    let mut text = String::new();
+    joined(&value, &header.format, &mut text, |item, text| text.push_str(item))?;
     if !text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
         return Err(Fault::bad_request(format!("the value of the header `{name}` is not printable ASCII")));
     }
-    Ok(Some((name.to_owned(), text.into_owned())))
+    Ok(Some((name.clone(), text)))
 }

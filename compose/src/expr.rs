@@ -171,6 +171,8 @@ pub enum Code {
     },
     /// A duration as its text: `1.5s`.
     Seconds(Box<Code>),
+    /// A float of 32 bits as its text: 0.1, not 0.10000000149011612.
+    Single(Box<Code>),
     Function {
         function: Function,
         arguments: Vec<Code>,

@@ -243,13 +243,28 @@ pub struct Keys {
 #[derive(Debug)]
 pub enum Request {
     Grpc { path: String, message: Encoder },
-    Http { method: String, path: Vec<Piece>, query: Vec<Query>, headers: Vec<(String, Code)>, body: Option<Json> },
+    Http { method: String, path: Vec<Segment>, query: Vec<Query>, headers: Vec<Header>, body: Option<Json> },
 }
 
 #[derive(Debug)]
 pub enum Piece {
     Text(String),
     Code(Code),
+}
+
+/// A part of a path; the items of a list are joined by commas.
+#[derive(Debug)]
+pub enum Segment {
+    Text(String),
+    Value(Code, Format),
+}
+
+/// It is not sent where it is null; the items of a list are joined by commas.
+#[derive(Debug)]
+pub struct Header {
+    pub name: String,
+    pub value: Code,
+    pub format: Format,
 }
 
 #[derive(Debug)]

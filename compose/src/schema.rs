@@ -253,10 +253,13 @@ impl Record {
 impl Enum {
     /// The name of a number; an unknown one is "UNRECOGNIZED".
     pub fn name_of(&self, number: i32) -> &str {
-        match self.values.binary_search_by_key(&number, |(n, _)| *n) {
-            Ok(i) => &self.values[i].1,
-            Err(_) => "UNRECOGNIZED",
-        }
+        self.name_for(number).unwrap_or("UNRECOGNIZED")
+    }
+
+    /// The name of a number that has one.
+    pub fn name_for(&self, number: i32) -> Option<&str> {
+        let at = self.values.binary_search_by_key(&number, |(n, _)| *n).ok()?;
+        Some(&self.values[at].1)
     }
 
     pub fn number_of(&self, name: &str) -> Option<i32> {

@@ -182,6 +182,7 @@ pub(super) fn written(value: Typed) -> Code {
     match value.ty.kind {
         Kind::Enum(names) => Code::EnumName { of: Box::new(value.code), names },
         Kind::Duration => Code::Seconds(Box::new(value.code)),
+        Kind::Float => Code::Single(Box::new(value.code)),
         _ => value.code,
     }
 }

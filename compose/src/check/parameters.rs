@@ -1,12 +1,11 @@
 //! What an HTTP call sends: path, query and headers; the body is in `json`.
 
 use super::Checker;
-use super::function::written;
 use super::json::is_body;
 use super::request::{Into, Sent};
 use crate::definition::{self, Argument, Spanned};
 use crate::expr::Code;
-use crate::plan::{Format, Piece, Query, QueryValue, Request};
+use crate::plan::{Format, Header, Query, QueryValue, Request, Segment};
 use crate::problem::{ErrorCode, Problem};
 use crate::schema::{Body, Kind, Location, Parameter, Protocol};
 
@@ -21,28 +20,39 @@ impl Checker<'_> {
         let Protocol::Http { method, path, parameters, body } = protocol else { return None };
         let content = self.body_of(method, body.as_ref(), call, into, sent);
         let values = self.values(parameters, body.as_ref(), call, into.filter(|(name, _)| !is_body(&name.value)), sent);
-        let code_of = |i: usize| values[i].as_ref().map(|(_, code)| code.clone());
-        let path = pieces(path, |name| {
+        let path = segments(path, |name| {
             let i = parameters.iter().position(|p| p.location == Location::Path && p.name == name)?;
-            code_of(i)
+            match values[i].as_ref()? {
+                QueryValue::Code(code, format) => Some((code.clone(), format.clone())),
+                QueryValue::Keys => None,
+            }
         });
         let headers = parameters.iter().enumerate().filter(|(_, p)| p.location == Location::Header);
-        let headers = headers.filter_map(|(i, p)| Some((p.name.to_lowercase(), code_of(i)?)));
+        let headers = headers.filter_map(|(i, p)| match values[i].as_ref()? {
+            QueryValue::Code(code, format) => {
+                Some(Header { name: p.name.to_lowercase(), value: code.clone(), format: format.clone() })
+            }
+            QueryValue::Keys => None,
+        });
         let content_type = body.iter().filter(|_| content.is_some());
-        let content_type = content_type.map(|b| ("content-type".to_owned(), Code::Text(b.media_type.as_str().into())));
+        let content_type = content_type.map(|b| Header {
+            name: "content-type".to_owned(),
+            value: Code::Text(b.media_type.as_str().into()),
+            format: Format::Plain,
+        });
         let headers = headers.chain(content_type).collect();
         let query = parameters.iter().zip(values).filter(|(p, _)| p.location == Location::Query);
         let query = query.filter_map(|(p, value)| {
             Some(Query {
                 name: p.name.clone(),
-                value: value?.0,
+                value: value?,
                 explode: p.explode && matches!(p.ty.kind, Kind::List(_)),
             })
         });
         Some(Request::Http { method: method.clone(), path, query: query.collect(), headers, body: content })
     }
 
-    /// By parameter, what is sent: as it stands in a query, and as it stands in a path or a header.
+    /// By parameter, what is sent.
     fn values(
         &mut self,
         parameters: &[Parameter],
@@ -50,9 +60,9 @@ impl Checker<'_> {
         call: &definition::Call,
         into: Into<'_>,
         sent: &mut Sent,
-    ) -> Vec<Option<(QueryValue, Code)>> {
+    ) -> Vec<Option<QueryValue>> {
         let names: Vec<String> = parameters.iter().map(written_name).collect();
-        let mut values: Vec<Option<(QueryValue, Code)>> = parameters.iter().map(|_| None).collect();
+        let mut values: Vec<Option<QueryValue>> = parameters.iter().map(|_| None).collect();
         let mut given: Vec<usize> = Vec::new();
         let mut known = true;
         for (name, argument) in call.request.iter().filter(|(name, _)| !is_body(&name.value)) {
@@ -66,13 +76,18 @@ impl Checker<'_> {
                 self.problem(ErrorCode::WrongForm, &name.place, "a parameter is one value", "write an expression");
                 continue;
             };
+            if let Kind::Opaque(reason) = parameters[i].ty.kind {
+                let message = format!("`{}` is {reason}", names[i]);
+                self.problem(ErrorCode::Unsupported, &name.place, message, "leave it out");
+                continue;
+            }
             let Some(value) = self.typed(text) else { continue };
             let Some(value) = self.assign(value, &parameters[i].ty, parameters[i].required, &text.place) else {
                 continue;
             };
             self.add(sent, &value);
             let format = Format::of(&value.ty.kind);
-            values[i] = Some((QueryValue::Code(value.code.clone(), format), written(value)));
+            values[i] = Some(QueryValue::Code(value.code, format));
         }
         if let Some((name, key)) = into {
             match names.iter().position(|n| *n == name.value) {
@@ -83,7 +98,7 @@ impl Checker<'_> {
                         self.key_fits(key, &parameters[i].ty, &name.place);
                     }
                     given.push(i);
-                    values[i] = Some((QueryValue::Keys, Code::Null));
+                    values[i] = Some(QueryValue::Keys);
                 }
                 Some(_) => {
                     let help = "for example `into: query.ids`";
@@ -94,7 +109,13 @@ impl Checker<'_> {
         }
         // What is not known may be a required parameter, misspelt: one problem is enough.
         for (i, (parameter, name)) in parameters.iter().zip(&names).enumerate() {
-            if parameter.required && known && !given.contains(&i) {
+            if !parameter.required || !known || given.contains(&i) {
+                continue;
+            }
+            if let Kind::Opaque(reason) = parameter.ty.kind {
+                let message = format!("`{name}` is required by the contract, and it is {reason}");
+                self.problem(ErrorCode::Unsupported, &call.operation.place, message, "call another operation");
+            } else {
                 self.problem(
                     ErrorCode::Required,
                     &call.operation.place,
@@ -136,15 +157,15 @@ fn written_name(parameter: &Parameter) -> String {
 }
 
 /// `/a/{id}/b` as literal pieces and values.
-fn pieces(path: &str, value: impl Fn(&str) -> Option<Code>) -> Vec<Piece> {
-    let mut pieces = Vec::new();
+fn segments(path: &str, value: impl Fn(&str) -> Option<(Code, Format)>) -> Vec<Segment> {
+    let mut segments = Vec::new();
     let mut rest = path;
     while let Some((text, tail)) = rest.split_once('{') {
         let Some((name, tail)) = tail.split_once('}') else { break };
-        pieces.push(Piece::Text(text.to_owned()));
-        pieces.extend(value(name).map(Piece::Code));
+        segments.push(Segment::Text(text.to_owned()));
+        segments.extend(value(name).map(|(code, format)| Segment::Value(code, format)));
         rest = tail;
     }
-    pieces.push(Piece::Text(rest.to_owned()));
-    pieces
+    segments.push(Segment::Text(rest.to_owned()));
+    segments
 }

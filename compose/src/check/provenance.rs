@@ -88,6 +88,7 @@ impl Checker<'_> {
             Code::MoneyPart { of, .. }
             | Code::EnumName { of, .. }
             | Code::Seconds(of)
+            | Code::Single(of)
             | Code::Decimal(of)
             | Code::Blame { of, .. } => self.part(of),
             Code::Item { of, .. } => {

@@ -116,7 +116,9 @@ fn list<T>(
 /// A name that we do not know ourselves is nothing to tell another service.
 fn plain(value: &Value<'_>, format: &Format, out: &mut Vec<u8>) -> Result<(), Fault> {
     match (value, format) {
-        (Value::Int(number), Format::Enum(names)) if !names.values.iter().any(|(n, _)| i64::from(*n) == *number) => {
+        (Value::Int(number), Format::Enum(names))
+            if i32::try_from(*number).ok().and_then(|number| names.name_for(number)).is_none() =>
+        {
             Err(Fault::new(format!("a value of `{}` is not one of its names", names.name)))
         }
         (Value::List(items), Format::List(item)) => list(items.iter(), out, |value, out| plain(&value, item, out)),

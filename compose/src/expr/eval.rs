@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use super::decimal::Decimal;
 use super::list::List;
-use super::number::arithmetic;
+use super::number::{self, arithmetic};
 use super::{AuthField, Code, Comparison, Function, Value, Whose, money, time};
 use crate::definition::Missing;
 use crate::inputs::Inputs;
@@ -127,6 +127,7 @@ impl<'a> Env<'a> {
                 Value::Int(number) => Value::Text(Cow::Borrowed(names.name_of(number as i32))),
                 other => other,
             },
+            Code::Single(of) => number::single(self.eval(of)?)?,
             Code::Seconds(of) => time::seconds(&self.eval(of)?)?,
             Code::Function { function, arguments } => self.function(*function, arguments)?,
         })

@@ -16,7 +16,8 @@ impl Code {
             | Code::Decimal(of)
             | Code::Blame { of, .. }
             | Code::Not(of)
-            | Code::Seconds(of) => vec![of],
+            | Code::Seconds(of)
+            | Code::Single(of) => vec![of],
             Code::Entry { of: a, key: b }
             | Code::Item { of: a, index: b }
             | Code::Arithmetic { left: a, right: b, .. }

@@ -1,8 +1,11 @@
 //! Arithmetic: exact, or a failure. Floating point rounds as IEEE 754 does, but never to infinity.
 
+use std::borrow::Cow;
+
 use super::decimal::Decimal;
 use super::eval::Evaluated;
 use super::{Fault, Operator, Value, money, time};
+use crate::write;
 
 /// What an operation computes with, which is its result's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,4 +70,12 @@ fn finite<'a>(result: f64) -> Evaluated<'a> {
     } else {
         Err(Fault::new("the result of an operation is no finite number"))
     }
+}
+
+/// A float of 32 bits as its text.
+pub(super) fn single(value: Value<'_>) -> Result<Value<'_>, Fault> {
+    let Value::Float(f) = value else { return Ok(value) };
+    let mut out = Vec::new();
+    write::float32(&mut out, f as f32).ok_or_else(|| Fault::new("a number is not finite"))?;
+    Ok(Value::Text(Cow::Owned(String::from_utf8_lossy(&out).into_owned())))
 }

@@ -19,11 +19,21 @@ use crate::problem::{ErrorCode, File, Place, Problem};
 use crate::yaml::{Entry, Node};
 
 const CONTENT_PARAMETER: &str = "a parameter with a media type of its own, which views cannot write";
-const STYLED_PARAMETER: &str = "a parameter in a style that views cannot write";
+const STYLES: [(&str, &str); 5] = [
+    ("deepObject", "a parameter in the style `deepObject`: an object, which views cannot write there"),
+    ("spaceDelimited", "a list with spaces between (style `spaceDelimited`), which views do not write"),
+    ("pipeDelimited", "a list with `|` between (style `pipeDelimited`), which views do not write"),
+    ("matrix", "a parameter in the style `matrix`, which views do not write"),
+    ("label", "a parameter in the style `label`, which views do not write"),
+];
+const OTHER_STYLE: &str = "a parameter in a style that this place does not have";
 const STRUCTURED_PARAMETER: &str = "a parameter that is not a plain value or a list of plain values";
 const OTHER_BODY: &str = "a request body that is not JSON, which views cannot write";
 
 const JSON: &str = "application/json";
+
+/// Header parameters that OpenAPI itself says are none.
+const IGNORED: [&str; 3] = ["accept", "content-type", "authorization"];
 
 /// Of one operation.
 const MAX_PARAMETERS: usize = 256;
@@ -190,6 +200,8 @@ impl<'a> Reader<'a> {
         let (location, usual_style) = match place {
             "path" => (Location::Path, "simple"),
             "query" => (Location::Query, "form"),
+            // These say how the body travels and who asks, which is not a call's to decide.
+            "header" if IGNORED.iter().any(|ignored| name.eq_ignore_ascii_case(ignored)) => return None,
             "header" => (Location::Header, "simple"),
             "cookie" => return None,
             other => {
@@ -213,7 +225,7 @@ impl<'a> Reader<'a> {
             name: name.to_owned(),
             location,
             required: !optional,
-            ty: Type { kind: written(ty.kind, style == usual_style), nullable: optional },
+            ty: Type { kind: written(ty.kind, (style != usual_style).then_some(style)), nullable: optional },
             explode: explode && location == Location::Query,
         })
     }
@@ -264,14 +276,18 @@ impl<'a> Reader<'a> {
 }
 
 /// The kind of a parameter as far as views can write it into a URL or a header.
-fn written(kind: Kind, usual_style: bool) -> Kind {
+fn written(kind: Kind, style: Option<&str>) -> Kind {
+    let structured = |kind: &Kind| matches!(kind, Kind::Record(_) | Kind::Union(_) | Kind::Map(_) | Kind::Json);
     match kind {
         opaque @ Kind::Opaque(_) => opaque,
-        Kind::List(item) if matches!(item.kind, Kind::List(_) | Kind::Record(_) | Kind::Json) => {
+        _ if style.is_some() => {
+            let reason = STYLES.iter().find(|(name, _)| Some(*name) == style).map(|(_, reason)| *reason);
+            Kind::Opaque(reason.unwrap_or(OTHER_STYLE))
+        }
+        Kind::List(item) if structured(&item.kind) || matches!(item.kind, Kind::List(_)) => {
             Kind::Opaque(STRUCTURED_PARAMETER)
         }
-        Kind::Record(_) | Kind::Json => Kind::Opaque(STRUCTURED_PARAMETER),
-        _ if !usual_style => Kind::Opaque(STYLED_PARAMETER),
+        kind if structured(&kind) => Kind::Opaque(STRUCTURED_PARAMETER),
         kind => kind,
     }
 }

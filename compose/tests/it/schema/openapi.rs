@@ -156,7 +156,7 @@ components:
         line("getItem"),
         "GET /items/{id}(path id: string, query lang: getitem.lang, query page?: int32?, \
          query tags?: list<string>? exploded, query ids?: list<string>?, \
-         query deep?: a parameter that is not a plain value or a list of plain values?, \
+         query deep?: a parameter in the style `deepobject`: an object, which views cannot write there?, \
          query filter?: a parameter with a media type of its own, which views cannot write?, \
          header x-trace?: string?) -> getItem.response idempotent safe"
     );
