@@ -9,6 +9,7 @@ mod cache;
 mod call;
 mod effect;
 mod expression;
+mod fragment;
 mod function;
 mod header;
 mod identity;
@@ -24,18 +25,23 @@ mod projection;
 mod provenance;
 mod request;
 mod route;
+mod scope;
 mod shape;
 mod stream;
 mod template;
+mod type_name;
 mod union;
 mod whole;
 
 use std::time::Duration;
 
+pub(crate) use scope::visit;
+
+use fragment::Library;
 use identity::Identity;
 
-use crate::definition::{Text, View};
-use crate::expr::{Code, Expr, Kind as Ast};
+use crate::definition::{Definitions, Nulls, View};
+use crate::expr::Code;
 use crate::plan::{
     CallSet, Coverage, MAX_CALLS, OnFail, Plan, Projection, ProjectionId, Provenance, body_layout, critical_path,
 };
@@ -63,12 +69,16 @@ impl Default for Rules {
 const ROLES: [&str; 6] = ["public", "user", "operator", "auditor", "admin", "partner"];
 
 /// Plans for all views; a view with problems has none.
-pub fn check(views: &[View], contracts: &Contracts, rules: Rules) -> (Vec<Plan>, Vec<Problem>) {
+pub fn check(definitions: &Definitions, contracts: &Contracts, rules: Rules) -> (Vec<Plan>, Vec<Problem>) {
+    let views = &definitions.views;
     let mut problems = route::problems(views, rules.reserved);
+    let (library, more) = Library::new(definitions, contracts);
+    problems.extend(more);
     let mut plans = Vec::new();
     for view in views {
-        let mut checker = Checker::new(view, contracts);
+        let mut checker = Checker::new(view, contracts, &library);
         match checker.plan(rules) {
+            _ if checker.blameless => problems.append(&mut checker.problems),
             Some(plan) if checker.problems.is_empty() => plans.push(plan),
             None if checker.problems.is_empty() => {
                 problems.push(
@@ -111,6 +121,10 @@ struct Reply {
 struct Checker<'a> {
     view: &'a View,
     contracts: &'a Contracts,
+    library: &'a Library<'a>,
+    /// It cannot be planned because of a fragment whose problems are told elsewhere.
+    blameless: bool,
+    nulls: Nulls,
     problems: Vec<Problem>,
     projections: Vec<Projection>,
     /// None of one whose type is a problem.
@@ -131,6 +145,8 @@ struct Checker<'a> {
     scope: Vec<(String, Typed)>,
     /// What each name of the scope is bound to.
     bound: Vec<Code>,
+    /// Where in `scope` the names begin that a fragment sees; none outside of fragments.
+    fragment: Option<usize>,
     /// What the condition of the call that is being checked rules out to be null.
     present: Vec<Code>,
     /// What `$key` is here.
@@ -142,8 +158,9 @@ struct Checker<'a> {
     locals: usize,
     /// Where in the answer the shape is being checked, and what every call's failure makes missing.
     pointer: Vec<String>,
-    /// Parts of the shape so far.
+    /// Parts of the shape so far, and how deep the present one lies.
     parts: usize,
+    depth: usize,
     missing: Vec<Vec<String>>,
     values: Vec<Provenance>,
     /// The calls whose failure leaves members out, and those of them that the present member reads.
@@ -154,10 +171,14 @@ struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    fn new(view: &'a View, contracts: &'a Contracts) -> Checker<'a> {
+    fn new(view: &'a View, contracts: &'a Contracts, library: &'a Library<'a>) -> Checker<'a> {
         Checker {
             view,
             contracts,
+            library,
+            blameless: false,
+            nulls: view.nulls,
+            fragment: None,
             problems: Vec::new(),
             projections: Vec::new(),
             params: Vec::new(),
@@ -181,6 +202,7 @@ impl<'a> Checker<'a> {
             omits: CallSet::default(),
             noted: CallSet::default(),
             in_item: false,
+            depth: 0,
             missing: view.calls.iter().map(|_| Vec::new()).collect(),
             values: Vec::new(),
         }
@@ -345,23 +367,6 @@ impl<'a> Checker<'a> {
         ((fields.len() - 1) as u16, inner)
     }
 
-    /// Binds a name while `then` runs, and gives the local's number.
-    fn bind<T>(
-        &mut self,
-        name: Option<&str>,
-        mut value: Typed,
-        then: impl FnOnce(&mut Self, &Typed) -> T,
-    ) -> (usize, T) {
-        let local = self.scope.len();
-        self.bound.push(std::mem::replace(&mut value.code, Code::Local(local)));
-        self.scope.push((name.unwrap_or_default().to_owned(), value.clone()));
-        self.locals = self.locals.max(self.scope.len());
-        let result = then(self, &value);
-        self.scope.pop();
-        self.bound.pop();
-        (local, result)
-    }
-
     /// Notes that here in the answer something is missing where one of the calls has no reply.
     fn note(&mut self, reads: CallSet) {
         self.noted = self.noted.with(reads.only(self.omits));
@@ -373,38 +378,5 @@ impl<'a> Checker<'a> {
                 self.missing[call].push(here.clone());
             }
         }
-    }
-
-    /// The calls that an expression names.
-    fn names(&self, text: &Text) -> CallSet {
-        let mut found = CallSet::default();
-        visit(&text.expr, &mut |expr| {
-            if let Ast::Name(name) = &expr.kind
-                && let Some(i) = self.view.calls.iter().position(|c| c.name.value == *name)
-                && i < MAX_CALLS
-            {
-                found = found.with(CallSet::one(i));
-            }
-        });
-        found
-    }
-}
-
-/// Sees the expression and all within it.
-pub(crate) fn visit(expr: &Expr, see: &mut dyn FnMut(&Expr)) {
-    see(expr);
-    match &expr.kind {
-        Ast::Member { of, .. } | Ast::Each(of) | Ast::Not(of) | Ast::Negate(of) => visit(of, see),
-        Ast::Index { of: a, index: b }
-        | Ast::And(a, b)
-        | Ast::Or(a, b)
-        | Ast::Compare(_, a, b)
-        | Ast::Arithmetic(_, a, b)
-        | Ast::Coalesce(a, b) => {
-            visit(a, see);
-            visit(b, see);
-        }
-        Ast::Call { arguments, .. } => arguments.iter().for_each(|a| visit(a, see)),
-        Ast::Null | Ast::Bool(_) | Ast::Int(_) | Ast::Float(_) | Ast::Text(_) | Ast::Name(_) | Ast::Variable(_) => {}
     }
 }

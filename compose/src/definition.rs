@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub use cache::{Cache, Scope};
 pub use on_fail::{Fallback, OnFail, Then};
-pub use read::views;
+pub use read::read;
 pub use template::{Part, Template};
 
 use crate::expr::Expr;
@@ -19,6 +19,24 @@ use crate::problem::Place;
 pub struct Spanned<T> {
     pub value: T,
     pub place: Place,
+}
+
+/// What files define.
+#[derive(Debug, Default)]
+pub struct Definitions {
+    pub views: Vec<View>,
+    pub fragments: Vec<Fragment>,
+    /// The names of fragments that could not be read: whoever uses one is not to blame.
+    pub unread: Vec<String>,
+}
+
+/// A named piece of a shape, which sees its parameters and nothing else.
+#[derive(Debug)]
+pub struct Fragment {
+    pub name: Spanned<String>,
+    /// Each with its type: a scalar, `source/package.Name`, `list<...>`, with `?` where it may be null.
+    pub params: Vec<(Spanned<String>, Spanned<String>)>,
+    pub shape: Shape,
 }
 
 #[derive(Debug)]
@@ -39,6 +57,26 @@ pub struct View {
     pub status: Option<Spanned<u16>>,
     pub nulls: Nulls,
     pub shape: Option<Shape>,
+}
+
+impl View {
+    /// A view of nothing.
+    pub(crate) fn bare(name: &Spanned<String>) -> View {
+        View {
+            name: name.clone(),
+            route: Route { method: "GET".to_owned(), path: "/".to_owned(), place: name.place.clone() },
+            access: Vec::new(),
+            deadline: None,
+            params: Vec::new(),
+            body: None,
+            idempotency: false,
+            calls: Vec::new(),
+            stream: None,
+            status: None,
+            nulls: Nulls::default(),
+            shape: None,
+        }
+    }
 }
 
 /// What becomes of an answer's members that are null.
@@ -198,6 +236,16 @@ pub enum Shape {
         of: Binding,
         cases: Vec<(Spanned<String>, Option<Item>)>,
     },
+    Use(Use),
+}
+
+/// `use: order-line(l)`.
+#[derive(Debug)]
+pub struct Use {
+    pub fragment: Spanned<String>,
+    pub arguments: Vec<Expr>,
+    /// Where the arguments' positions count from.
+    pub place: Place,
 }
 
 /// `from: list as name`, with `where`, `sort`, `take`, and `item`, `pick` or `omit`.

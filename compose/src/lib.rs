@@ -1,6 +1,6 @@
 //! The engine: view definitions and contracts in, JSON out.
 //!
-//! Four steps, each a function: [`definition::views`] reads what authors write, [`check::check`] holds it against the
+//! Four steps, each a function: [`definition::read`] reads what authors write, [`check::check`] holds it against the
 //! [`schema::Contracts`] and plans it, [`inputs::bind`] types one request, [`run::run`] makes the calls through an
 //! [`upstream::Upstream`] and writes the answer. No sockets, no clock, no HTTP types; raw bytes on both sides.
 //!
@@ -10,9 +10,8 @@
 //!
 //! let text = "view: hello\nroute: GET /hello\naccess: user\nshape:\n  greeting: concat('Hi, ', $auth.sub)\n";
 //! let file = Arc::new(File { name: "hello.yaml".into(), text: text.into() });
-//! let mut problems = Vec::new();
-//! let views = definition::views(&file, &mut problems);
-//! let (plans, more) = check::check(&views, &Contracts::default(), check::Rules::default());
+//! let (definitions, problems) = definition::read(&[file]);
+//! let (plans, more) = check::check(&definitions, &Contracts::default(), check::Rules::default());
 //! assert!(problems.is_empty() && more.is_empty());
 //! assert_eq!(plans[0].path, "/hello");
 //! ```

@@ -110,15 +110,20 @@ pub struct Problem {
     pub place: Place,
     pub message: String,
     pub help: Option<String>,
+    pub note: Option<String>,
 }
 
 impl Problem {
     pub fn new(code: ErrorCode, place: &Place, message: impl Into<String>) -> Problem {
-        Problem { code, place: place.clone(), message: message.into(), help: None }
+        Problem { code, place: place.clone(), message: message.into(), help: None, note: None }
     }
 
     pub fn help(self, help: impl Into<String>) -> Problem {
         Problem { help: Some(help.into()), ..self }
+    }
+
+    pub fn note(self, note: impl Into<String>) -> Problem {
+        Problem { note: Some(note.into()), ..self }
     }
 
     /// Adds "did you mean" where one of `known` is near `written`, else the list of what is known.
@@ -151,10 +156,9 @@ impl fmt::Display for Problem {
         // Tabs stay tabs, so that the caret stands below its word.
         let before: String = source.chars().chain(std::iter::repeat(' ')).take(column - 1).map(blank).collect();
         writeln!(f, "{indent} |\n{gutter} | {source}\n{indent} | {before}{carets}")?;
-        match &self.help {
-            Some(help) => writeln!(f, "{indent} = help: {help}"),
-            None => Ok(()),
-        }
+        let remarks = [("help", &self.help), ("note", &self.note)];
+        let mut given = remarks.into_iter().filter_map(|(kind, text)| Some((kind, text.as_ref()?)));
+        given.try_for_each(|(kind, text)| writeln!(f, "{indent} = {kind}: {text}"))
     }
 }
 

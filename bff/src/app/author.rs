@@ -27,7 +27,7 @@ pub fn explain(config: &Config, name: &str, pointer: Option<&str>) -> Result<Str
 
 /// No view has the name, or the one that has it is not right.
 fn unexplained(draft: Draft, name: &str) -> StartError {
-    let names: Vec<&str> = draft.definitions.iter().map(|view| view.name.value.as_str()).collect();
+    let names: Vec<&str> = draft.definitions.views.iter().map(|view| view.name.value.as_str()).collect();
     if !draft.faults.is_empty() && (names.contains(&name) || names.is_empty()) {
         return StartError::Views(draft.into_error());
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use compose::check::{Rules, check};
-use compose::definition;
+use compose::definition::{self, Definitions};
 use compose::plan::Plan;
 use compose::problem::File;
 use compose::schema::Contracts;
@@ -50,7 +50,7 @@ impl Loader {
 /// What the files say, before anything of it is served.
 pub struct Draft {
     pub contracts: Contracts,
-    pub definitions: Vec<definition::View>,
+    pub definitions: Definitions,
     /// Of the views without a problem.
     pub plans: Vec<Plan>,
     pub faults: Vec<Fault>,
@@ -64,11 +64,13 @@ impl Draft {
     ) -> Self {
         let mut faults = Vec::new();
         let contracts = contracts(settings, &mut faults);
-        let mut problems = Vec::new();
-        let mut definitions = Vec::new();
-        for file in files(Path::new(&config.dir), &mut faults) {
-            definitions.extend(definition::views(&file, &mut problems));
+        let folder = Path::new(&config.dir);
+        let mut files = view_files(folder, &mut faults);
+        let fragments = folder.join("fragments");
+        if fragments.is_dir() {
+            files.extend(view_files(&fragments, &mut faults));
         }
+        let (definitions, problems) = definition::read(&files);
         let rules = Rules { deadline: config.deadline(), reserved, ..Rules::default() };
         let (plans, more) = check(&definitions, &contracts, rules);
         faults.extend(problems.into_iter().chain(more).map(Fault::Located));
@@ -82,7 +84,7 @@ impl Draft {
 
     /// The view of this name and its plan.
     pub fn view(&self, name: &str) -> Option<(&definition::View, &Plan)> {
-        let definition = self.definitions.iter().find(|view| view.name.value == name)?;
+        let definition = self.definitions.views.iter().find(|view| view.name.value == name)?;
         Some((definition, self.plans.iter().find(|plan| plan.name == name)?))
     }
 }
@@ -123,8 +125,8 @@ fn view(
     }
 }
 
-/// The view files, in the order of their names.
-fn files(dir: &Path, problems: &mut Vec<Fault>) -> Vec<Arc<File>> {
+/// The view files of a folder, in the order of their names.
+fn view_files(dir: &Path, problems: &mut Vec<Fault>) -> Vec<Arc<File>> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) => {

@@ -71,7 +71,8 @@ fn built_in_routes() -> Vec<String> {
 
 fn view_routes() -> Vec<String> {
     let files = std::fs::read_dir(root().join("config/views")).unwrap();
-    let texts: Vec<String> = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    let paths = files.map(|file| file.unwrap().path()).filter(|path| path.is_file());
+    let texts: Vec<String> = paths.map(|path| std::fs::read_to_string(path).unwrap()).collect();
     let routes = texts.iter().flat_map(|text| text.lines().filter_map(|line| line.strip_prefix("route: ")));
     routes.map(|route| route.split('#').next().unwrap().trim().to_owned()).collect()
 }

@@ -75,7 +75,7 @@ fn is_number(kind: &Kind) -> bool {
 }
 
 /// Widening only: nothing is ever cut off.
-fn assignable(value: &Typed, from: &Kind, to: &Kind) -> bool {
+pub(super) fn assignable(value: &Typed, from: &Kind, to: &Kind) -> bool {
     let literal = match value.code {
         Code::Int(i) => Some(i),
         _ => None,

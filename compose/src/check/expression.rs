@@ -30,6 +30,11 @@ impl Checker<'_> {
 
     fn unconditional(&mut self, expr: &Expr, place: &Place) -> Option<Typed> {
         let here = self.at(expr, place);
+        if let Ast::Member { of, .. } | Ast::Index { of, .. } = &expr.kind
+            && let Ast::Variable(name) = &of.kind
+        {
+            self.outside_of_fragments(name, &self.at(of, place))?;
+        }
         if has_each(expr) {
             return self.projected(expr, place);
         }
@@ -65,13 +70,13 @@ impl Checker<'_> {
     }
 
     fn name(&mut self, name: &str, here: &Place) -> Option<Typed> {
-        if let Some((_, value)) = self.scope.iter().rev().find(|(n, _)| n == name && !n.is_empty()) {
+        if let Some((_, value)) = self.visible().iter().rev().find(|(n, _)| n == name && !n.is_empty()) {
             return Some(value.clone());
         }
-        let Some(i) = self.view.calls.iter().position(|c| c.name.value == name) else {
+        let Some(i) = self.call_named(name) else {
             let calls = self.view.calls.iter().map(|c| c.name.value.as_str());
             let known: Vec<&str> =
-                calls.chain(self.scope.iter().map(|(n, _)| n.as_str())).filter(|n| !n.is_empty()).collect();
+                calls.chain(self.visible().iter().map(|(n, _)| n.as_str())).filter(|n| !n.is_empty()).collect();
             let problem =
                 Problem::new(ErrorCode::UnknownName, here, format!("nothing is named `{name}`")).suggest(name, known);
             self.problems.push(problem);
@@ -92,6 +97,7 @@ impl Checker<'_> {
     }
 
     fn variable(&mut self, name: &str, here: &Place) -> Option<Typed> {
+        self.outside_of_fragments(name, here)?;
         let help = match name {
             "auth" => {
                 "say which: `$auth.sub`, `$auth.role`, `$auth.email`, `$auth.kind`, `$auth.scopes`, `$auth.authenticated`"

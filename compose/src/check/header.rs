@@ -14,7 +14,7 @@ impl Checker<'_> {
     pub(super) fn header(&mut self, arguments: &[Expr], place: &Place) -> Option<Typed> {
         let [of, name] = arguments else { return None };
         let call = match &of.kind {
-            Ast::Name(name) => self.view.calls.iter().position(|c| c.name.value == *name),
+            Ast::Name(name) => self.call_named(name),
             _ => None,
         };
         let Some(call) = call else {

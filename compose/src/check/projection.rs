@@ -13,7 +13,7 @@ impl Checker<'_> {
                 return self.param_value(name, &self.at(index, place));
             }
             (Ast::Name(name), _) => {
-                let call = self.view.calls.iter().position(|c| c.name.value == *name);
+                let call = self.call_named(name);
                 if let Some(call) = call.filter(|i| self.view.calls[*i].each.is_some()) {
                     self.can_drop(call, here);
                     return self.looked_up(call, index, place);

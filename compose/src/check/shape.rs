@@ -8,10 +8,19 @@ use crate::schema::{Kind, Type};
 
 /// Values, objects and lists of one shape, repeated items counted once.
 const MAX_PARTS: usize = 10_000;
+/// What one file can nest; only fragments within fragments go beyond it.
+const MAX_DEPTH: usize = 64;
 
 impl Checker<'_> {
     /// None where a problem was found.
     pub(super) fn shape(&mut self, shape: &Shape) -> Option<plan::Shape> {
+        self.depth += 1;
+        let planned = self.shape_here(shape);
+        self.depth -= 1;
+        planned
+    }
+
+    fn shape_here(&mut self, shape: &Shape) -> Option<plan::Shape> {
         match shape {
             Shape::Expr(text) => {
                 self.grow(&text.place)?;
@@ -32,6 +41,7 @@ impl Checker<'_> {
             }
             Shape::List(list) => self.list(list),
             Shape::Union { of, cases } => self.union(of, cases),
+            Shape::Use(used) => self.used(used),
             Shape::Of { of, item } => {
                 self.grow(&of.text.place)?;
                 let value = self.typed(&of.text)?;
@@ -57,6 +67,11 @@ impl Checker<'_> {
             let message = format!("the shape has more than {MAX_PARTS} parts");
             self.problem(ErrorCode::TooMuch, place, message, "write fewer fields, or split the view");
         }
+        if self.depth > MAX_DEPTH {
+            let message = format!("the shape is nested deeper than {MAX_DEPTH} levels");
+            self.problem(ErrorCode::TooMuch, place, message, "make it flatter");
+            return None;
+        }
         (self.parts <= MAX_PARTS).then_some(())
     }
 
@@ -70,8 +85,7 @@ impl Checker<'_> {
     /// The name after `as`, which must be new here.
     pub(super) fn binding_name<'b>(&mut self, binding: &'b Binding) -> Option<&'b str> {
         let Spanned { value, place } = binding.name.as_ref()?;
-        let taken =
-            self.scope.iter().any(|(n, _)| n == value) || self.view.calls.iter().any(|c| c.name.value == *value);
+        let taken = self.visible().iter().any(|(n, _)| n == value) || self.call_named(value).is_some();
         if taken {
             self.problems.push(
                 Problem::new(ErrorCode::Name, place, format!("`{value}` names something else already"))
@@ -86,7 +100,7 @@ impl Checker<'_> {
         crate::write::string(&mut key, name);
         key.push(b':');
         let key = String::from_utf8_lossy(&key).into_owned();
-        let optional = self.view.nulls == Nulls::Omit && shape.is_nullable();
+        let optional = self.nulls == Nulls::Omit && shape.is_nullable();
         Member { name: name.to_owned(), key, shape, optional, omit: CallSet::default() }
     }
 }

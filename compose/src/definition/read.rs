@@ -2,6 +2,7 @@
 
 mod cache;
 mod call;
+mod fragment;
 mod on_fail;
 mod shape;
 mod template;
@@ -9,19 +10,30 @@ mod template;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Body, Nulls, Param, ParamLocation, Route, Spanned, Text, View};
+use super::{Body, Definitions, Nulls, Param, ParamLocation, Route, Spanned, Text, View};
 use crate::problem::{ErrorCode, File, Place, Problem};
 use crate::yaml::{self, Node};
+use fragment::fragment;
 
-/// The views of one file; those with problems are left out.
-pub fn views(file: &Arc<File>, problems: &mut Vec<Problem>) -> Vec<View> {
-    match yaml::parse(file) {
-        Ok(documents) => documents.iter().filter(|d| !d.is_null()).filter_map(|d| view(d, problems)).collect(),
-        Err(problem) => {
+/// What the files define; what has problems is left out.
+pub fn read(files: &[Arc<File>]) -> (Definitions, Vec<Problem>) {
+    let (mut definitions, mut problems) = (Definitions::default(), Vec::new());
+    for file in files {
+        let documents = yaml::parse(file).unwrap_or_else(|problem| {
             problems.push(problem);
             Vec::new()
+        });
+        for document in documents.iter().filter(|d| !d.is_null()) {
+            match document.get("fragment") {
+                None => definitions.views.extend(view(document, &mut problems)),
+                Some(name) => match fragment(document, &mut problems) {
+                    Some(fragment) => definitions.fragments.push(fragment),
+                    None => definitions.unread.extend(name.text().map(str::to_owned)),
+                },
+            }
         }
     }
+    (definitions, problems)
 }
 
 /// The named values of a map, checked against what may stand there.
@@ -31,7 +43,7 @@ struct Fields<'a> {
 }
 
 /// Parts of the language that this version does not run.
-const LATER: [&str; 4] = ["variants", "proxy", "invalidates", "fragment"];
+const LATER: [&str; 3] = ["variants", "proxy", "invalidates"];
 
 fn later(place: &Place, key: &str) -> Problem {
     Problem::new(
@@ -194,10 +206,6 @@ const VIEW_KEYS: [&str; 12] = [
 
 fn view(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
     let before = problems.len();
-    if let Some(fragment) = node.get("fragment") {
-        problems.push(later(&fragment.place, "fragment"));
-        return None;
-    }
     let mut fields = Fields::of(node, "a view", &VIEW_KEYS, problems)?;
     let name = fields.required("view", "home").and_then(|n| fields.text(n));
     let route = fields.required("route", "GET /v1/home").and_then(|n| route(n, &mut fields));

@@ -2,11 +2,11 @@
 //!
 //! A case is Markdown whose fenced blocks count, by the words behind the fence:
 //! `proto SOURCE`, `openapi SOURCE` (and `identity`, of one that is told who asks), `file NAME` (which an OpenAPI document
-//! refers to), `view`, `reply CALL` (JSON; or `error CODE`, `delay 500ms` in its first line, or `raw` bytes as text;
-//! before it lines `header NAME: VALUE`; further words in the fence stand in the request that is answered), `request`
-//! (`name: value` lines: path parameters, `query`, `sub`, `role`, `body`), and what is expected: `problems`, `plan`,
-//! `explain [POINTER]`, `sent` (each call's request), `answer`. `UPDATE_CASES=1` writes what came into the expected
-//! blocks that a file has.
+//! refers to), `view`, `fragment`, `reply CALL` (JSON; or `error CODE`, `delay 500ms` in its first line, or `raw` bytes
+//! as text; before it lines `header NAME: VALUE`; further words in the fence stand in the request that is answered),
+//! `request` (`name: value` lines: path parameters, `query`, `sub`, `role`, `body`), and what is expected: `problems`,
+//! `plan`, `explain [POINTER]`, `sent` (each call's request), `answer`. `UPDATE_CASES=1` writes what came into the
+//! expected blocks that a file has.
 
 pub mod contracts;
 mod world;
@@ -97,8 +97,11 @@ async fn every_case() {
 async fn outcome(case: &Case) -> Vec<(String, String)> {
     let (contracts, pools, mut problems) = contracts(case);
     let view = Arc::new(File { name: "view.yaml".into(), text: case.one("view").expect("a view").text.clone() + "\n" });
-    let views = definition::views(&view, &mut problems);
-    let (plans, more) = check(&views, &contracts, Rules::default());
+    let fragment = |block: &Block| Arc::new(File { name: "fragment.yaml".into(), text: block.text.clone() + "\n" });
+    let files: Vec<_> = [view].into_iter().chain(case.all("fragment").map(fragment)).collect();
+    let (definitions, found) = definition::read(&files);
+    problems.extend(found);
+    let (plans, more) = check(&definitions, &contracts, Rules::default());
     problems.extend(more);
     if let Some(helpless) = problems.iter().find(|problem| problem.help.is_none()) {
         panic!("{}: this does not say what to write instead:\n{helpless}", case.path.display());
@@ -111,7 +114,7 @@ async fn outcome(case: &Case) -> Vec<(String, String)> {
     let mut came: Vec<(String, String)> =
         vec![("problems".into(), String::new()), ("plan".into(), plan.to_string().trim_end().to_owned())];
     for block in case.blocks.iter().filter(|block| block.words.first().is_some_and(|word| word == "explain")) {
-        came.push((block.words.join(" "), explained(&views[0], plan, block.words.get(1))));
+        came.push((block.words.join(" "), explained(&definitions.views[0], plan, block.words.get(1))));
     }
     if let Some(request) = case.one("request") {
         let world = World::new(case, &pools);

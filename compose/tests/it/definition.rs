@@ -58,10 +58,10 @@ fn contracts() -> Contracts {
 
 /// How many plans, and the text of every problem.
 fn checked(text: String, contracts: &Contracts) -> (usize, Vec<String>) {
-    let file = Arc::new(File { name: "view.yaml".into(), text });
-    let mut problems = Vec::new();
-    let views = definition::views(&file, &mut problems);
-    let (plans, more) = check(&views, contracts, Rules::default());
+    let fragment = repository("config/views/fragments/product-card.yaml");
+    let file = |text| Arc::new(File { name: "view.yaml".into(), text });
+    let (definitions, mut problems) = definition::read(&[file(text), file(fragment)]);
+    let (plans, more) = check(&definitions, contracts, Rules::default());
     problems.extend(more);
     (plans.len(), problems.iter().map(ToString::to_string).collect())
 }

@@ -1,6 +1,6 @@
 //! The `shape` of a view: expressions, objects, and the two structural forms `from` and `of`.
 
-use super::Fields;
+use super::{Fields, fragment};
 use crate::definition::{Binding, Item, List, Shape, Sort, Spanned};
 use crate::problem::{ErrorCode, Place, Problem};
 use crate::yaml::{Kind, Node};
@@ -17,8 +17,7 @@ pub(super) fn shape(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
         Kind::Map(_) if node.get("from").is_some() => list(node, problems),
         Kind::Map(_) if node.get("of").is_some() => of(node, problems),
         Kind::Map(entries) if entries.len() == 1 && entries[0].key == "use" => {
-            problems.push(super::later(&entries[0].place, "use"));
-            None
+            fragment::used(&entries[0].value, problems).map(Shape::Use)
         }
         Kind::Map(entries) => {
             let members = entries.iter().map(|e| {
