@@ -2,6 +2,7 @@
 //!
 //! Both sides of every call are typed: what is sent as hard as what is read. What is read decides what is decoded.
 
+mod argument;
 mod arithmetic;
 mod assign;
 mod batch;

@@ -4,7 +4,7 @@
 //! what would be right; it never repeats more than a few words of the input.
 
 mod json;
-mod literal;
+pub(crate) mod literal;
 mod map;
 mod proto;
 mod scan;

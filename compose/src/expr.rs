@@ -4,22 +4,27 @@
 
 mod decimal;
 mod eval;
+mod function;
 mod inner;
 mod list;
 mod money;
 mod number;
 mod parse;
+mod text;
 mod time;
 mod token;
 mod value;
 
 use std::sync::Arc;
 
+pub use decimal::MAX_DIGITS;
 pub(crate) use eval::{Env, Fault};
+pub use function::{FUNCTIONS, Gives, Signature, Takes};
 pub(crate) use list::List;
 pub(crate) use money::Money;
 pub use number::Number;
 pub use parse::parse;
+pub(crate) use time::{wrong_offset, wrong_pattern};
 pub(crate) use value::Value;
 
 /// Whether an expression can name it.
@@ -173,8 +178,16 @@ pub enum Code {
     Seconds(Box<Code>),
     /// A float of 32 bits as its text: 0.1, not 0.10000000149011612.
     Single(Box<Code>),
+    /// The texts of all, of which none is null.
+    Concat(Vec<Code>),
+    /// Of a list's items.
+    Sum {
+        number: Number,
+        list: Box<Code>,
+    },
+    /// Null where an argument is.
     Function {
-        function: Function,
+        function: &'static Signature,
         arguments: Vec<Code>,
     },
 }
@@ -199,16 +212,6 @@ pub enum Whose {
 pub enum MoneyPart {
     Amount,
     Currency,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Function {
-    Concat,
-    Lower,
-    Upper,
-    Trim,
-    Len,
-    Text,
 }
 
 impl Operator {

@@ -1,5 +1,6 @@
 //! Types of `+ - * /`: the wider operand's, where one type takes both.
 
+use super::argument::sortable;
 use super::assign::widened;
 use super::expression::merged;
 use super::{Checker, Typed};
@@ -66,10 +67,7 @@ impl Checker<'_> {
     ) -> Option<Typed> {
         let ty = Type { kind: kind_of(number), nullable: left.ty.nullable || right.ty.nullable };
         let whole = merged(&left, &right, ty, Code::Null);
-        let side = |value: Typed| match value.ty.kind {
-            Kind::Decimal => Box::new(Code::Decimal(Box::new(value.code))),
-            _ => Box::new(value.code),
-        };
+        let side = |value: Typed| Box::new(sortable(value).code);
         let code = Code::Arithmetic { operator, number, left: side(left), right: side(right) };
         self.fallible(Typed { code, ..whole }, here)
     }
@@ -115,16 +113,27 @@ fn number(operator: Operator, left: &Typed, right: &Typed) -> Option<Number> {
         | (Duration, Add | Subtract, Duration)
         | (Duration, Multiply, Int32 | Int64 | Uint32 | Uint64)
         | (Int32 | Int64 | Uint32 | Uint64, Multiply, Duration) => Some(Number::Duration),
-        (_, Add | Subtract | Multiply | Divide, _) => widened(left, right).and_then(|kind| match kind {
-            Int32 => Some(Number::Int32),
-            Int64 => Some(Number::Int64),
-            Uint32 => Some(Number::Uint32),
-            Uint64 => Some(Number::Uint64),
-            Kind::Float => Some(Number::Float),
-            Kind::Double => Some(Number::Double),
-            _ => None,
-        }),
+        (_, Add | Subtract | Multiply | Divide, _) => {
+            let plain = |kind: &Kind| !matches!(kind, Decimal | Duration | Money | Timestamp);
+            widened(left, right).filter(plain).as_ref().and_then(number_of)
+        }
     }
+}
+
+pub(super) fn number_of(kind: &Kind) -> Option<Number> {
+    Some(match kind {
+        Kind::Int32 => Number::Int32,
+        Kind::Int64 => Number::Int64,
+        Kind::Uint32 => Number::Uint32,
+        Kind::Uint64 => Number::Uint64,
+        Kind::Float => Number::Float,
+        Kind::Double => Number::Double,
+        Kind::Decimal => Number::Decimal,
+        Kind::Money => Number::Money,
+        Kind::Timestamp => Number::Timestamp,
+        Kind::Duration => Number::Duration,
+        _ => return None,
+    })
 }
 
 fn kind_of(number: Number) -> Kind {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::argument::sortable;
 use super::assign::widened;
 use super::projection::has_each;
 use super::{Checker, Typed};
-use crate::definition::Text;
+use crate::definition::{ParamLocation, Text};
 use crate::expr::{Code, Comparison, Expr, Kind as Ast, MoneyPart};
 use crate::problem::{ErrorCode, Place, Problem};
 use crate::schema::{Field, Kind, Type};
@@ -103,6 +104,7 @@ impl Checker<'_> {
                 "say which: `$auth.sub`, `$auth.role`, `$auth.email`, `$auth.kind`, `$auth.scopes`, `$auth.authenticated`"
             }
             "params" => "say which: `$params.name`",
+            "headers" => "say which: `$headers[\"accept-language\"]`",
             "key" if self.key.is_some() => return self.key.clone(),
             "key" => {
                 "a key is known only where `each` sends one request per key, and in the tags of a cache `per: key`"
@@ -117,10 +119,7 @@ impl Checker<'_> {
             }
             _ => {
                 let problem = Problem::new(ErrorCode::UnknownName, here, format!("there is no `${name}`"));
-                self.problems.push(match name {
-                    "headers" => problem.help("declare a parameter with `in: header`, and write `$params[\"name\"]`"),
-                    _ => problem.suggest(name, ["auth", "params", "body", "now"]),
-                });
+                self.problems.push(problem.suggest(name, ["auth", "params", "headers", "body", "now", "key"]));
                 return None;
             }
         };
@@ -211,6 +210,19 @@ impl Checker<'_> {
         Some(Typed { ty, projection: inner, code, ..of })
     }
 
+    /// The header of the client that a parameter declares.
+    pub(super) fn header_value(&mut self, name: &str, here: &Place) -> Option<Typed> {
+        let declared = self.view.params.iter().filter(|param| param.location == ParamLocation::Header);
+        let mut names = declared.map(|param| param.name.value.as_str());
+        if let Some(declared) = names.find(|declared| declared.eq_ignore_ascii_case(name)) {
+            return self.param_value(declared, here);
+        }
+        let message = format!("this view declares no header `{name}`");
+        let help = format!("add `{name}: {{ in: header, type: string, optional: true }}` to `params`");
+        self.problem(ErrorCode::UnknownName, here, message, help);
+        None
+    }
+
     pub(super) fn param_value(&mut self, name: &str, here: &Place) -> Option<Typed> {
         let Some(i) = self.view.params.iter().position(|p| p.name.value == name) else {
             // A parameter that the path has and `params` lacks is a problem already.
@@ -277,8 +289,11 @@ impl Checker<'_> {
             self.problem(ErrorCode::WrongType, here, format!("{l} and {r} cannot be compared"), help);
             return None;
         }
+        let may_fail = matches!(left.ty.kind, Kind::Decimal | Kind::Money) && !is_null;
+        let (left, right) = if is_null { (left, right) } else { (sortable(left), sortable(right)) };
         let code = Code::Compare(how, Box::new(left.code.clone()), Box::new(right.code.clone()));
-        Some(merged(&left, &right, Type::required(Kind::Bool), code))
+        let whole = merged(&left, &right, Type::required(Kind::Bool), code);
+        if may_fail { self.fallible(whole, here) } else { Some(whole) }
     }
 
     /// A text beside an enum is one of its names.
@@ -342,16 +357,18 @@ pub(super) fn merged(a: &Typed, b: &Typed, ty: Type, code: Code) -> Typed {
     }
 }
 
-fn comparable(a: &Kind, b: &Kind) -> bool {
+pub(super) fn comparable(a: &Kind, b: &Kind) -> bool {
+    use Kind::{Decimal, Int32, Int64, Uint32, Uint64};
     match (a, b) {
         (Kind::Enum(a), Kind::Enum(b)) => a == b,
+        (Decimal, Int32 | Int64 | Uint32 | Uint64) | (Int32 | Int64 | Uint32 | Uint64, Decimal) => true,
         _ => class(a).is_some_and(|class_of_a| class(b) == Some(class_of_a)),
     }
 }
 
-/// Whether values of this kind can be sorted.
+/// Whether values of this kind can be sorted; amounts of two currencies cannot.
 pub(super) fn is_ordered(kind: &Kind) -> bool {
-    class(kind).is_some()
+    class(kind).is_some() && *kind != Kind::Money
 }
 
 /// What can be compared with each other; None of what cannot be compared at all.
@@ -364,7 +381,9 @@ fn class(kind: &Kind) -> Option<u8> {
         Kind::Timestamp => 4,
         Kind::Date => 5,
         Kind::Duration => 6,
-        Kind::Bytes | Kind::Decimal | Kind::Money | Kind::Json | Kind::Opaque(_) => return None,
+        Kind::Decimal => 7,
+        Kind::Money => 8,
+        Kind::Bytes | Kind::Json | Kind::Opaque(_) => return None,
         Kind::List(_) | Kind::Map(_) | Kind::Record(_) | Kind::Union(_) => return None,
     })
 }

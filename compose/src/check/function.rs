@@ -1,75 +1,117 @@
-//! Calls of functions.
+//! Calls of functions: which signature fits, and what it gives.
 
+use super::argument::fits;
 use super::assign::widened;
 use super::expression::merged;
 use super::{Checker, Typed};
-use crate::expr::{Code, Expr, Function, Kind as Ast};
+use crate::expr::{Code, Expr, FUNCTIONS, Gives, Kind as Ast, Signature, Takes};
 use crate::problem::{ErrorCode, Place, Problem};
 use crate::schema::{Kind, Type};
 
-const FUNCTIONS: [&str; 10] =
-    ["concat", "lower", "upper", "trim", "len", "string", "money", "if", "coalesce", "header"];
-/// Arguments that one call takes at the most.
-const MAX_ARGUMENTS: usize = 32;
-
 impl Checker<'_> {
     pub(super) fn function(&mut self, name: &str, arguments: &[Expr], place: &Place, here: &Place) -> Option<Typed> {
-        if !FUNCTIONS.contains(&name) {
+        let named: Vec<&'static Signature> = FUNCTIONS.iter().filter(|function| function.name == name).collect();
+        if named.is_empty() {
             let here = here.within(0, name.chars().count());
-            self.problems.push(
-                Problem::new(ErrorCode::UnknownName, &here, format!("there is no function `{name}`"))
-                    .suggest(name, FUNCTIONS),
-            );
+            let mut known: Vec<&str> = FUNCTIONS.iter().map(|function| function.name).collect();
+            known.dedup();
+            let problem = Problem::new(ErrorCode::UnknownName, &here, format!("there is no function `{name}`"));
+            self.problems.push(problem.suggest(name, known));
             return None;
         }
-        let count = match name {
-            "concat" => 1..=MAX_ARGUMENTS,
-            "coalesce" => 2..=MAX_ARGUMENTS,
-            "if" => 3..=3,
-            "header" => 2..=2,
-            _ => 1..=1,
-        };
-        if !count.contains(&arguments.len()) {
-            self.problem(
-                ErrorCode::WrongType,
-                here,
-                format!("`{name}` does not take {} arguments", arguments.len()),
-                format!("it takes {}", count.start()),
-            );
+        let counted: Vec<_> = named.iter().copied().filter(|function| function.takes_count(arguments.len())).collect();
+        if counted.is_empty() {
+            let message = format!("`{name}` does not take {} arguments", arguments.len());
+            self.problem(ErrorCode::WrongType, here, message, format!("it is {}", written_out(&named)));
             return None;
         }
-        if name == "coalesce" {
-            return self.expr(&coalesced(arguments), place);
-        }
-        if name == "header" {
-            return self.header(arguments, place);
+        match name {
+            "coalesce" => return self.expr(&coalesced(arguments), place),
+            "header" => return self.header(arguments, place),
+            _ => {}
         }
         // All arguments are typed before a problem in one of them ends it.
         let typed: Vec<Option<Typed>> = arguments.iter().map(|a| self.expr(a, place)).collect();
         let typed = typed.into_iter().collect::<Option<Vec<_>>>()?;
-        match name {
-            "money" => self.money(&typed[0], here),
-            "if" => {
-                self.is_condition(&typed[0], &arguments[0], place)?;
-                self.choice(typed, here)
-            }
-            "len" => self.len(&typed[0], here),
-            _ => self.text_function(name, arguments, typed, place),
+        if name == "if" {
+            self.is_condition(&typed[0], &arguments[0], place)?;
+            return self.choice(typed, here);
         }
+        let Some(function) = counted.iter().copied().find(|function| misfit(function, &typed).is_none()) else {
+            self.no_signature(&counted, arguments, &typed, place);
+            return None;
+        };
+        for (i, (argument, value)) in arguments.iter().zip(&typed).enumerate() {
+            let takes = function.parameter(i)?;
+            if let Some((message, help)) = super::argument::wrong_literal(takes, value, &typed[0]) {
+                self.problem(ErrorCode::OutOfRange, &self.at(argument, place), message, help);
+                return None;
+            }
+            if name == "concat" && value.ty.nullable {
+                let help = "write `??` behind it: concat(a ?? \"\", b)";
+                self.problem(ErrorCode::Nullable, &self.at(argument, place), "this may be null here", help);
+                return None;
+            }
+        }
+        self.called(function, typed, arguments, place, here)
     }
 
-    fn money(&mut self, of: &Typed, here: &Place) -> Option<Typed> {
-        if of.ty.kind != Kind::Money {
-            let has = self.contracts.describe(&of.ty);
-            self.problem(
-                ErrorCode::WrongType,
-                here,
-                format!("`money` takes an amount of money, not {has}"),
-                "a message with currency_code, units and nanos is one",
-            );
-            return None;
+    /// The first argument that the likeliest signature does not take.
+    fn no_signature(&mut self, counted: &[&'static Signature], arguments: &[Expr], typed: &[Typed], place: &Place) {
+        // The signature that takes the most arguments before one does not fit.
+        let furthest = counted.iter().filter_map(|function| Some((misfit(function, typed)?, *function)));
+        let Some((n, function)) = furthest.max_by_key(|(n, _)| *n) else { return };
+        let has = self.contracts.describe(&typed[n].ty);
+        let help = match typed[n].ty.kind {
+            Kind::List(_) if function.parameter(n) == Some(Takes::Scalar) => {
+                "join(list, \", \") makes one text of a list".to_owned()
+            }
+            Kind::List(_) if matches!(*item(&typed[n].ty.kind), Kind::Record(_)) => {
+                "take a field of each: `list[].field`".to_owned()
+            }
+            Kind::Record(_) | Kind::Union(_) => "take a field of it".to_owned(),
+            Kind::Money if function.parameter(n) == Some(Takes::Scalar) => "take its `amount` or `currency`".to_owned(),
+            _ => format!("it is {}", written_out(counted)),
+        };
+        let message = format!("`{}` does not take {has} here", function.name);
+        self.problem(ErrorCode::WrongType, &self.at(&arguments[n], place), message, help);
+    }
+
+    /// The call as code, of what type it is, and null where an argument is.
+    fn called(
+        &mut self,
+        function: &'static Signature,
+        typed: Vec<Typed>,
+        arguments: &[Expr],
+        place: &Place,
+        here: &Place,
+    ) -> Option<Typed> {
+        let first = typed.first()?.clone();
+        let ty = result(function, &typed)?;
+        let mut whole = Typed::new(ty, Code::Null);
+        let mut codes = Vec::new();
+        for (i, mut value) in typed.into_iter().enumerate() {
+            let takes = function.parameter(i)?;
+            if takes == Takes::Same
+                && let Kind::Enum(names) = item(&first.ty.kind)
+            {
+                self.literal_of(names, &mut value, &self.at(arguments.get(i)?, place))?;
+            }
+            let nullable = whole.ty.nullable || value.ty.nullable;
+            whole = merged(&whole, &value, Type { nullable, ..whole.ty.clone() }, Code::Null);
+            codes.push(self.handed_over(takes, value));
         }
-        Some(of.clone())
+        let projection = first.projection.filter(|_| function.gives == Gives::Item);
+        let code = match function.name {
+            "money" => return Some(first),
+            "concat" => Code::Concat(codes),
+            "sum" => {
+                let number = super::arithmetic::number_of(item(&first.ty.kind))?;
+                Code::Sum { number, list: Box::new(codes.pop()?) }
+            }
+            _ => Code::Function { function, arguments: codes },
+        };
+        self.fallible(Typed { projection, code, ..whole }, here)
     }
 
     fn choice(&mut self, typed: Vec<Typed>, here: &Place) -> Option<Typed> {
@@ -108,73 +150,64 @@ impl Checker<'_> {
             ..branches
         })
     }
+}
 
-    fn len(&mut self, of: &Typed, here: &Place) -> Option<Typed> {
-        if !matches!(of.ty.kind, Kind::String | Kind::List(_) | Kind::Map(_) | Kind::Bytes) {
-            let has = self.contracts.describe(&of.ty);
-            self.problem(
-                ErrorCode::WrongType,
-                here,
-                format!("`len` takes a text or a list, not {has}"),
-                "leave it out",
-            );
-            return None;
-        }
-        let code = Code::Function { function: Function::Len, arguments: vec![of.code.clone()] };
-        Some(Typed { ty: Type { kind: Kind::Int32, nullable: of.ty.nullable }, projection: None, code, ..of.clone() })
-    }
+/// Each signature, as the reference writes it.
+fn written_out(functions: &[&'static Signature]) -> String {
+    functions.iter().map(|function| format!("`{function}`")).collect::<Vec<_>>().join(" or ")
+}
 
-    /// Functions of texts; numbers, times and enums count as texts.
-    fn text_function(&mut self, name: &str, arguments: &[Expr], typed: Vec<Typed>, place: &Place) -> Option<Typed> {
-        let function = match name {
-            "lower" => Function::Lower,
-            "upper" => Function::Upper,
-            "trim" => Function::Trim,
-            "string" => Function::Text,
-            _ => Function::Concat,
-        };
-        let mut whole = Typed::new(Type::required(Kind::String), Code::Null);
-        let mut codes = Vec::new();
-        for (argument, value) in arguments.iter().zip(typed) {
-            let here = self.at(argument, place);
-            if matches!(
-                value.ty.kind,
-                Kind::Record(_)
-                    | Kind::Union(_)
-                    | Kind::List(_)
-                    | Kind::Map(_)
-                    | Kind::Json
-                    | Kind::Money
-                    | Kind::Opaque(_)
-            ) {
-                let has = self.contracts.describe(&value.ty);
-                self.problem(
-                    ErrorCode::WrongType,
-                    &here,
-                    format!("`{name}` takes texts, not {has}"),
-                    "take a field of it",
-                );
-                return None;
-            }
-            if value.ty.nullable && function == Function::Concat {
-                self.problem(
-                    ErrorCode::Nullable,
-                    &here,
-                    "this may be null here",
-                    "write `??` behind it: concat(a ?? \"\", b)",
-                );
-                return None;
-            }
-            whole = merged(
-                &whole,
-                &value,
-                Type { kind: Kind::String, nullable: whole.ty.nullable || value.ty.nullable },
-                Code::Null,
-            );
-            codes.push(written(value));
-        }
-        Some(Typed { code: Code::Function { function, arguments: codes }, ..whole })
+/// The first argument that the signature does not take.
+fn misfit(function: &Signature, arguments: &[Typed]) -> Option<usize> {
+    let first = arguments.first()?;
+    let takes = |n: usize| function.parameter(n);
+    let unfit = |(n, value): (usize, &Typed)| !takes(n).is_some_and(|takes| fits(takes, value, first));
+    let found = arguments.iter().enumerate().position(unfit);
+    // Values of which one is to be chosen are of one type.
+    found.or_else(|| match function.gives {
+        Gives::First => common(arguments).is_none().then(|| arguments.len() - 1),
+        _ => None,
+    })
+}
+
+/// The type that takes all.
+fn common(values: &[Typed]) -> Option<Kind> {
+    let (first, rest) = values.split_first()?;
+    let whole = rest.iter().try_fold(first.clone(), |whole, value| {
+        let kind = widened(&whole, value)?;
+        let code = if kind == whole.ty.kind { whole.code } else { value.code.clone() };
+        Some(Typed::new(Type::required(kind), code))
+    });
+    whole.map(|whole| whole.ty.kind)
+}
+
+/// The items' kind, or the kind itself.
+fn item(kind: &Kind) -> &Kind {
+    match kind {
+        Kind::List(item) => &item.kind,
+        kind => kind,
     }
+}
+
+fn result(function: &Signature, arguments: &[Typed]) -> Option<Type> {
+    let first = &arguments.first()?.ty.kind;
+    Some(match function.gives {
+        Gives::Bool => Type::required(Kind::Bool),
+        Gives::Day => Type::required(Kind::Date),
+        Gives::Decimal => Type::required(Kind::Decimal),
+        Gives::Double => Type::required(Kind::Double),
+        Gives::First => Type::required(common(arguments)?),
+        Gives::Instant => Type::required(Kind::Timestamp),
+        Gives::Int32 => Type::required(Kind::Int32),
+        Gives::Int64 => Type::required(Kind::Int64),
+        Gives::Item => Type::optional(item(first).clone()),
+        Gives::Money => Type::required(Kind::Money),
+        Gives::Nothing => return None,
+        Gives::Span => Type::required(Kind::Duration),
+        Gives::String => Type::required(Kind::String),
+        Gives::Sum => Type { kind: item(first).clone(), nullable: *item(first) == Kind::Money },
+        Gives::Texts => Type::required(Kind::List(Box::new(Type::required(Kind::String)))),
+    })
 }
 
 /// The value so that its text is what an author means by it.

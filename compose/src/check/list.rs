@@ -1,5 +1,6 @@
 //! Lists: `from`, and what `where`, `sort` and `take` make of it.
 
+use super::argument::sortable;
 use super::expression::is_ordered;
 use super::{Checker, Typed};
 use crate::definition::{self, List, Text};
@@ -69,6 +70,8 @@ impl Checker<'_> {
             return None;
         }
         let float = matches!(by.ty.kind, Kind::Float | Kind::Double);
+        // A decimal travels as a text, which may be none.
+        let by = if by.ty.kind == Kind::Decimal { self.fallible(sortable(by), &sort.by.place)? } else { by };
         Some((Sort { by: by.code, float, descending: sort.descending }, by.reads))
     }
 

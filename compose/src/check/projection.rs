@@ -12,6 +12,9 @@ impl Checker<'_> {
             (Ast::Variable(variable), Ast::Text(name)) if variable == "params" => {
                 return self.param_value(name, &self.at(index, place));
             }
+            (Ast::Variable(variable), Ast::Text(name)) if variable == "headers" => {
+                return self.header_value(name, &self.at(index, place));
+            }
             (Ast::Name(name), _) => {
                 let call = self.call_named(name);
                 if let Some(call) = call.filter(|i| self.view.calls[*i].each.is_some()) {

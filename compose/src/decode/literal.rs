@@ -148,7 +148,7 @@ fn fraction(text: &[u8]) -> Option<(i32, &[u8])> {
 }
 
 /// Seconds east of UTC.
-fn offset(zone: &[u8]) -> Option<i64> {
+pub fn offset(zone: &[u8]) -> Option<i64> {
     let sign = match zone {
         b"Z" | b"z" => return Some(0),
         [b'+', _, _, b':', _, _] => 1,

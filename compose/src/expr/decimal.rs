@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use super::eval::Evaluated;
 use super::{Fault, Operator, Value};
 
 /// Digits behind the point at the most.
@@ -68,6 +69,16 @@ impl Decimal {
         result.ok_or_else(|| Fault::new("the result of a decimal operation has too many digits"))
     }
 
+    /// To so many decimals; a half away from zero.
+    pub fn rounded(self, scale: u32) -> Decimal {
+        let Some(places) = self.scale.checked_sub(scale).filter(|places| *places > 0) else { return self };
+        // At most 28 places, of which 128 bits have room for 38.
+        let one = 10i128.pow(places);
+        let (whole, rest) = (self.digits / one, self.digits % one);
+        let away = if rest.abs() * 2 >= one { self.digits.signum() } else { 0 };
+        Decimal { digits: whole + away, scale }
+    }
+
     pub fn compare(self, other: Decimal) -> Ordering {
         let sign = self.digits.signum().cmp(&other.digits.signum());
         sign.then_with(|| match self.aligned(other) {
@@ -120,4 +131,24 @@ impl fmt::Display for Decimal {
             scale => write!(f, "{sign}{}.{:0width$}", digits / one, digits % one, width = scale as usize),
         }
     }
+}
+
+/// Decimals that a number is rounded to, at the most.
+pub const MAX_DIGITS: u32 = 9;
+
+pub(super) fn digits(value: Option<&Value<'_>>) -> Result<u32, Fault> {
+    let Some(value) = value else { return Ok(0) };
+    let digits = value.integer().and_then(|digits| u32::try_from(digits).ok()).filter(|digits| *digits <= MAX_DIGITS);
+    digits.ok_or_else(|| Fault::new(format!("a number is rounded to 0 to {MAX_DIGITS} decimals")))
+}
+
+pub(super) fn of<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+    let [value] = values else { return Err(Fault::misfit()) };
+    Decimal::of(value).map(Value::Decimal)
+}
+
+pub(super) fn round<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+    let [value, wanted @ ..] = values else { return Err(Fault::misfit()) };
+    let wanted = digits(wanted.first())?;
+    Decimal::of(value).map(|decimal| Value::Decimal(decimal.rounded(wanted)))
 }

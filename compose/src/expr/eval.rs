@@ -4,18 +4,15 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::decimal::Decimal;
-use super::list::List;
+use super::list::{List, sum};
 use super::number::{self, arithmetic};
-use super::{AuthField, Code, Comparison, Function, Value, Whose, money, time};
+use super::{AuthField, Code, Comparison, Signature, Value, Whose, money, text, time};
 use crate::definition::Missing;
 use crate::inputs::Inputs;
 use crate::plan::CallSet;
 use crate::run::{Instead, Outcome};
 use crate::tape::Tape;
 use crate::upstream;
-
-/// Bytes of a computed text at the most.
-const MAX_TEXT: usize = 1 << 20;
 
 /// An answer that cannot be given although every contract was kept. `call` is whose values are to blame.
 #[derive(Debug)]
@@ -129,7 +126,9 @@ impl<'a> Env<'a> {
             },
             Code::Single(of) => number::single(self.eval(of)?)?,
             Code::Seconds(of) => time::seconds(&self.eval(of)?)?,
-            Code::Function { function, arguments } => self.function(*function, arguments)?,
+            Code::Concat(parts) => self.concat(parts)?,
+            Code::Sum { number, list } => sum(&self.eval(list)?, *number)?,
+            Code::Function { function, arguments } => self.function(function, arguments)?,
         })
     }
 
@@ -197,33 +196,28 @@ impl<'a> Env<'a> {
         }
     }
 
-    fn function(&mut self, function: Function, arguments: &'a [Code]) -> Evaluated<'a> {
-        let first = |env: &mut Self| arguments.first().map_or(Ok(Value::Null), |a| env.eval(a));
-        let mapped = |of: Value<'a>, map: fn(&str) -> String| {
-            of.text().map_or(Value::Null, |t| Value::Text(Cow::Owned(map(&t))))
-        };
-        Ok(match function {
-            Function::Concat => {
-                let mut text = String::new();
-                for argument in arguments {
-                    let part = self.eval(argument)?;
-                    text.push_str(&part.text().ok_or_else(|| Fault::new("a value to be joined has no text"))?);
-                    if text.len() > MAX_TEXT {
-                        return Err(Fault::new("a joined text is longer than 1 MiB"));
-                    }
-                }
-                Value::Text(Cow::Owned(text))
+    /// Null of null.
+    fn function(&mut self, function: &Signature, arguments: &'a [Code]) -> Evaluated<'a> {
+        let mut few = [Value::Null, Value::Null, Value::Null];
+        let many: Vec<Value<'a>>;
+        let values = if arguments.len() <= few.len() {
+            for (value, code) in few.iter_mut().zip(arguments) {
+                *value = self.eval(code)?;
             }
-            Function::Lower => mapped(first(self)?, str::to_lowercase),
-            Function::Upper => mapped(first(self)?, str::to_uppercase),
-            Function::Trim => mapped(first(self)?, |t| t.trim().to_owned()),
-            Function::Text => mapped(first(self)?, str::to_owned),
-            Function::Len => match first(self)? {
-                Value::List(list) => Value::Int(list.len() as i64),
-                Value::Bytes(bytes) => Value::Int(bytes.len() as i64),
-                other => other.text().map_or(Value::Null, |t| Value::Int(t.chars().count() as i64)),
-            },
-        })
+            &few[..arguments.len()]
+        } else {
+            many = arguments.iter().map(|code| self.eval(code)).collect::<Result<_, Fault>>()?;
+            &many
+        };
+        if values.iter().any(Value::is_null) { Ok(Value::Null) } else { function.call(values) }
+    }
+
+    fn concat(&mut self, parts: &'a [Code]) -> Evaluated<'a> {
+        let mut text = String::new();
+        for part in parts {
+            text::append(&mut text, &self.eval(part)?)?;
+        }
+        Ok(Value::Text(Cow::Owned(text)))
     }
 }
 
@@ -236,11 +230,11 @@ fn root(tape: &Tape) -> Value<'_> {
 }
 
 fn compared(how: Comparison, left: &Value<'_>, right: &Value<'_>) -> Result<bool, Fault> {
-    let order = left.compare(right);
     let ordered = !matches!(how, Comparison::Equal | Comparison::NotEqual);
-    if order.is_none() && ordered && !left.is_null() && !right.is_null() {
-        return Err(Fault::new("two values have no order, as amounts of two currencies"));
-    }
+    let order = match ordered && !left.is_null() && !right.is_null() {
+        true => Some(left.order(right)?),
+        false => left.compare(right),
+    };
     Ok(holds(how, order))
 }
 
@@ -274,7 +268,8 @@ impl Code {
             Code::Null | Code::Bool(_) | Code::Int(_) | Code::Float(_) | Code::Text(_) => true,
             Code::Decimal(of) => of.is_constant(),
             Code::Arithmetic { left, right, .. } => left.is_constant() && right.is_constant(),
-            Code::Function { arguments, .. } => arguments.iter().all(Code::is_constant),
+            Code::Sum { list, .. } => list.is_constant(),
+            Code::Concat(arguments) | Code::Function { arguments, .. } => arguments.iter().all(Code::is_constant),
             _ => false,
         }
     }

@@ -27,7 +27,8 @@ impl Code {
             | Code::Compare(_, a, b) => vec![a, b],
             Code::If(condition, a, b) => vec![condition, a, b],
             Code::Each { lists, item } => lists.iter().map(|(list, _)| list).chain([&**item]).collect(),
-            Code::Function { arguments, .. } => arguments.iter().collect(),
+            Code::Sum { list, .. } => vec![list],
+            Code::Concat(arguments) | Code::Function { arguments, .. } => arguments.iter().collect(),
         }
     }
 }

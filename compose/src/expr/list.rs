@@ -4,8 +4,9 @@ use std::cmp::Ordering;
 use std::slice;
 use std::sync::Arc;
 
-use super::Value;
+use super::eval::Evaluated;
 use super::value::Node;
+use super::{Fault, Number, Operator, Value, number, text};
 use crate::tape::{Cell, Tape};
 
 #[derive(Debug, Clone)]
@@ -93,4 +94,61 @@ impl<'a> Iterator for Items<'a> {
             }
         }
     }
+}
+
+pub(super) fn len<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+    let [value] = values else { return Err(Fault::misfit()) };
+    let len = match value {
+        Value::List(list) => list.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        value => text::of(value)?.chars().count(),
+    };
+    i32::try_from(len).map(|len| Value::Int(len.into())).map_err(|_| Fault::misfit())
+}
+
+pub(super) fn first<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+    let [Value::List(list)] = values else { return Err(Fault::misfit()) };
+    Ok(list.iter().next().unwrap_or(Value::Null))
+}
+
+pub(super) fn last<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+    let [Value::List(list)] = values else { return Err(Fault::misfit()) };
+    Ok(list.iter().last().unwrap_or(Value::Null))
+}
+
+pub(super) fn contains<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+    let [Value::List(list), wanted] = values else { return Err(Fault::misfit()) };
+    Ok(Value::Bool(list.iter().any(|item| item.compare(wanted) == Some(Ordering::Equal))))
+}
+
+pub(super) fn min<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+    extreme(values, Ordering::Less)
+}
+
+pub(super) fn max<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+    extreme(values, Ordering::Greater)
+}
+
+/// Of a list, or of the values themselves; the first of equal ones.
+fn extreme<'a>(values: &[Value<'a>], wanted: Ordering) -> Evaluated<'a> {
+    let mut found = Value::Null;
+    let mut see = |value: Value<'a>| {
+        if found.is_null() || (!value.is_null() && value.order(&found)? == wanted) {
+            found = value;
+        }
+        Ok(())
+    };
+    match values {
+        [Value::List(list)] => list.iter().try_for_each(&mut see)?,
+        values => values.iter().cloned().try_for_each(&mut see)?,
+    }
+    Ok(found)
+}
+
+/// Of all that is not null.
+pub(super) fn sum<'a>(list: &Value<'a>, number: Number) -> Evaluated<'a> {
+    let Value::List(list) = list else { return Ok(Value::Null) };
+    let mut items = list.iter().filter(|item| !item.is_null());
+    let Some(first) = items.next() else { return Ok(number.nothing()) };
+    items.try_fold(first, |sum, item| number::arithmetic(Operator::Add, number, &sum, &item))
 }

@@ -96,3 +96,20 @@ pub(super) fn part<'a>(of: &Value<'a>, part: MoneyPart) -> Evaluated<'a> {
     money.write(&mut out)?;
     Ok(Value::Text(Cow::Owned(String::from_utf8_lossy(&out).into_owned())))
 }
+
+/// In the minor unit of its currency, exactly.
+pub(super) fn minor<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+    let [value] = values else { return Err(Fault::misfit()) };
+    let money = Money::of(value)?;
+    if money.currency.len() != 3 || !money.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        return Err(Fault::new("an amount of money has no currency of ISO 4217"));
+    }
+    // At most four digits, so that this divides.
+    let one = NANOS / 10i128.pow(write::minor_digits(&money.currency) as u32);
+    let total = money.total();
+    if total % one != 0 {
+        return Err(Fault::new("an amount of money is not a whole number of its currency's minor unit"));
+    }
+    let minor = i64::try_from(total / one).map_err(|_| Fault::new("an amount of money is out of range"))?;
+    Ok(Value::Int(minor))
+}

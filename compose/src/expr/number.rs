@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::decimal::Decimal;
+use super::decimal::{self, Decimal};
 use super::eval::Evaluated;
-use super::{Fault, Operator, Value, money, time};
+use super::{Fault, Operator, Value, money, text, time};
+use crate::decode::literal;
 use crate::write;
 
 /// What an operation computes with, which is its result's type.
@@ -78,4 +79,42 @@ pub(super) fn single(value: Value<'_>) -> Result<Value<'_>, Fault> {
     let mut out = Vec::new();
     write::float32(&mut out, f as f32).ok_or_else(|| Fault::new("a number is not finite"))?;
     Ok(Value::Text(Cow::Owned(String::from_utf8_lossy(&out).into_owned())))
+}
+
+impl Number {
+    /// The sum of nothing; no currency has a nothing of its own.
+    pub(super) fn nothing<'a>(self) -> Value<'a> {
+        match self {
+            Number::Money => Value::Null,
+            Number::Timestamp | Number::Duration => Value::Time { seconds: 0, nanos: 0 },
+            Number::Int32 | Number::Int64 | Number::Uint32 | Number::Uint64 => Value::Int(0),
+            Number::Float | Number::Double | Number::Decimal => Value::Int(0),
+        }
+    }
+}
+
+pub(super) fn of_text<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+    let [text] = values else { return Err(Fault::misfit()) };
+    let text = text::of(text)?;
+    let number = Some(&*text).filter(|text| literal::is_number(text.as_bytes())).and_then(|text| text.parse().ok());
+    number.map_or_else(|| Err(Fault::new("a text is not a number")), finite)
+}
+
+pub(super) fn of_integer<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+    let [integer] = values else { return Err(Fault::misfit()) };
+    integer.number().map(Value::Float).ok_or_else(Fault::misfit)
+}
+
+/// Of the text that the number is written as, so that what is seen is what is rounded.
+pub(super) fn round<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+    let [number, digits @ ..] = values else { return Err(Fault::misfit()) };
+    let digits = decimal::digits(digits.first())?;
+    let number = number.number().map_or_else(|| number.clone(), Value::Float);
+    let text = text::of(&number)?;
+    let rounded: Option<f64> = match Decimal::parse(&text) {
+        Some(decimal) => decimal.rounded(digits).to_string().parse().ok(),
+        // Too great to have decimals, or too near to zero to be told from it.
+        None => text.parse().ok().map(|number: f64| if number.abs() < 1.0 { 0.0 } else { number }),
+    };
+    rounded.map_or_else(|| Err(Fault::misfit()), finite)
 }

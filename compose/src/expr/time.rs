@@ -2,8 +2,12 @@
 
 use std::borrow::Cow;
 
+use time::OffsetDateTime;
+
 use super::eval::Evaluated;
-use super::{Fault, Number, Operator, Value};
+use super::{Fault, Number, Operator, Value, text};
+use crate::decode::literal;
+use crate::tape::Cell;
 use crate::write;
 
 const NANOS: i128 = 1_000_000_000;
@@ -47,4 +51,135 @@ pub(super) fn seconds<'a>(of: &Value<'_>) -> Evaluated<'a> {
     let mut out = Vec::new();
     write::duration(&mut out, *seconds, *nanos).ok_or_else(|| Fault::new("a duration is out of range"))?;
     Ok(Value::Text(Cow::Owned(String::from_utf8_lossy(&out).into_owned())))
+}
+
+pub(super) fn timestamp<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+    read(values, literal::timestamp, "a text is not a timestamp of RFC 3339")
+}
+
+pub(super) fn duration<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+    read(values, literal::duration, "a text is not a duration, such as `1.5s`")
+}
+
+pub(super) fn date_of_text<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+    read(values, literal::date, "a text is not a date, such as `2026-01-31`")
+}
+
+fn read<'a>(values: &[Value<'a>], parse: fn(&[u8]) -> Option<Cell>, otherwise: &str) -> Evaluated<'a> {
+    let [text] = values else { return Err(Fault::misfit()) };
+    match parse(text::of(text)?.as_bytes()) {
+        Some(Cell::Time { seconds, nanos }) => Ok(Value::Time { seconds, nanos }),
+        Some(Cell::Date { year, month, day }) => Ok(Value::Date { year, month, day }),
+        _ => Err(Fault::new(otherwise)),
+    }
+}
+
+pub(super) fn date_of_timestamp<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+    let [timestamp, offset @ ..] = values else { return Err(Fault::misfit()) };
+    let Moment { year, month, day, .. } = Moment::of(timestamp, offset.first())?;
+    Ok(Value::Date { year, month, day })
+}
+
+pub(super) fn format<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+    let [value, pattern, offset @ ..] = values else { return Err(Fault::misfit()) };
+    let formatted = Moment::of(value, offset.first())?.format(&text::of(pattern)?);
+    formatted.map(|text| Value::Text(Cow::Owned(text))).map_err(Fault::new)
+}
+
+/// What a pattern may ask of a time; of a date, its time is midnight.
+struct Moment {
+    year: i32,
+    month: u8,
+    day: u8,
+    hour: u8,
+    minute: u8,
+    second: u8,
+    millisecond: u16,
+}
+
+impl Moment {
+    fn of(value: &Value<'_>, offset: Option<&Value<'_>>) -> Result<Moment, Fault> {
+        let out_of_range = || Fault::new("a time is out of range");
+        match value {
+            Value::Date { year, month, day } => Ok(Moment::of_date(*year, *month, *day)),
+            Value::Time { seconds, nanos } => {
+                let offset = offset.map_or(Ok(0), offset_of)?;
+                let local = seconds.checked_add(offset).filter(|local| TIMESTAMPS.contains(local));
+                let local = OffsetDateTime::from_unix_timestamp(local.ok_or_else(out_of_range)?);
+                let local = local.map_err(|_| out_of_range())?;
+                let (year, month, day) = local.to_calendar_date();
+                let (hour, minute, second) = local.to_hms();
+                let millisecond = u16::try_from(nanos / 1_000_000).map_err(|_| out_of_range())?;
+                Ok(Moment { hour, minute, second, millisecond, ..Moment::of_date(year, month.into(), day) })
+            }
+            _ => Err(Fault::misfit()),
+        }
+    }
+
+    fn of_date(year: i32, month: u8, day: u8) -> Moment {
+        Moment { year, month, day, hour: 0, minute: 0, second: 0, millisecond: 0 }
+    }
+
+    fn format(&self, pattern: &str) -> Result<String, String> {
+        let mut out = String::new();
+        let mut rest = pattern;
+        while let Some(first) = rest.chars().next() {
+            if first == '\'' {
+                let (text, behind) = quoted(&rest[1..]).ok_or("a quote of the pattern is not closed")?;
+                out += &text;
+                rest = behind;
+                continue;
+            }
+            let (word, behind) = rest.split_at(rest.len() - rest.trim_start_matches(first).len());
+            match word {
+                "yyyy" => out += &format!("{:04}", self.year),
+                "MM" => out += &format!("{:02}", self.month),
+                "M" => out += &self.month.to_string(),
+                "dd" => out += &format!("{:02}", self.day),
+                "d" => out += &self.day.to_string(),
+                "HH" => out += &format!("{:02}", self.hour),
+                "H" => out += &self.hour.to_string(),
+                "mm" => out += &format!("{:02}", self.minute),
+                "ss" => out += &format!("{:02}", self.second),
+                "SSS" => out += &format!("{:03}", self.millisecond),
+                _ if first.is_ascii_alphabetic() => return Err(format!("a pattern has no `{word}`")),
+                _ => out += word,
+            }
+            rest = behind;
+        }
+        Ok(out)
+    }
+}
+
+/// The text up to the closing quote, and what follows; two quotes are one, also alone.
+fn quoted(rest: &str) -> Option<(String, &str)> {
+    let (text, behind) = rest.split_once('\'')?;
+    if text.is_empty() {
+        return Some(("'".to_owned(), behind));
+    }
+    let (mut text, mut behind) = (text.to_owned(), behind);
+    while let Some(more) = behind.strip_prefix('\'') {
+        let (after, rest) = more.split_once('\'')?;
+        text = text + "'" + after;
+        behind = rest;
+    }
+    Some((text, behind))
+}
+
+/// Seconds east of UTC.
+fn offset_of(value: &Value<'_>) -> Result<i64, Fault> {
+    literal::offset(text::of(value)?.as_bytes()).ok_or_else(|| Fault::new("an offset is `Z`, or such as `+06:00`"))
+}
+
+/// What is wrong with a literal offset.
+pub(crate) fn wrong_offset(offset: &str) -> Option<String> {
+    literal::offset(offset.as_bytes()).is_none().then(|| "this is not an offset".to_owned())
+}
+
+/// What is wrong with a literal pattern, for dates or for timestamps.
+pub(crate) fn wrong_pattern(pattern: &str, of_date: bool) -> Option<String> {
+    let wrong = Moment::of_date(2000, 1, 1).format(pattern).err();
+    let mut unquoted = pattern.split('\'').step_by(2).flat_map(str::chars);
+    let time = unquoted.find(|c| of_date && matches!(c, 'H' | 'm' | 's' | 'S'));
+    wrong.or_else(|| time.map(|c| format!("a date has no time, so that its pattern has no `{c}`")))
 }

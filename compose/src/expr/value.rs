@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use super::Money;
 use super::decimal::Decimal;
 use super::list::List;
+use super::{Fault, Money};
 use crate::tape::{Cell, Tape};
 use crate::write;
 
@@ -134,6 +134,10 @@ impl<'a> Value<'a> {
             Value::Number(t) => t.parse().ok(),
             _ => None,
         }
+    }
+
+    pub fn order(&self, other: &Value<'_>) -> Result<Ordering, Fault> {
+        self.compare(other).ok_or_else(|| Fault::new("two values have no order, as amounts of two currencies"))
     }
 
     /// Null is equal to null alone, and in no order with anything.
