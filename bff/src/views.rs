@@ -43,6 +43,8 @@ pub struct Config {
     pub dir: String,
     /// How long a view may take that names no deadline.
     pub deadline_ms: u64,
+    /// How many requests to services one answer may cost at the most.
+    pub max_requests: usize,
     /// Whether a view or a contract that is saved is served at once.
     pub watch: Watch,
 }
@@ -59,7 +61,7 @@ pub enum Watch {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { dir: "config/views".to_owned(), deadline_ms: 2_000, watch: Watch::Auto }
+        Self { dir: "config/views".to_owned(), deadline_ms: 2_000, max_requests: 100, watch: Watch::Auto }
     }
 }
 

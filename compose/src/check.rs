@@ -6,6 +6,7 @@ mod argument;
 mod arithmetic;
 mod assign;
 mod batch;
+mod budget;
 mod cache;
 mod call;
 mod effect;
@@ -43,9 +44,7 @@ use identity::Identity;
 
 use crate::definition::{Definitions, Nulls, View};
 use crate::expr::Code;
-use crate::plan::{
-    CallSet, Coverage, MAX_CALLS, OnFail, Plan, Projection, ProjectionId, Provenance, body_layout, critical_path,
-};
+use crate::plan::{CallSet, Coverage, MAX_CALLS, OnFail, Plan, Projection, ProjectionId, Provenance, body_layout};
 use crate::problem::{ErrorCode, Place, Problem};
 use crate::schema::{Contracts, Kind, RecordId, Type};
 use crate::yaml::Node;
@@ -59,11 +58,13 @@ pub struct Rules {
     pub timeout: Duration,
     /// Paths, and all below them, that the server itself answers.
     pub reserved: &'static [&'static str],
+    /// Requests to services that one answer may cost.
+    pub max_requests: usize,
 }
 
 impl Default for Rules {
     fn default() -> Rules {
-        Rules { deadline: Duration::from_secs(2), timeout: Duration::from_secs(1), reserved: &[] }
+        Rules { deadline: Duration::from_secs(2), timeout: Duration::from_secs(1), reserved: &[], max_requests: 100 }
     }
 }
 
@@ -236,7 +237,8 @@ impl<'a> Checker<'a> {
         let calls = self.finish(calls);
         let deadline = view.deadline.unwrap_or(rules.deadline);
         let calls = self.effects(calls);
-        self.critical_path(&calls, deadline);
+        self.in_time(&calls, deadline);
+        self.affordable(&calls, rules.max_requests);
         let status = self.status();
         let body = body.map(|projection| {
             let required: Vec<String> =
@@ -300,25 +302,6 @@ impl<'a> Checker<'a> {
             );
         }
         status.value
-    }
-
-    /// The longest chain of calls that must succeed fits into the deadline.
-    fn critical_path(&mut self, calls: &[crate::plan::Call], deadline: Duration) {
-        if let Some((longest, last)) = critical_path(calls).filter(|(longest, _)| *longest > deadline) {
-            let message = format!(
-                "the calls up to `{}` may take {} ms, longer than the view's deadline of {} ms",
-                calls[last].name,
-                longest.as_millis(),
-                deadline.as_millis()
-            );
-            let place = self.view.calls[last].name.place.clone();
-            self.problem(
-                ErrorCode::Deadline,
-                &place,
-                message,
-                "shorten timeouts, make a call optional, or raise `deadline`",
-            );
-        }
     }
 
     /// A new projection of the record, with nothing used.

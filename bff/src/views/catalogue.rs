@@ -71,7 +71,8 @@ impl Draft {
             files.extend(view_files(&fragments, &mut faults));
         }
         let (definitions, problems) = definition::read(&files);
-        let rules = Rules { deadline: config.deadline(), reserved, ..Rules::default() };
+        let max_requests = config.max_requests;
+        let rules = Rules { deadline: config.deadline(), reserved, max_requests, ..Rules::default() };
         let (plans, more) = check(&definitions, &contracts, rules);
         faults.extend(problems.into_iter().chain(more).map(Fault::Located));
         Self { contracts, definitions, plans, faults }

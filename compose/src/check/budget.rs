@@ -1,0 +1,37 @@
+//! What one answer may cost at the worst: time, and requests to services.
+
+use std::time::Duration;
+
+use super::Checker;
+use crate::plan::{Call, critical_path};
+use crate::problem::ErrorCode;
+
+impl Checker<'_> {
+    /// The longest chain of calls that must succeed fits into the deadline.
+    pub(super) fn in_time(&mut self, calls: &[Call], deadline: Duration) {
+        if let Some((longest, last)) = critical_path(calls).filter(|(longest, _)| *longest > deadline) {
+            let message = format!(
+                "the calls up to `{}` may take {} ms, longer than the view's deadline of {} ms",
+                calls[last].name,
+                longest.as_millis(),
+                deadline.as_millis()
+            );
+            let place = self.view.calls[last].name.place.clone();
+            let help = "shorten timeouts, make a call optional, or raise `deadline`";
+            self.problem(ErrorCode::Deadline, &place, message, help);
+        }
+    }
+
+    /// All calls together make no more requests than the server allows one view.
+    pub(super) fn affordable(&mut self, calls: &[Call], max_requests: usize) {
+        let all = calls.iter().map(Call::most_requests).fold(0, usize::saturating_add);
+        let Some(most) = calls.iter().max_by_key(|call| call.most_requests()) else { return };
+        if all > max_requests {
+            let message =
+                format!("one answer may cost {all} requests, more than the {max_requests} that a view may make");
+            let help = "lower `bound`, raise `max` of the batch, leave out `hedge`, or raise the server's `views.max_requests`";
+            let place = self.view.calls[most.index].name.place.clone();
+            self.problem(ErrorCode::TooMuch, &place, message, help);
+        }
+    }
+}
