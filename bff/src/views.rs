@@ -14,7 +14,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use compose::inputs::{Auth, Inputs, bind};
 use compose::plan::Plan;
-use compose::run::{Note, open, run};
+use compose::run::{open, run};
+use futures_util::stream::{StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -24,7 +25,7 @@ use tracing::{Instrument, Span};
 
 pub use catalogue::{Draft, Loader, Views};
 pub use compose::inputs::{InputError, InputPlace};
-pub use compose::run::{Answer, Events, Failure};
+pub use compose::run::{Answer, Events, Failure, Note};
 pub use compose::upstream::Code;
 /// What a checked view says of itself.
 pub use compose::{definition::ParamLocation, explain, expr, plan, problem::nearest, schema, tape};
@@ -118,13 +119,16 @@ impl View {
     }
 
     /// Opens the view's stream: the JSON text of every event, until a failure or the service's end.
-    pub async fn open(&self, arguments: Arguments<'_>) -> Result<Events, Error> {
+    pub async fn open(self: Arc<Self>, arguments: Arguments<'_>) -> Result<Events, Error> {
         let (inputs, sender) = self.bind(arguments)?;
         let opened = open(Arc::clone(&self.plan), inputs, &self.door(sender)).instrument(self.span()).await;
-        opened.map_err(|failure| {
-            self.log_failure(&failure);
-            Error::Failed(failure)
-        })
+        match opened {
+            Ok(events) => Ok(events.inspect_err(move |failure| self.log_stream(failure)).boxed()),
+            Err(failure) => {
+                self.log_stream(&failure);
+                Err(Error::Failed(failure))
+            }
+        }
     }
 
     fn bind(&self, arguments: Arguments<'_>) -> Result<(Inputs, Sender), Error> {
@@ -171,6 +175,13 @@ impl View {
             }
             Err(failure) => self.log_failure(failure),
         }
+    }
+
+    fn log_stream(&self, failure: &Failure) {
+        if failure.error.malformed {
+            self.destinations.iter().for_each(Destination::broke_contract);
+        }
+        self.log_failure(failure);
     }
 
     fn log_failure(&self, Failure { call, error, .. }: &Failure) {

@@ -5,6 +5,8 @@
 
 mod status;
 
+mod failure;
+
 use std::time::Duration;
 
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
@@ -15,7 +17,7 @@ use serde::Serialize;
 use tower_http::timeout::TimeoutError;
 use utoipa::ToSchema;
 
-use crate::views::{self, Code, Failure, InputError, InputPlace};
+use crate::views::{self, InputError, InputPlace};
 
 use crate::identity;
 use status::name;
@@ -307,7 +309,7 @@ impl From<views::Error> for Problem {
     fn from(error: views::Error) -> Self {
         match error {
             views::Error::Inputs(errors) => Self::invalid(errors.into_iter().map(FieldError::from).collect()),
-            views::Error::Failed(failure) => failed(failure),
+            views::Error::Failed(failure) => failure.into(),
         }
     }
 }
@@ -322,53 +324,6 @@ impl From<InputError> for FieldError {
     }
 }
 
-/// What an upstream's failure is to the client; what it said in words stays in the log.
-fn failed(failure: Failure) -> Problem {
-    let error = failure.error;
-    match error.code {
-        Code::InvalidArgument | Code::OutOfRange if failure.from_client => {
-            let field = |(field, message): (String, String)| FieldError {
-                location: Location::Pointer(pointer(&field)),
-                code: "invalid".to_owned(),
-                message,
-            };
-            Problem::invalid(error.fields.into_iter().take(MAX_FIELDS).map(field).collect())
-        }
-        Code::NotFound => Problem::not_found(),
-        Code::PermissionDenied => Problem::forbidden(),
-        Code::AlreadyExists | Code::Aborted => Problem::new(StatusCode::CONFLICT),
-        Code::FailedPrecondition => Problem::precondition_failed(),
-        Code::ResourceExhausted => Problem::too_many_requests(error.retry_after.unwrap_or(RETRY)),
-        Code::Unavailable => Problem::unavailable(error.retry_after.unwrap_or(RETRY)),
-        Code::DeadlineExceeded => Problem::gateway_timeout(),
-        _ => Problem::bad_gateway(),
-    }
-}
-
-/// How long a client waits where the service behind us does not say.
-const RETRY: Duration = Duration::from_secs(1);
-const MAX_FIELDS: usize = 32;
-
-/// `lines[0].unit_price` as the JSON pointer `/lines/0/unitPrice`.
-fn pointer(field: &str) -> String {
-    let mut pointer = String::new();
-    let mut upper = false;
-    for c in field.chars().take(MAX_POINTER_CHARS) {
-        match c {
-            ']' => {}
-            '.' | '[' => pointer.push('/'),
-            '_' => upper = true,
-            c if upper => {
-                pointer.push(c.to_ascii_uppercase());
-                upper = false;
-            }
-            c => pointer.push(c),
-        }
-    }
-    format!("/{pointer}")
-}
-
-const MAX_POINTER_CHARS: usize = 200;
 const TYPES: &str = "urn:bff:problem:";
 
 #[derive(Serialize, ToSchema)]

@@ -1,6 +1,7 @@
 //! The routes that the view files declare.
 
 mod events;
+mod partial;
 mod stream_limit;
 
 use std::sync::Arc;
@@ -68,7 +69,6 @@ struct Endpoint {
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const BFF_PARTIAL: HeaderName = HeaderName::from_static("bff-partial");
 const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
-const MAX_NOTES: usize = 32;
 
 impl Endpoint {
     async fn answer(
@@ -111,7 +111,7 @@ impl Endpoint {
     async fn open(self, arguments: Arguments<'_>) -> Result<Response, Problem> {
         let place = arguments.caller.as_ref().map(|caller| self.streams.open(caller.sub)).transpose()?;
         let session = arguments.caller.as_ref().map(|caller| caller.session);
-        let events = self.view.open(arguments).await?;
+        let events = Arc::clone(&self.view).open(arguments).await?;
         let listener = Listener { identity: self.identity, session, _place: place };
         Ok(events::response(events, listener, self.closing))
     }
@@ -155,30 +155,8 @@ fn written(answer: Answer, status: StatusCode) -> Response {
         Some(body) => (status, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
         None => status.into_response(),
     };
-    let mut notes: Vec<String> = answer
-        .notes
-        .iter()
-        .take(MAX_NOTES)
-        .map(|note| format!("{};call={};reason={}", quoted(&note.path), note.call, note.reason))
-        .collect();
-    if let (Some(last), more @ 1..) = (notes.last_mut(), answer.notes.len().saturating_sub(MAX_NOTES)) {
-        *last = format!("{last};more={more}");
-    }
-    if let Some(value) = Some(notes.join(", ")).filter(|v| !v.is_empty()).and_then(|v| HeaderValue::try_from(v).ok()) {
-        response.headers_mut().insert(BFF_PARTIAL, value);
+    if let Some(missing) = partial::header(&answer.notes) {
+        response.headers_mut().insert(BFF_PARTIAL, missing);
     }
     response
-}
-
-/// A string of RFC 8941; what it cannot carry becomes `?`.
-fn quoted(text: &str) -> String {
-    let escaped: String = text
-        .chars()
-        .flat_map(|c| match c {
-            '"' | '\\' => vec!['\\', c],
-            ' '..='~' => vec![c],
-            _ => vec!['?'],
-        })
-        .collect();
-    format!("\"{escaped}\"")
 }
