@@ -11,9 +11,13 @@ use tokio::time::{MissedTickBehavior, interval};
 pub struct Exposition(PrometheusHandle);
 
 /// The names are a contract with dashboards and alerts: add, never rename.
-const COUNTERS: [(&str, &str); 5] = [
+const COUNTERS: [(&str, &str); 6] = [
     ("bff_http_requests_total", "Requests answered, by the route's template; `none` for a path without a route"),
     ("bff_upstream_calls_total", "Calls to services, by how they ended: `ok`, or gRPC's name of the error"),
+    (
+        "bff_contract_violations_total",
+        "Replies that break the contract of their operation, so that they count as failures",
+    ),
     ("bff_view_partial_total", "Answers that miss an optional part, by the call that has no reply and why"),
     ("bff_rate_limited_total", "Requests refused because the caller sends too many"),
     ("bff_auth_events_total", "Sign-ins, refreshes and sign-outs, by how they ended"),

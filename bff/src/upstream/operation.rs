@@ -14,6 +14,7 @@ pub struct OperationMeter {
     operation: String,
     /// By gRPC's number of the outcome, each made when it first happens.
     outcomes: [OnceLock<Counter>; OUTCOMES.len()],
+    broken: OnceLock<Counter>,
     duration: Histogram,
     in_flight: Gauge,
 }
@@ -49,6 +50,7 @@ impl OperationMeter {
             source: source.to_owned(),
             operation: operation.to_owned(),
             outcomes: Default::default(),
+            broken: OnceLock::new(),
             duration: meter.histogram("bff_upstream_call_duration_seconds", &labels),
             in_flight: meter.gauge("bff_upstream_in_flight", &labels[..1]),
         }
@@ -65,6 +67,12 @@ impl OperationMeter {
     /// Counts as in flight for as long as it lives.
     pub fn busy(&self) -> Raised {
         Raised::new(&self.in_flight)
+    }
+
+    /// Counts a reply that breaks its contract.
+    pub fn broke_contract(&self) {
+        let labels = [("source", self.source.as_str()), ("operation", &self.operation)];
+        self.broken.get_or_init(|| self.meter.counter("bff_contract_violations_total", &labels)).increment(1);
     }
 
     fn count(&self, outcome: usize) {

@@ -38,6 +38,11 @@ impl Destination {
         let meter = OperationMeter::new(meter, &call.source, &call.operation);
         Some(Self { source, address, meter })
     }
+
+    /// Counts a reply that breaks its contract.
+    pub fn broke_contract(&self) {
+        self.meter.broke_contract();
+    }
 }
 
 /// The services, for one request.
@@ -75,6 +80,10 @@ impl Upstream for Door<'_> {
         }
         .instrument(span(call))
         .boxed()
+    }
+
+    fn broke_contract(&self, call: &Call) {
+        self.destinations[call.index].broke_contract();
     }
 
     fn open<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Replies, CallError>> {
