@@ -35,7 +35,7 @@ syntax = \"proto3\";
 package points.v1;
 message Ask { string id = 1; }
 message Points { int32 count = 1; string left = 2; }
-service PointsService { rpc Get(Ask) returns (Points); }
+service PointsService { rpc Get(Ask) returns (Points) { option idempotency_level = NO_SIDE_EFFECTS; } }
 ";
 
 const VIEW: &str = "
