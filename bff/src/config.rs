@@ -89,6 +89,7 @@ impl Config {
             self.http.problems(self.is_production()),
             self.admin.problems(),
             self.store.problems(),
+            self.identity.problems(),
             self.views.problems(),
             self.telemetry.problems(),
         ]

@@ -126,6 +126,7 @@ impl Config {
             ("read_timeout_ms", self.read_timeout_ms),
             ("idle_timeout_ms", self.idle_timeout_ms),
             ("max_connections", self.max_connections as u64),
+            ("max_body_bytes", self.max_body_bytes as u64),
         ];
         let none = counts.iter().filter(|(_, count)| *count == 0);
         none.map(|(name, _)| format!("http.{name}: must be at least 1")).collect()

@@ -40,6 +40,30 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// What cannot work, beyond what the types refuse; `identity::problems` looks at the files as well.
+    pub fn problems(&self) -> Vec<String> {
+        let Rules {
+            web_idle_s, web_absolute_s, mobile_idle_s, mobile_absolute_s, staff_idle_s, staff_absolute_s, ..
+        } = self.sessions;
+        let lives = [
+            ("web_idle_s", web_idle_s),
+            ("web_absolute_s", web_absolute_s),
+            ("mobile_idle_s", mobile_idle_s),
+            ("mobile_absolute_s", mobile_absolute_s),
+            ("staff_idle_s", staff_idle_s),
+            ("staff_absolute_s", staff_absolute_s),
+        ];
+        let none = lives.into_iter().filter(|(_, seconds)| *seconds == 0);
+        let mut problems: Vec<String> =
+            none.map(|(name, _)| format!("identity.sessions.{name}: must be at least 1")).collect();
+        if self.audience.is_empty() {
+            problems.push("identity.audience: must name whom the tokens are for, as in \"bff\"".to_owned());
+        }
+        problems
+    }
+}
+
 /// Where this server stands.
 #[derive(Debug, Clone)]
 pub struct Deployment {
