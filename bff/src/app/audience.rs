@@ -3,7 +3,7 @@
 use std::io::{Write, stdout};
 
 use crate::config::Config;
-use crate::views::{LoadError, Outcome, Swapped, Views};
+use crate::views::{LoadError, Outcome, Views};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
@@ -26,15 +26,20 @@ impl Audience {
         if self == Self::Log {
             return views;
         }
-        let outcome = views.as_ref().map(Swapped::first).map_err(LoadError::clone);
-        self.tell(&config.views.dir, &outcome);
-        Ok(views.unwrap_or_default())
+        let dir = &config.views.dir;
+        Ok(views.inspect(|views| print(&clean(dir, views.iter().count()))).unwrap_or_else(|error| {
+            print(&format!("{dir}:\n{error}; there are no views until they are mended\n"));
+            Views::default()
+        }))
     }
 
     pub fn tell(self, reason: &str, outcome: &Outcome) {
         match self {
             Self::Log => log(reason, outcome),
-            Self::Author => print(&text(reason, outcome)),
+            Self::Author => print(&match outcome {
+                Ok(swapped) => clean(reason, swapped.views),
+                Err(error) => format!("{reason}:\n{error}; what was served before still is\n"),
+            }),
         }
     }
 }
@@ -64,9 +69,6 @@ fn log(reason: &str, outcome: &Outcome) {
 
 const MAX_FAULTS: usize = 20;
 
-fn text(reason: &str, outcome: &Outcome) -> String {
-    match outcome {
-        Ok(swapped) => format!("{reason}: {} views, no problems\n", swapped.views),
-        Err(error) => format!("{reason}:\n{error}; what was served before still is\n"),
-    }
+fn clean(reason: &str, views: usize) -> String {
+    format!("{reason}: {views} views, no problems\n")
 }

@@ -20,13 +20,6 @@ pub struct Swapped {
     pub changed: Vec<String>,
 }
 
-impl Swapped {
-    /// What a server begins with.
-    pub fn first(views: &Views) -> Self {
-        Self { views: views.iter().count(), changed: Vec::new() }
-    }
-}
-
 /// Asks for reloads.
 #[derive(Clone)]
 pub struct Reloader(mpsc::Sender<Request>);

@@ -1,7 +1,6 @@
 //! Files that are saved while the server runs: each save asks for a reload, once the disk is quiet again.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,8 +15,8 @@ use super::{Loader, Reloader};
 pub struct Watched {
     folder: PathBuf,
     mode: RecursiveMode,
-    /// The one file of interest; None: every view and contract.
-    file: Option<PathBuf>,
+    /// A file of interest that is not called as views and contracts usually are.
+    odd: Option<PathBuf>,
 }
 
 /// Editors and generators save in several steps, and several files at once.
@@ -31,12 +30,12 @@ const EXTENSIONS: [&str; 5] = ["yaml", "yml", "json", "proto", "binpb"];
 impl Loader {
     /// The folder of the views, and what the sources' contracts are read from.
     pub fn watched(&self) -> Vec<Watched> {
-        let whole = |folder: &String| Watched { folder: folder.into(), mode: RecursiveMode::Recursive, file: None };
-        // A file that is replaced is another file to the system: its folder tells.
+        let whole = |folder: &String| Watched { folder: folder.into(), mode: RecursiveMode::Recursive, odd: None };
+        // A file that is replaced is another file to the system: its folder tells, and of those that it refers to.
         let file = |path: &String| Watched {
             folder: Path::new(path).parent().filter(|folder| *folder != "").unwrap_or(Path::new(".")).to_owned(),
             mode: RecursiveMode::NonRecursive,
-            file: Path::new(path).file_name().map(PathBuf::from),
+            odd: Path::new(path).file_name().map(PathBuf::from).filter(|name| !is_usual(name)),
         };
         let sources = self.settings.values();
         let contracts = sources.flat_map(|source| {
@@ -75,12 +74,12 @@ pub async fn watch(watched: Vec<Watched>, reloader: Reloader) {
 }
 
 fn begin(watched: Watched, changes: mpsc::Sender<String>) -> Option<RecommendedWatcher> {
-    let Watched { folder, mode, file } = watched;
+    let Watched { folder, mode, odd } = watched;
     let path = folder.clone();
     let handle = move |event: notify::Result<Event>| {
         // A full channel holds a change already, and a reload reads everything.
         let Ok(event) = event else { return drop(changes.try_send(folder.display().to_string())) };
-        for name in changed(&event, file.as_deref()) {
+        for name in changed(&event, odd.as_deref()) {
             drop(changes.try_send(name));
         }
     };
@@ -96,14 +95,15 @@ fn begin(watched: Watched, changes: mpsc::Sender<String>) -> Option<RecommendedW
 }
 
 /// The names of the files that the event is about, if their contents may be new.
-fn changed(event: &Event, file: Option<&Path>) -> Vec<String> {
+fn changed(event: &Event, odd: Option<&Path>) -> Vec<String> {
     if let EventKind::Access(_) = event.kind {
         return Vec::new();
     }
-    let is_ours = |name: &&OsStr| match file {
-        Some(file) => file.as_os_str() == *name,
-        None => Path::new(name).extension().is_some_and(|e| EXTENSIONS.iter().any(|known| e == *known)),
-    };
-    let names = event.paths.iter().filter_map(|path| path.file_name()).filter(is_ours);
-    names.map(|name| name.to_string_lossy().into_owned()).collect()
+    let names = event.paths.iter().filter_map(|path| path.file_name()).map(Path::new);
+    let names = names.filter(|name| is_usual(name) || odd == Some(name));
+    names.map(|name| name.display().to_string()).collect()
+}
+
+fn is_usual(name: &Path) -> bool {
+    name.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known))
 }

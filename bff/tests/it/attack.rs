@@ -125,6 +125,25 @@ async fn a_stream_ends_with_the_session_that_opened_it() {
 }
 
 #[tokio::test]
+async fn a_stream_keeps_the_view_that_opened_it_when_the_files_change() {
+    let (changes, _) = broadcast::channel(8);
+    let backend = orders(&changes).await;
+    let server = server(&backend).await;
+    let user = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
+    let mut stream = open(&user).await;
+    assert_eq!(stream.chunk().await.unwrap().unwrap(), "data: {\"orderId\":\"o1\"}\n\n");
+
+    let views = server.folder.path().join("views/orders.yaml");
+    std::fs::write(views, VIEWS.replace("orderId:", "renamed:")).unwrap();
+    let reloaded = Answer::of(server.client.post(format!("{}/reload", server.admin_url))).await;
+    assert_eq!(reloaded.json()["changed"], json!(["order-status"]));
+    changes.send(()).unwrap();
+    assert_eq!(stream.chunk().await.unwrap().unwrap(), "data: {\"orderId\":\"o1\"}\n\n");
+    let mut new = open(&user).await;
+    assert_eq!(new.chunk().await.unwrap().unwrap(), "data: {\"renamed\":\"o1\"}\n\n");
+}
+
+#[tokio::test]
 async fn a_body_is_an_object_and_its_mistakes_are_told_in_the_client_s_terms() {
     let server = Server::start().await;
     for (body, code, detail) in [

@@ -8,6 +8,7 @@ use axum::routing::get;
 use bff::upstream;
 use bff::views::Watch;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::sync::Notify;
 
 use crate::harness::{Anonymous, Answer, Backend, Caller, Process, Server};
@@ -207,9 +208,8 @@ async fn a_file_that_is_saved_is_served() {
     until(&caller, "/v1/title", json!({ "renamed": "Tea" })).await;
 }
 
-#[tokio::test]
-async fn a_hangup_signal_reloads_and_the_log_says_what_came_of_it() {
-    let backend = backend().await;
+/// A folder with a view and a contract, and the settings of a process in it.
+fn installation(backend: &Backend) -> (TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("views")).unwrap();
     write(folder.path(), &view("/v1/title", "old"));
@@ -219,6 +219,48 @@ async fn a_hangup_signal_reloads_and_the_log_says_what_came_of_it() {
         "[views]\ndir = \"views\"\nwatch = \"off\"\n[store]\ndatabase_url = \"sqlite:bff.db\"\n\
          [sources.catalog]\nhttp = \"{url}\"\nopenapi = \"catalog.yaml\"\n"
     );
+    (folder, settings)
+}
+
+#[tokio::test]
+async fn an_author_sees_the_check_s_result_after_every_save() {
+    let backend = backend().await;
+    let (folder, settings) = installation(&backend);
+    let wrong = view("/v1/title", "old").replace("one.title", "one.titl");
+    write(folder.path(), &wrong);
+    let mut process = Process::start_as("dev", folder.path(), &settings, &[]).await;
+    let mut seen = Vec::new();
+    // It starts all the same; the watch begins a moment later, and a save before that would go unseen.
+    while let Some(line) = process.printed.recv().await {
+        let last = line.ends_with("there are no views until they are mended");
+        seen.push(line);
+        if last {
+            break;
+        }
+    }
+    assert!(seen[0].starts_with("public  http://127.0.0.1:") && seen[1].starts_with("admin   http://"), "{seen:?}");
+    let seen = seen.join("\n");
+    assert!(seen.contains("--> views/title.yaml:7:12") && seen.contains("did you mean `title`?"), "{seen}");
+
+    let save = async {
+        loop {
+            write(folder.path(), &view("/v1/title", "new"));
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    tokio::select! {
+        () = save => {}
+        line = process.printed.recv() => assert_eq!(line.unwrap(), "title.yaml: 1 views, no problems"),
+    }
+    let answer = Answer::of(crate::harness::client().get(format!("{}/v1/title", process.url))).await;
+    assert_eq!(answer.json(), json!({ "new": "Tea" }));
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_hangup_signal_reloads_and_the_log_says_what_came_of_it() {
+    let backend = backend().await;
+    let (folder, settings) = installation(&backend);
     let mut process = Process::start(folder.path(), &settings, &[]).await;
 
     write(folder.path(), &view("/v1/title", "new"));

@@ -1,6 +1,6 @@
 //! The program itself: its own process, with the log that it writes.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -9,34 +9,39 @@ use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::spawn_blocking;
 
-/// `bff serve` with JSON logs, on free ports; dropping it kills it.
+/// `bff serve` or `bff dev` with JSON logs, on free ports; dropping it kills it.
 pub struct Process {
     pub url: String,
     child: Option<Child>,
     lines: UnboundedReceiver<String>,
+    /// What it prints for people.
+    pub printed: UnboundedReceiver<String>,
     log: Vec<String>,
 }
 
 impl Process {
     /// Returns once it is ready. Its files are in the folder.
     pub async fn start(folder: &Path, settings: &str, variables: &[(&str, &str)]) -> Self {
+        Self::start_as("serve", folder, settings, variables).await
+    }
+
+    pub async fn start_as(command: &str, folder: &Path, settings: &str, variables: &[(&str, &str)]) -> Self {
         let file = folder.join("process.toml");
         std::fs::write(&file, settings).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_bff"))
-            .args(["serve", "--config"])
+            .args([command, "--config"])
             .arg(&file)
             .current_dir(folder)
             .env_clear()
             .envs([("BFF__HTTP__LISTEN", "127.0.0.1:0"), ("BFF__ADMIN__LISTEN", "127.0.0.1:0")])
             .envs([("BFF__TELEMETRY__FORMAT", "json"), ("BFF__IDENTITY__KEY_ALGORITHMS", "ES256")])
             .envs(variables.iter().copied())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (sender, lines) = unbounded_channel();
-        let errors = BufReader::new(child.stderr.take().unwrap());
-        thread::spawn(move || errors.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut process = Self { url: String::new(), child: Some(child), lines, log: Vec::new() };
+        let (lines, printed) = (lines(child.stderr.take().unwrap()), lines(child.stdout.take().unwrap()));
+        let mut process = Self { url: String::new(), child: Some(child), lines, printed, log: Vec::new() };
         process.url = process.line("starting").await["public"].as_str().unwrap().to_owned();
         process.line("ready").await;
         process
@@ -74,6 +79,12 @@ impl Process {
         }
         std::mem::take(&mut self.log).join("\n")
     }
+}
+
+fn lines(output: impl Read + Send + 'static) -> UnboundedReceiver<String> {
+    let (sender, lines) = unbounded_channel();
+    thread::spawn(move || BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    lines
 }
 
 impl Drop for Process {

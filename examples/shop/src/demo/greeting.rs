@@ -8,6 +8,7 @@ use crate::backends::Backends;
 pub fn text(config: &Config, backends: &Backends) -> String {
     let bff = config.http.public_url();
     let admin = config.admin.listen;
+    let views = &config.views.dir;
     let control = backends.control_address();
     let upstreams: String = backends
         .upstreams()
@@ -35,6 +36,8 @@ See what happens without the rewards, and with them again:
 
   curl -d '{{"delay_ms": 300}}' http://{control}/upstreams/loyalty
   curl -d '{{"delay_ms": 0}}' http://{control}/upstreams/loyalty
+
+Save a file of {views}, and what it says is served at once; what is wrong with it stands in the log.
 
 Ctrl-C stops everything.
 
