@@ -17,6 +17,7 @@ mod value;
 
 use std::sync::Arc;
 
+pub(crate) use decimal::Decimal;
 pub use decimal::MAX_DIGITS;
 pub(crate) use eval::{Env, Fault};
 pub use function::{FUNCTIONS, Gives, Signature, Takes};

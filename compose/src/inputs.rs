@@ -1,16 +1,16 @@
 //! A request's arguments, bound to the types that the view declares. Every mistake is found in one go.
 
-use std::cmp::Ordering;
+mod parameter;
 
 use bytes::Bytes;
 
 use crate::decode;
 use crate::definition::ParamLocation;
-use crate::expr::{Code, Value};
-use crate::plan::{Param, Plan};
+use crate::expr::Value;
+use crate::plan::Plan;
 use crate::problem::nearest;
-use crate::schema::Kind;
 use crate::tape::Tape;
+pub(crate) use parameter::{of_text, value};
 
 /// What a client sent, as it was sent.
 pub struct Arguments<'a> {
@@ -77,7 +77,7 @@ pub fn bind(plan: &Plan, arguments: Arguments<'_>) -> Result<Inputs, Vec<InputEr
     let query: Vec<_> = form_urlencoded::parse(arguments.query.as_bytes()).collect();
     unknown(plan, &query, &mut errors);
     let params = plan.params.iter().map(|param| {
-        let mut given = match param.location {
+        let given = match param.location {
             ParamLocation::Path => {
                 arguments.path.iter().filter(|(n, _)| *n == param.name).map(|(_, v)| (*v).to_owned()).collect()
             }
@@ -86,10 +86,7 @@ pub fn bind(plan: &Plan, arguments: Arguments<'_>) -> Result<Inputs, Vec<InputEr
             }
             ParamLocation::Header => (arguments.header)(&param.name).into_iter().collect(),
         };
-        if given.len() > 1 {
-            return Err(mistake(param, "duplicate", "is given more than once".into()));
-        }
-        parse(param, given.pop())
+        parameter::bind(param, given)
     });
     let params: Vec<Value<'static>> = params
         .map(|p| {
@@ -132,75 +129,5 @@ fn unknown(
             None => format!("is not a parameter; known: {}", known.join(", ")),
         };
         errors.push(InputError { at: InputPlace::Parameter(shown), code: "unknown", message });
-    }
-}
-
-fn mistake(param: &Param, code: &'static str, message: String) -> InputError {
-    InputError { at: InputPlace::Parameter(param.name.clone()), code, message }
-}
-
-/// What was given for the parameter, as a value of its type and within its bounds.
-pub(crate) fn parse(param: &Param, text: Option<String>) -> Result<Value<'static>, InputError> {
-    let Some(text) = text else {
-        return match &param.default {
-            _ if param.required => Err(mistake(param, "missing", "is required".into())),
-            Code::Int(i) => Ok(Value::Int(*i)),
-            Code::Float(f) => Ok(Value::Float(*f)),
-            Code::Bool(b) => Ok(Value::Bool(*b)),
-            Code::Text(t) => Ok(Value::Text(t.to_string().into())),
-            _ => Ok(Value::Null),
-        };
-    };
-    let value = parse_kind(&param.kind, &text).map_err(|message| mistake(param, "type", message))?;
-    let unit = if matches!(param.kind, Kind::String) { " characters" } else { "" };
-    let is = |wanted: Ordering, bound: i64| size_against(&value, bound) == Some(wanted);
-    match (param.min, param.max) {
-        (Some(min), _) if is(Ordering::Less, min) => {
-            Err(mistake(param, "range", format!("must be at least {min}{unit}")))
-        }
-        (_, Some(max)) if is(Ordering::Greater, max) => {
-            Err(mistake(param, "range", format!("must be at most {max}{unit}")))
-        }
-        _ => Ok(value),
-    }
-}
-
-/// A number, or the length of a text, against a bound.
-fn size_against(value: &Value<'_>, bound: i64) -> Option<Ordering> {
-    match value {
-        Value::Int(i) => Some(i.cmp(&bound)),
-        Value::Uint(u) => Some(i128::from(*u).cmp(&bound.into())),
-        Value::Float(f) => f.partial_cmp(&(bound as f64)),
-        Value::Text(t) => Some((t.chars().count() as i128).cmp(&bound.into())),
-        _ => None,
-    }
-}
-
-/// A parameter's text as a value of its kind, or what it must be.
-pub(crate) fn parse_kind(kind: &Kind, text: &str) -> Result<Value<'static>, String> {
-    fn integer<T: std::str::FromStr + TryInto<i64>>(text: &str, what: &str) -> Result<Value<'static>, String> {
-        let parsed = text.parse::<T>().ok().and_then(|n| n.try_into().ok());
-        parsed.map(Value::Int).ok_or_else(|| format!("must be {what}"))
-    }
-    match kind {
-        Kind::Bool => text.parse().map(Value::Bool).map_err(|_| "must be true or false".into()),
-        Kind::Int32 => integer::<i32>(text, "a whole number of 32 bits"),
-        Kind::Int64 => integer::<i64>(text, "a whole number of 64 bits"),
-        Kind::Uint32 => integer::<u32>(text, "a whole number of 32 bits that is not negative"),
-        Kind::Uint64 => {
-            text.parse().map(Value::Uint).map_err(|_| "must be a whole number of 64 bits that is not negative".into())
-        }
-        Kind::Float | Kind::Double => match text.parse::<f64>() {
-            Ok(f) if f.is_finite() => Ok(Value::Float(f)),
-            _ => Err("must be a number".into()),
-        },
-        Kind::Enum(names) => match names.number_of(text) {
-            Some(number) => Ok(Value::Int(number.into())),
-            None => {
-                let all = names.values.iter().map(|(_, n)| n.as_str()).collect::<Vec<_>>().join(", ");
-                Err(format!("must be one of {all}"))
-            }
-        },
-        _ => Ok(Value::Text(text.to_owned().into())),
     }
 }

@@ -7,7 +7,7 @@ use crate::plan::{Param, ProjectionId};
 use crate::problem::{ErrorCode, Problem};
 use crate::schema::{Kind, RecordId, Type};
 
-const SCALARS: [(&str, Kind); 8] = [
+const TYPES: [(&str, Kind); 11] = [
     ("bool", Kind::Bool),
     ("int32", Kind::Int32),
     ("int64", Kind::Int64),
@@ -16,7 +16,13 @@ const SCALARS: [(&str, Kind); 8] = [
     ("float", Kind::Float),
     ("double", Kind::Double),
     ("string", Kind::String),
+    ("timestamp", Kind::Timestamp),
+    ("date", Kind::Date),
+    ("decimal", Kind::Decimal),
 ];
+
+/// Items of a list parameter at the most.
+const MAX_ITEMS: i64 = 1_000;
 
 /// Records within records deeper than this cannot be a body.
 const MAX_DEPTH: usize = 16;
@@ -57,12 +63,14 @@ impl Checker<'_> {
     fn param(&mut self, param: &definition::Param) -> Param {
         let before = self.problems.len();
         let kind = self.param_kind(param);
+        let is_list = matches!(kind, Some(Kind::List(_)));
         let default = match (&kind, &param.default) {
             (Some(kind), Some(text)) => self.default(kind, text),
             _ => Code::Null,
         };
         let required = param.default.is_none() && !param.optional;
-        self.params.push(kind.clone().map(|kind| Type { kind, nullable: !required && param.default.is_none() }));
+        self.params
+            .push(kind.clone().map(|kind| Type { kind, nullable: !required && param.default.is_none() && !is_list }));
         if param.location == ParamLocation::Path && (param.optional || param.default.is_some()) {
             self.problem(
                 ErrorCode::Unused,
@@ -87,8 +95,13 @@ impl Checker<'_> {
     }
 
     fn default(&mut self, kind: &Kind, text: &definition::Spanned<String>) -> Code {
-        let value = crate::inputs::parse_kind(kind, &text.value);
-        match value.map(|value| constant(&value)) {
+        if matches!(kind, Kind::List(_)) {
+            let help = "write `optional: true`: what is not given is an empty list";
+            self.problem(ErrorCode::Unused, &text.place, "a list has no default", help);
+            return Code::Null;
+        }
+        let value = crate::inputs::of_text(kind, &text.value);
+        match value.map(|value| constant(&value, &text.value)) {
             Ok(Some(code)) => code,
             Ok(None) => {
                 self.problem(
@@ -114,7 +127,9 @@ impl Checker<'_> {
     /// `min` and `max` bound numbers and the lengths of texts, and the default too.
     fn bounds(&mut self, param: &definition::Param, planned: &Param) {
         let place = &param.name.place;
-        if (param.min.is_some() || param.max.is_some()) && matches!(planned.kind, Kind::Bool | Kind::Enum(_)) {
+        let unbounded = [Kind::Bool, Kind::Timestamp, Kind::Date, Kind::Decimal].contains(&planned.kind)
+            || matches!(planned.kind, Kind::Enum(_));
+        if (param.min.is_some() || param.max.is_some()) && unbounded {
             let kind = self.contracts.describe(&Type::required(planned.kind.clone()));
             self.problem(ErrorCode::Unused, place, format!("`min` and `max` say nothing of a {kind}"), "remove them");
         } else if param.min.zip(param.max).is_some_and(|(min, max)| min > max) {
@@ -125,7 +140,7 @@ impl Checker<'_> {
                 "swap them",
             );
         } else if let Some(default) = &param.default
-            && let Err(mistake) = crate::inputs::parse(planned, Some(default.value.clone()))
+            && let Err(mistake) = crate::inputs::value(planned, &default.value)
         {
             self.problem(
                 ErrorCode::OutOfRange,
@@ -138,22 +153,48 @@ impl Checker<'_> {
 
     fn param_kind(&mut self, param: &definition::Param) -> Option<Kind> {
         let written = &param.ty.value;
-        if let Some((_, kind)) = SCALARS.iter().find(|(name, _)| name == written) {
+        if let Some(item) = written.strip_prefix("list<").and_then(|rest| rest.strip_suffix('>')) {
+            let place = param.ty.place.within(5, item.chars().count());
+            let ty = definition::Spanned { value: item.to_owned(), place };
+            let kind = self.item_kind(&ty)?;
+            self.list_bounds(param)?;
+            return Some(Kind::List(Box::new(Type::required(kind))));
+        }
+        self.item_kind(&param.ty)
+    }
+
+    /// A list is given in the query, and has an end.
+    fn list_bounds(&mut self, param: &definition::Param) -> Option<()> {
+        let place = &param.ty.place;
+        if param.location != ParamLocation::Query {
+            let help = "write `in: query`: `?id=1&id=2`";
+            self.problem(ErrorCode::Conflict, place, "only the query can give a parameter several times", help);
+            return None;
+        }
+        if !param.max.is_some_and(|max| (1..=MAX_ITEMS).contains(&max)) || param.min.is_some_and(|min| min < 0) {
+            let message =
+                format!("a list of parameters needs a `max` of 1 to {MAX_ITEMS}: how many there are at the most");
+            self.problem(ErrorCode::Unbounded, place, message, "for example `max: 50`");
+            return None;
+        }
+        Some(())
+    }
+
+    fn item_kind(&mut self, ty: &definition::Spanned<String>) -> Option<Kind> {
+        let written = &ty.value;
+        if let Some((_, kind)) = TYPES.iter().find(|(name, _)| name == written) {
             return Some(kind.clone());
         }
         if !written.contains('/') {
-            let problem = Problem::new(
-                ErrorCode::UnknownValue,
-                &param.ty.place,
-                format!("`{written}` is not a parameter's type"),
-            );
-            self.problems.push(problem.suggest(written, SCALARS.iter().map(|(name, _)| *name)));
+            let problem =
+                Problem::new(ErrorCode::UnknownValue, &ty.place, format!("`{written}` is not a parameter's type"));
+            self.problems.push(problem.suggest(written, TYPES.iter().map(|(name, _)| *name)));
             return None;
         }
-        let kind = self.named_type(&param.ty)?.kind;
+        let kind = self.named_type(ty)?.kind;
         if !matches!(kind, Kind::Enum(_)) {
             let message = format!("`{written}` is not an enum");
-            self.problem(ErrorCode::WrongType, &param.ty.place, message, "a parameter is a scalar or an enum");
+            self.problem(ErrorCode::WrongType, &ty.place, message, "a parameter is a scalar or an enum");
             return None;
         }
         Some(kind)
@@ -251,14 +292,14 @@ impl Checker<'_> {
     }
 }
 
-/// None of what no literal can be.
-fn constant(value: &Value<'_>) -> Option<Code> {
+/// None of what no literal can be; times and decimals stay texts.
+fn constant(value: &Value<'_>, text: &str) -> Option<Code> {
     match value {
         Value::Bool(b) => Some(Code::Bool(*b)),
         Value::Int(i) => Some(Code::Int(*i)),
         Value::Uint(u) => i64::try_from(*u).ok().map(Code::Int),
         Value::Float(f) => Some(Code::Float(*f)),
-        Value::Text(t) => Some(Code::Text(t.as_ref().into())),
+        Value::Text(_) | Value::Time { .. } | Value::Date { .. } | Value::Decimal(_) => Some(Code::Text(text.into())),
         _ => None,
     }
 }

@@ -47,14 +47,10 @@ pub(super) fn of_body(value: &tape::Value) -> Value {
 }
 
 pub(super) fn of_parameter(param: &Param) -> Value {
-    let mut schema = match &param.kind {
-        Kind::Int64 => json!({ "type": "integer", "format": "int64" }),
-        Kind::Uint64 => json!({ "type": "integer", "format": "uint64", "minimum": 0 }),
-        Kind::Enum(names) => json!({ "type": "string", "enum": distinct(names) }),
-        kind => scalar(kind),
-    };
+    let mut schema = given(&param.kind);
     let (least, most) = match param.kind {
         Kind::String => ("minLength", "maxLength"),
+        Kind::List(_) => ("minItems", "maxItems"),
         _ => ("minimum", "maximum"),
     };
     for (name, bound) in [(least, param.min), (most, param.max)] {
@@ -66,6 +62,17 @@ pub(super) fn of_parameter(param: &Param) -> Value {
         schema["default"] = default;
     }
     schema
+}
+
+/// As the text of a parameter gives it.
+fn given(kind: &Kind) -> Value {
+    match kind {
+        Kind::Int64 => json!({ "type": "integer", "format": "int64" }),
+        Kind::Uint64 => json!({ "type": "integer", "format": "uint64", "minimum": 0 }),
+        Kind::Enum(names) => json!({ "type": "string", "enum": distinct(names) }),
+        Kind::List(item) => list(given(&item.kind)),
+        kind => scalar(kind),
+    }
 }
 
 fn default(param: &Param) -> Option<Value> {
