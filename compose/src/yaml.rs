@@ -3,9 +3,13 @@
 //! Scalars stay text: whoever reads a value knows what it should be. Anchors, aliases and explicit tags are refused,
 //! duplicate keys too; depth and size are bounded.
 
+mod surrogates;
+
 use std::sync::Arc;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
+
+use surrogates::Rewritten;
 
 use crate::problem::{ErrorCode, File, Place, Problem, Style};
 
@@ -93,7 +97,9 @@ pub fn parse(file: &Arc<File>) -> Result<Vec<Node>, Problem> {
         return Err(Problem::new(ErrorCode::TooMuch, &start, format!("the file is larger than {MAX_BYTES} bytes"))
             .help("split it: several files do as well as one"));
     }
-    let mut reader = Reader { file, events: Parser::new_from_str(&file.text) };
+    let is_json = file.name.ends_with(".json");
+    let source = if is_json { Rewritten::of_json(&file.text) } else { Rewritten::unchanged(&file.text) };
+    let mut reader = Reader { file, source: &source, events: Parser::new_from_str(&source.text) };
     let mut documents = Vec::new();
     loop {
         match reader.next()? {
@@ -109,6 +115,7 @@ pub fn parse(file: &Arc<File>) -> Result<Vec<Node>, Problem> {
 
 struct Reader<'a> {
     file: &'a Arc<File>,
+    source: &'a Rewritten<'a>,
     events: Parser<'a, saphyr_parser::StrInput<'a>>,
 }
 
@@ -131,14 +138,17 @@ impl<'a> Reader<'a> {
     }
 
     fn place(&self, at: Marker, width: usize) -> Place {
-        let (line, column) = (at.line().max(1), at.col() + 1);
+        let line = at.line().max(1);
+        let column = self.source.column(line, at.col() + 1);
         Place { line, column, width: width.max(1), ..Place::start_of(self.file) }
     }
 
     fn node(&mut self, (event, span): Spanned<'a>, depth: usize) -> Result<Node, Problem> {
         let one_line = span.start.line() == span.end.line();
-        let width = if one_line { span.end.index().saturating_sub(span.start.index()) } else { 1 };
-        let place = self.place(span.start, width);
+        let mut place = self.place(span.start, 1);
+        if one_line {
+            place.width = self.place(span.end, 1).column.saturating_sub(place.column).max(1);
+        }
         if depth > MAX_DEPTH {
             return Err(Problem::new(ErrorCode::TooMuch, &place, format!("nested deeper than {MAX_DEPTH} levels"))
                 .help("write it flatter"));

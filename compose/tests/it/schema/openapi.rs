@@ -77,7 +77,7 @@ M:
     assert_eq!(
         schema("3.1.0", text),
         "a: string required promised\nb: string? required promised\nc: string? required promised\n\
-         d: M? required promised\ne: M? required promised\nf: string promised\nwrite: string? required\n\
+         d: M? required promised\ne: M? required promised\nf: string promised\nwrite: string required\n\
          optional: string?\nchoice: M.choice?"
     );
 }
@@ -226,6 +226,20 @@ fn other_documents_are_refused() {
         problems("openapi: 3.0.0\n---\nopenapi: 3.0.0"),
         ["1:1 a contract is one YAML or JSON document; remove the others, and every `---`"]
     );
+}
+
+#[test]
+fn json_escapes_characters_in_two_halves() {
+    let text = r##"{"openapi": "3.1.0", "info": {"title": "\ud83d\ude00 \\ud83d"}, "paths": {},
+  "components": {"schemas": {"A": {"type": "object", "properties": {"\uD83D\uDE00 \u00e9\/": {"type": "string"}}}, "\ud83d\ude00": {"type": "strin"}}}}"##;
+    let mut contracts = Contracts::default();
+    let problems = contracts.add_openapi("test", &file("test.json", text), &|_| None);
+    assert_eq!(fields(&contracts, named(&contracts, "test", "A")), "\u{1f600} é/: string?");
+    let column = text.lines().nth(1).unwrap().find("strin\"").unwrap() + 1;
+    let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+    assert_eq!((problem.place.line, problem.place.column, problem.place.width), (2, column, 5));
+    let half = text.replace("\\ude00", "");
+    assert_eq!(contracts.add_openapi("test", &file("test.json", &half), &|_| None).len(), 1);
 }
 
 #[test]
