@@ -9,6 +9,7 @@ mod batch;
 mod budget;
 mod cache;
 mod call;
+mod direction;
 mod effect;
 mod expression;
 mod fragment;
@@ -132,6 +133,8 @@ struct Checker<'a> {
     /// None of one whose type is a problem.
     params: Vec<Option<Type>>,
     body: Option<Typed>,
+    /// All that is used of the body; what is read of a reply comes later.
+    body_projections: std::ops::Range<usize>,
     /// Fields of the body's record that the view leaves out.
     hidden: Vec<String>,
     /// By index of the call; none where it is not checked, or has problems.
@@ -185,6 +188,7 @@ impl<'a> Checker<'a> {
             projections: Vec::new(),
             params: Vec::new(),
             body: None,
+            body_projections: 0..0,
             hidden: Vec::new(),
             replies: view.calls.iter().map(|_| None).collect(),
             reply_projections: view.calls.iter().map(|_| None).collect(),

@@ -15,13 +15,15 @@ use bytes::Bytes;
 
 pub(crate) use literal::is_number;
 
-use crate::tape::{Layout, Tape, Value};
+use crate::tape::{Cell, JsonRead, Layout, Tape, Value};
 
 /// A body's violations beyond these are not looked for.
 pub const MAX_VIOLATIONS: usize = 32;
 
 /// A bound on the memory that one input can take: an empty message is two bytes on the wire, but a cell for each slot.
 const MAX_CELLS: usize = 1 << 23;
+/// The same of what a client sent.
+const MAX_BODY_CELLS: usize = 1 << 18;
 
 /// Where an input breaks its contract, and what would have been right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +40,20 @@ pub fn reply(layout: &Layout, bytes: Bytes) -> Result<Tape, Violation> {
     check_size(&bytes)?;
     match layout {
         Layout::Proto(message) => proto::tape(message, bytes),
-        Layout::Json(value) => json::reply(value, &bytes).map(|cells| Tape { bytes, cells }),
+        Layout::Json(value) => {
+            let cells = if bytes.is_empty() { nothing(value) } else { None };
+            let cells = cells.map_or_else(|| json::reply(value, &bytes), Ok)?;
+            Ok(Tape { bytes, cells })
+        }
+    }
+}
+
+/// A success without content, where the contract knows of one.
+fn nothing(value: &Value) -> Option<Vec<Cell>> {
+    match &value.read {
+        _ if value.nullable => Some(vec![Cell::Null]),
+        JsonRead::Object(object) if object.members.is_empty() => Some(vec![Cell::Record(1)]),
+        _ => None,
     }
 }
 

@@ -102,7 +102,17 @@ pub struct Field {
     pub required: bool,
     /// In an answer: its absence breaks the contract. A protobuf field whose absence means its default is never promised.
     pub promised: bool,
+    pub direction: Direction,
     pub wire: Wire,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    Both,
+    /// Answered, never sent: OpenAPI's `readOnly`.
+    Answered,
+    /// Sent, never answered: OpenAPI's `writeOnly`.
+    Sent,
 }
 
 /// How a field travels.
@@ -236,6 +246,7 @@ impl Map {
             ty,
             required: false,
             promised: false,
+            direction: Direction::Both,
             wire,
         };
         Record { name, fields: fields.map(field).collect(), unions: Vec::new() }

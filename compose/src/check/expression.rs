@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::argument::sortable;
 use super::assign::widened;
+use super::direction::not_known;
 use super::projection::has_each;
 use super::{Checker, Typed};
 use crate::definition::{ParamLocation, Text};
@@ -182,7 +183,8 @@ impl Checker<'_> {
         let record = self.contracts.record(id);
         let is_body = self.body.as_ref().is_some_and(|b| b.projection == Some(projection));
         let visible = |f: &&Field| {
-            !(is_body && self.hidden.contains(&f.name))
+            self.travels(projection, f)
+                && !(is_body && self.hidden.contains(&f.name))
                 && cases.is_none_or(|cases| cases.iter().any(|(case, _)| *case == f.name))
         };
         let Some(i) = record.fields.iter().position(|f| f.name == name && visible(&f)) else {
@@ -193,9 +195,8 @@ impl Checker<'_> {
             let unions = record.unions.iter().filter(|_| cases.is_none()).map(|u| u.name.as_str());
             let known = record.fields.iter().filter(visible).map(|f| f.name.as_str()).chain(unions);
             let problem =
-                Problem::new(ErrorCode::UnknownField, here, format!("`{}` has no field `{name}`", record.name))
-                    .suggest(name, known);
-            self.problems.push(problem);
+                Problem::new(ErrorCode::UnknownField, here, format!("`{}` has no field `{name}`", record.name));
+            self.problems.push(not_known(problem, name, record, known));
             return None;
         };
         let field = &record.fields[i];

@@ -5,7 +5,7 @@ use crate::definition::{self, ParamLocation};
 use crate::expr::{Code, Value};
 use crate::plan::{Param, ProjectionId};
 use crate::problem::{ErrorCode, Problem};
-use crate::schema::{Kind, RecordId, Type};
+use crate::schema::{Direction, Kind, RecordId, Type};
 
 const TYPES: [(&str, Kind); 11] = [
     ("bool", Kind::Bool),
@@ -259,6 +259,7 @@ impl Checker<'_> {
             );
             return None;
         }
+        self.body_projections = projection.0..self.projections.len();
         let ty = Type::required(Kind::Record(id));
         self.body = Some(Typed { projection: Some(projection), from_client: true, ..Typed::new(ty, Code::Body) });
         Some(projection)
@@ -271,7 +272,7 @@ impl Checker<'_> {
         }
         let record = self.contracts.record(self.projections[projection.0].record);
         for (i, field) in record.fields.iter().enumerate() {
-            let readable = !matches!(field.ty.kind, Kind::Opaque(_));
+            let readable = !matches!(field.ty.kind, Kind::Opaque(_)) && field.direction != Direction::Answered;
             if !readable || (outermost && self.hidden.contains(&field.name)) {
                 continue;
             }

@@ -1,12 +1,13 @@
 //! What a call sends, checked against what the operation takes.
 
+use super::direction::{not_known, sent as sent_field};
 use super::identity::Identity;
 use super::{Checker, Typed};
 use crate::definition::{self, Argument, Spanned};
 use crate::expr::Kind as Ast;
 use crate::plan::{CallSet, Encoder, FieldEncoder, FieldValue, Need, Request};
 use crate::problem::{ErrorCode, Place, Problem};
-use crate::schema::{Field, Kind, Operation, Protocol, Record, RecordId, Repeated, Type, Wire};
+use crate::schema::{Direction, Field, Kind, Operation, Protocol, Record, RecordId, Repeated, Type, Wire};
 
 /// The key of a request that spreads a record's fields.
 pub(super) const SPREAD: &str = "...";
@@ -108,7 +109,7 @@ impl Checker<'_> {
             fields.extend(self.group(&record.fields[*i], group, sent).map(|encoder| (*i, encoder)));
         }
         if let Some((name, key)) = into {
-            match record.fields.iter().position(|f| f.name == name.value) {
+            match sent_field(record, &name.value) {
                 Some(i) if given.contains(&i) => self.given_twice(&name.value, &name.place),
                 Some(i) => {
                     self.key_fits(key, &record.fields[i].ty, &name.place);
@@ -140,7 +141,8 @@ impl Checker<'_> {
     pub(super) fn unknown_field(&mut self, record: &Record, place: &Place, written: &str) {
         let problem =
             Problem::new(ErrorCode::UnknownField, place, format!("`{}` has no field `{written}`", record.name));
-        self.problems.push(problem.suggest(written, record.fields.iter().map(|f| f.name.as_str())));
+        let sent = record.fields.iter().filter(|f| f.direction != Direction::Answered).map(|f| f.name.as_str());
+        self.problems.push(not_known(problem, written, record, sent));
     }
 
     pub(super) fn given_twice(&mut self, name: &str, place: &Place) {
@@ -167,7 +169,7 @@ impl Checker<'_> {
         let mut known = true;
         for (name, argument) in arguments.iter().filter(|(n, _)| n.value != SPREAD) {
             let (first, rest) = name.value.split_once('.').unwrap_or((&name.value, ""));
-            let Some(i) = record.fields.iter().position(|f| f.name == first) else {
+            let Some(i) = sent_field(record, first) else {
                 self.unknown_field(record, &name.place, first);
                 known = false;
                 continue;
@@ -274,8 +276,9 @@ impl Checker<'_> {
         let hidden = self.hidden.clone();
         let before = self.problems.len();
         let mut fields = Vec::new();
-        for field in from.fields.iter().filter(|f| !hidden.contains(&f.name)) {
-            let Some(i) = record.fields.iter().position(|f| f.name == field.name) else {
+        let is_there = |f: &&Field| !hidden.contains(&f.name) && f.direction != Direction::Answered;
+        for field in from.fields.iter().filter(is_there) {
+            let Some(i) = sent_field(record, &field.name) else {
                 self.problem(
                     ErrorCode::UnknownField,
                     place,

@@ -4,7 +4,7 @@ use super::{Checker, Typed};
 use crate::definition::{Item, Spanned};
 use crate::plan::{self, Format, Member, camel_case};
 use crate::problem::{ErrorCode, Place, Problem};
-use crate::schema::{Kind, RecordId, Type};
+use crate::schema::{Direction, Kind, RecordId, Type};
 
 /// Records within records deeper than this are not written whole.
 const MAX_DEPTH: usize = 16;
@@ -48,7 +48,8 @@ impl Checker<'_> {
             Kind::Record(id) => self.contracts.record(*id),
             _ => return "item: ...".to_owned(),
         };
-        let leaves = record.fields.iter().filter(|field| self.is_leaf(&field.ty)).map(|field| field.name.as_str());
+        let answered = record.fields.iter().filter(|field| field.direction != Direction::Sent);
+        let leaves = answered.filter(|field| self.is_leaf(&field.ty)).map(|field| field.name.as_str());
         match leaves.take(MAX_PICKED).collect::<Vec<_>>().join(", ") {
             names if names.is_empty() => "item: ...".to_owned(),
             names => format!("pick: [{names}]"),
@@ -117,6 +118,7 @@ impl Checker<'_> {
         place: &Place,
     ) -> Option<plan::Shape> {
         let fields = self.contracts.record(id).fields.iter();
+        let fields = fields.filter(|field| of.projection.is_none_or(|projection| self.travels(projection, field)));
         let written: Vec<&str> = fields.map(|f| f.name.as_str()).filter(|name| !omitted.contains(name)).collect();
         let mut members: Vec<Member> = Vec::new();
         for name in written {

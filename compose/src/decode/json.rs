@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use super::scan::{Flaw, Inside, Scan};
-use super::{MAX_CELLS, MAX_VIOLATIONS, Path, Violation, literal, map};
+use super::{MAX_BODY_CELLS, MAX_CELLS, MAX_VIOLATIONS, Path, Violation, literal, map};
 use crate::problem::nearest;
 use crate::tape::{Cell, JsonRead, Member, Object, Value};
 use crate::write::unescape;
@@ -237,7 +237,7 @@ impl Decoder<'_> {
 
     fn open(&mut self, blank: &[Cell], path: &Path<'_>) -> Result<u32, Stop> {
         let at = self.cells.len();
-        if at + blank.len() > MAX_CELLS {
+        if at + blank.len() > if self.strict { MAX_BODY_CELLS } else { MAX_CELLS } {
             self.violations.push(Violation::new(path, "size", "has too many values to be decoded"));
             return Err(Stop::Enough);
         }

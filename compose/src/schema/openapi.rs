@@ -31,6 +31,8 @@ const STRUCTURED_PARAMETER: &str = "a parameter that is not a plain value or a l
 const OTHER_BODY: &str = "a request body that is not JSON, which views cannot write";
 
 const JSON: &str = "application/json";
+/// What an error looks like, never a success.
+const PROBLEM: &str = "application/problem+json";
 
 /// Header parameters that OpenAPI itself says are none.
 const IGNORED: [&str; 3] = ["accept", "content-type", "authorization"];
@@ -246,7 +248,8 @@ impl<'a> Reader<'a> {
         Some(Body { ty: ty.unwrap_or(Type::optional(Kind::Json)), required, media_type: media_type.to_owned() })
     }
 
-    /// The lowest success with JSON in it; `default` counts only where no success is declared.
+    /// The lowest success with JSON in it, or null where another success has no content at all; `default` counts only
+    /// where no success is declared.
     fn response(&mut self, operation: &'a Node, name: &str) -> Type {
         let declared = operation.get("responses").and_then(Node::entries).unwrap_or_default();
         let mut answers: Vec<&'a Entry> = declared.iter().filter(|e| e.key.starts_with('2')).collect();
@@ -254,11 +257,12 @@ impl<'a> Reader<'a> {
         if answers.is_empty() {
             answers.extend(declared.iter().find(|e| e.key == "default"));
         }
-        for answer in answers {
-            if let Some(content) = self.follow(&answer.value).and_then(json_content) {
-                let schema = content.value.get("schema").map(|s| self.types.read(s, &nested(name, "response")));
-                return schema.unwrap_or(Type::optional(Kind::Json));
-            }
+        let answers: Vec<&'a Node> = answers.into_iter().filter_map(|answer| self.follow(&answer.value)).collect();
+        let may_be_empty = answers.iter().any(|answer| answer.get("content").is_none());
+        if let Some(content) = answers.into_iter().find_map(json_content) {
+            let schema = content.value.get("schema").map(|s| self.types.read(s, &nested(name, "response")));
+            let ty = schema.unwrap_or(Type::optional(Kind::Json));
+            return Type { nullable: ty.nullable || may_be_empty, ..ty };
         }
         self.types.nothing()
     }
@@ -297,7 +301,7 @@ fn json_content(node: &Node) -> Option<&Entry> {
     let content = node.get("content")?.entries()?;
     let essence = |e: &Entry| e.key.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let first = |wanted: fn(&str) -> bool| content.iter().find(|e| wanted(&essence(e)));
-    first(|m| m == JSON).or_else(|| first(|m| m.ends_with("+json"))).or_else(|| first(|m| m == "*/*"))
+    first(|m| m == JSON).or_else(|| first(|m| m.ends_with("+json") && m != PROBLEM)).or_else(|| first(|m| m == "*/*"))
 }
 
 /// The names between braces.

@@ -13,7 +13,8 @@ use prost_reflect::{
 };
 
 use super::{
-    Contracts, Enum, Field, Kind, Map, Operation, Protocol, Record, RecordId, Repeated, Scalar, Type, Union, Wire,
+    Contracts, Direction, Enum, Field, Kind, Map, Operation, Protocol, Record, RecordId, Repeated, Scalar, Type, Union,
+    Wire,
 };
 
 impl Contracts {
@@ -160,6 +161,7 @@ impl Reader {
             ty: Type { kind, nullable: field.supports_presence() && !promised },
             required: required && !alternative && !options.says(Options::OUTPUT_ONLY),
             promised,
+            direction: Direction::Both,
             wire: Wire::Proto { number: field.number(), scalar: value.scalar, repeated },
         }
     }

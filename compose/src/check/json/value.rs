@@ -5,7 +5,7 @@ use super::super::{Checker, Typed};
 use super::key;
 use crate::plan::{Format, Json, JsonMember, ProjectionId};
 use crate::problem::{ErrorCode, Place};
-use crate::schema::{Kind, RecordId, Type};
+use crate::schema::{Direction, Field, Kind, RecordId, Type};
 
 impl Checker<'_> {
     /// Records member by member, lists and maps item by item.
@@ -67,8 +67,9 @@ impl Checker<'_> {
         let record = self.contracts.record(id);
         let is_body = self.body.as_ref().is_some_and(|body| body.projection == Some(projection));
         let mut members = Vec::new();
-        for field in record.fields.iter().filter(|f| !matches!(f.ty.kind, Kind::Opaque(_))) {
-            if is_body && self.hidden.contains(&field.name) {
+        let sent = |f: &&Field| !matches!(f.ty.kind, Kind::Opaque(_)) && f.direction != Direction::Answered;
+        for field in record.fields.iter().filter(sent) {
+            if !self.travels(projection, field) || is_body && self.hidden.contains(&field.name) {
                 self.left_out(&field.name, field.required, &record.name, place)?;
                 continue;
             }
@@ -81,8 +82,9 @@ impl Checker<'_> {
 
     fn left_out(&mut self, name: &str, required: bool, record: &str, place: &Place) -> Option<()> {
         if required {
-            let message = format!("`{name}` is required by `{record}`, but the view's body does not have it");
-            self.problem(ErrorCode::Required, place, message, format!("write `...: $body` and `{name}: ...`"));
+            let message = format!("`{name}` is required by `{record}`, but what is sent does not have it");
+            let help = format!("send its members one by one, or `...: $body` and `{name}: ...`");
+            self.problem(ErrorCode::Required, place, message, help);
         }
         (!required).then_some(())
     }

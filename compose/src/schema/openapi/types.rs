@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::keyword;
 use super::reference::References;
 use crate::problem::{ErrorCode, Problem};
-use crate::schema::{Enum, Field, Kind, Map, Record, RecordId, Type, Union, Wire};
+use crate::schema::{Direction, Enum, Field, Kind, Map, Record, RecordId, Type, Union, Wire};
 use crate::yaml::{Entry, Node};
 
 const MAX_DEPTH: usize = 64;
@@ -282,12 +282,17 @@ impl<'a> Types<'a> {
 
     fn field(&mut self, property: &'a Entry, required: bool, record: &str) -> Field {
         let ty = self.read(&property.value, &nested(record, &property.key));
-        let promised = required && !keyword::flag(&property.value, "writeOnly");
+        let direction = match &property.value {
+            schema if keyword::flag(schema, "readOnly") => Direction::Answered,
+            schema if keyword::flag(schema, "writeOnly") => Direction::Sent,
+            _ => Direction::Both,
+        };
         Field {
             name: property.key.clone(),
-            ty: Type { nullable: ty.nullable || !promised, ..ty },
-            required: required && !keyword::flag(&property.value, "readOnly"),
-            promised,
+            ty: Type { nullable: ty.nullable || !required, ..ty },
+            required: required && direction != Direction::Answered,
+            promised: required && direction != Direction::Sent,
+            direction,
             wire: Wire::Json,
         }
     }

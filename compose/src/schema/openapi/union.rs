@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::keyword;
 use super::types::{Types, nested};
 use crate::problem::{ErrorCode, Problem};
-use crate::schema::{Field, Kind, Record, Type, Union, Wire};
+use crate::schema::{Direction, Field, Kind, Record, Type, Union, Wire};
 use crate::yaml::Node;
 
 impl<'a> Types<'a> {
@@ -42,6 +42,7 @@ impl<'a> Types<'a> {
             ty: ty.clone(),
             required: false,
             promised: false,
+            direction: Direction::Both,
             wire: Wire::Json,
         };
         let record = Record { name: name.to_owned(), fields: cases.iter().map(field).collect(), unions: Vec::new() };
