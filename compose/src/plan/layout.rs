@@ -254,8 +254,7 @@ fn blank(ty: &Type) -> Cell {
     }
     match &ty.kind {
         Kind::Bool => Cell::Bool(false),
-        Kind::Int32 | Kind::Int64 | Kind::Enum(_) => Cell::Int(0),
-        Kind::Uint32 | Kind::Uint64 => Cell::Uint(0),
+        Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 | Kind::Enum(_) => Cell::Int(0),
         Kind::Float | Kind::Double => Cell::Float(0.0),
         Kind::String => Cell::Text(EMPTY),
         Kind::Bytes => Cell::Bytes(EMPTY),

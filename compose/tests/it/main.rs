@@ -5,5 +5,6 @@
 mod cases;
 mod decode;
 mod definition;
+mod equality;
 mod schema;
 mod write;

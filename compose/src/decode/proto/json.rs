@@ -42,7 +42,7 @@ pub fn converted(messages: Vec<Foreign<'_>>, cells: &mut [Cell], bytes: Bytes) -
         let span = u32::try_from(all.len() + text.len()).is_ok();
         let span = span.then_some(Span { start: all.len() as u32, len: text.len() as u32 });
         let span = span.ok_or_else(|| refused(("size", "has too many values to be decoded")))?;
-        cells[foreign.place] = if text == b"null" { Cell::Null } else { Cell::Json(span) };
+        cells[foreign.place] = Cell::Json(span);
         all.extend_from_slice(&text);
     }
     Ok(all.into())
@@ -58,6 +58,9 @@ const UNWRITABLE: Refused = ("range", "holds a value that JSON has no text for")
 fn text(message: &MessageDescriptor, wire: &[u8]) -> Result<Vec<u8>, Refused> {
     let decoded = DynamicMessage::decode(message.clone(), wire).map_err(|_| MALFORMED)?;
     if message.full_name() == ANY {
+        if decoded.fields().next().is_none() {
+            return Ok(b"{}".to_vec());
+        }
         payload(&decoded, 0)?;
     }
     let mut json = serde_json::Serializer::with_formatter(Vec::new(), Numbers);
