@@ -23,6 +23,7 @@ pub mod expr;
 pub mod inputs;
 pub mod plan;
 pub mod run;
+pub mod scaffold;
 pub mod schema;
 pub mod upstream;
 

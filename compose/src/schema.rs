@@ -235,6 +235,16 @@ impl Type {
     pub fn optional(kind: Kind) -> Type {
         Type { kind, nullable: true }
     }
+
+    /// It is written as it stands: scalars, money, json, and lists and maps of these.
+    pub(crate) fn is_leaf(&self) -> bool {
+        match &self.kind {
+            Kind::Record(_) | Kind::Union(_) | Kind::Opaque(_) => false,
+            Kind::List(item) => item.is_leaf(),
+            Kind::Map(map) => map.value.is_leaf(),
+            _ => true,
+        }
+    }
 }
 
 impl Map {

@@ -14,7 +14,7 @@ const MAX_PICKED: usize = 12;
 impl Checker<'_> {
     /// A value as it stands.
     pub(super) fn leaf(&mut self, value: &Typed, place: &Place) -> Option<plan::Shape> {
-        if !self.is_leaf(&value.ty) {
+        if !value.ty.is_leaf() {
             let what = self.contracts.describe(&value.ty);
             let help = match value.ty.kind {
                 Kind::List(_) | Kind::Map(_) => {
@@ -31,16 +31,6 @@ impl Checker<'_> {
         Some(plan::Shape::Value { code: value.code.clone(), format, ty: value.ty.clone() })
     }
 
-    /// Scalars, money, json, and lists and maps of these.
-    fn is_leaf(&self, ty: &Type) -> bool {
-        match &ty.kind {
-            Kind::Record(_) | Kind::Union(_) | Kind::Opaque(_) => false,
-            Kind::List(item) => self.is_leaf(item),
-            Kind::Map(map) => self.is_leaf(&map.value),
-            _ => true,
-        }
-    }
-
     /// The fields of a record that can stand in a `pick`.
     fn pickable(&self, kind: &Kind) -> String {
         let record = match kind {
@@ -49,7 +39,7 @@ impl Checker<'_> {
             _ => return "item: ...".to_owned(),
         };
         let answered = record.fields.iter().filter(|field| field.direction != Direction::Sent);
-        let leaves = answered.filter(|field| self.is_leaf(&field.ty)).map(|field| field.name.as_str());
+        let leaves = answered.filter(|field| field.ty.is_leaf()).map(|field| field.name.as_str());
         match leaves.take(MAX_PICKED).collect::<Vec<_>>().join(", ") {
             names if names.is_empty() => "item: ...".to_owned(),
             names => format!("pick: [{names}]"),
@@ -164,7 +154,7 @@ impl Checker<'_> {
                 let (of, nullable) = (value.code.clone(), value.ty.nullable);
                 Some(plan::Shape::Of { of, local, item: Box::new(item?), nullable })
             }
-            (Kind::List(element), Some(_)) if !self.is_leaf(&value.ty) => {
+            (Kind::List(element), Some(_)) if !value.ty.is_leaf() => {
                 self.trace(value, place);
                 let element = Typed { ty: (**element).clone(), ..value.clone() };
                 let (local, item) = self.under("*", |checker| {

@@ -9,6 +9,7 @@
 //! expected blocks that a file has.
 
 pub mod contracts;
+mod scaffold;
 mod world;
 
 use std::path::{Path, PathBuf};
@@ -72,12 +73,18 @@ impl Case {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn every_case() {
+/// In the order of their names.
+fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
     paths.sort();
     assert!(!paths.is_empty(), "the cases have gone");
+    paths
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_case() {
+    let paths = cases();
     let mut wrong = Vec::new();
     for path in &paths {
         let case = Case::read(path);
