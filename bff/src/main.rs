@@ -30,6 +30,12 @@ enum Command {
     Dev,
     /// Load and check everything, start nothing.
     Check,
+    /// Write a first version of a view from the contracts; without operations, list them.
+    New {
+        view: Option<String>,
+        /// As in orders/orders.v1.OrderService.GetOrder.
+        operations: Vec<String>,
+    },
     /// Draw the calls of a view as they start, and say of each why, or where one value of its answer comes from.
     Explain {
         view: String,
@@ -90,6 +96,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             served?;
         }
         Command::Check => stdout().write_all(app::check(&config)?.as_bytes())?,
+        Command::New { view, operations } => {
+            stdout().write_all(app::new_view(&config, view.as_deref(), &operations)?.as_bytes())?;
+        }
         Command::Explain { view, pointer } => {
             stdout().write_all(app::explain(&config, &view, pointer.as_deref())?.as_bytes())?;
         }

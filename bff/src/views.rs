@@ -28,7 +28,7 @@ pub use compose::inputs::{InputError, InputPlace};
 pub use compose::run::{Answer, Events, Failure, Note};
 pub use compose::upstream::Code;
 /// What a checked view says of itself.
-pub use compose::{definition::ParamLocation, explain, expr, plan, problem::nearest, schema, tape};
+pub use compose::{definition::ParamLocation, explain, expr, plan, problem::nearest, scaffold::scaffold, schema, tape};
 pub use load_error::{Fault, LoadError};
 pub use reload::{Outcome, Reloader, Reloads, Swapped, reloads};
 pub use watch::{Watched, watch};

@@ -1,11 +1,16 @@
 //! What whoever writes views asks the command line.
 
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
 use super::StartError;
 use crate::config::Config;
 use crate::http;
 use crate::upstream;
 use crate::views::explain::{Explanation, Value};
-use crate::views::{Draft, nearest};
+use crate::views::schema::Operation;
+use crate::views::{Draft, nearest, scaffold};
 
 /// The plan of a view, or where the value at `pointer` of its answer comes from.
 pub fn explain(config: &Config, name: &str, pointer: Option<&str>) -> Result<String, StartError> {
@@ -23,6 +28,55 @@ pub fn explain(config: &Config, name: &str, pointer: Option<&str>) -> Result<Str
             Ok(Explanation { view, plan, identity: &identity }.to_string())
         }
     }
+}
+
+/// Writes a first version of a view that makes these calls, and says so; without any, lists what can be called.
+pub fn new_view(config: &Config, view: Option<&str>, operations: &[String]) -> Result<String, StartError> {
+    let refused = |why: String| StartError::Several(vec![why]);
+    let draft = Draft::read(&config.views, &config.sources, &http::RESERVED);
+    let (Some(view), false) = (view, operations.is_empty()) else {
+        return Ok(listed(&draft, view));
+    };
+    if draft.definitions.views.iter().any(|other| other.name.value == view) {
+        return Err(refused(format!("there is a view `{view}` already")));
+    }
+    let text = scaffold(&draft.contracts, view, operations).map_err(refused)?;
+    let path = Path::new(&config.views.dir).join(format!("{view}.yaml"));
+    let cannot = |error: std::io::Error| refused(format!("cannot write {}: {error}", path.display()));
+    let mut file = File::options().write(true).create_new(true).open(&path).map_err(cannot)?;
+    file.write_all(text.as_bytes()).map_err(cannot)?;
+    Ok(format!("{text}\nwritten to {}; `bff explain {view}` says what it does\n", path.display()))
+}
+
+/// Every operation with the command that makes a view of it.
+fn listed(draft: &Draft, view: Option<&str>) -> String {
+    let mut text = String::new();
+    for (source, contract) in &draft.contracts.sources {
+        let calls = contract.operations.values().map(|operation| (operation, effect(operation)));
+        let streams = contract.streams.values().map(|operation| (operation, "streams"));
+        for (operation, effect) in calls.chain(streams) {
+            let name = view.map_or_else(|| view_name(&operation.name), str::to_owned);
+            text += &format!("{effect:8} bff new {name} {source}/{}\n", operation.name);
+        }
+    }
+    text
+}
+
+fn effect(operation: &Operation) -> &'static str {
+    if operation.safe { "reads" } else { "changes" }
+}
+
+/// `orders.v1.OrderService.GetOrder` to `get-order`.
+fn view_name(operation: &str) -> String {
+    let last = operation.rsplit('.').next().unwrap_or(operation);
+    let mut name = String::new();
+    for c in last.chars().filter(char::is_ascii_alphanumeric) {
+        if c.is_ascii_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.push(c.to_ascii_lowercase());
+    }
+    name
 }
 
 /// No view has the name, or the one that has it is not right.
