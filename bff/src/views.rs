@@ -165,6 +165,9 @@ impl View {
         let view = self.plan.name.as_str();
         match result {
             Ok(answer) => {
+                for lost in &answer.lost {
+                    tracing::warn!(view, cause = lost, "left out of the answer");
+                }
                 // Everything that one call leaves out stands together.
                 for notes in answer.notes.chunk_by(|a, b| a.call == b.call) {
                     let Some(Note { path, call, reason, message }) = notes.first() else { continue };

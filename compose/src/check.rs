@@ -2,6 +2,7 @@
 //!
 //! Both sides of every call are typed: what is sent as hard as what is read. What is read decides what is decoded.
 
+mod answer;
 mod argument;
 mod arithmetic;
 mod assign;
@@ -26,6 +27,7 @@ mod parameters;
 mod present;
 mod projection;
 mod provenance;
+mod proxy;
 mod request;
 mod route;
 mod scope;
@@ -68,8 +70,6 @@ impl Default for Rules {
         Rules { deadline: Duration::from_secs(2), timeout: Duration::from_secs(1), reserved: &[], max_requests: 100 }
     }
 }
-
-const ROLES: [&str; 6] = ["public", "user", "operator", "auditor", "admin", "partner"];
 
 /// Plans for all views; a view with problems has none.
 pub fn check(definitions: &Definitions, contracts: &Contracts, rules: Rules) -> (Vec<Plan>, Vec<Problem>) {
@@ -217,8 +217,10 @@ impl<'a> Checker<'a> {
     fn plan(&mut self, rules: Rules) -> Option<Plan> {
         let view = self.view;
         self.access();
+        self.misplaced();
         let params = self.params();
         let body = self.body();
+        let proxy = self.proxy();
         if view.calls.len() > MAX_CALLS {
             self.problem(
                 ErrorCode::TooMuch,
@@ -237,9 +239,10 @@ impl<'a> Checker<'a> {
             Some(_) => self.stream(rules).unzip(),
             None => (None, view.shape.as_ref().and_then(|shape| self.shape(shape))),
         };
+        let (headers, invalidates) = (self.headers_of_answer(), self.invalidates());
         let calls = calls.into_iter().collect::<Option<Vec<_>>>()?;
         let calls = self.finish(calls);
-        let deadline = view.deadline.unwrap_or(rules.deadline);
+        let deadline = view.deadline.as_ref().map_or(rules.deadline, |deadline| deadline.value);
         let calls = self.effects(calls);
         self.in_time(&calls, deadline);
         self.affordable(&calls, rules.max_requests);
@@ -255,8 +258,11 @@ impl<'a> Checker<'a> {
             path: view.route.path.clone(),
             access: view.access.iter().map(|a| a.value.clone()).collect(),
             deadline,
-            idempotency: view.idempotency,
+            idempotency: view.idempotency.is_some(),
             status,
+            headers,
+            invalidates,
+            proxy,
             params,
             body,
             calls,
@@ -270,42 +276,6 @@ impl<'a> Checker<'a> {
 
     fn problem(&mut self, code: ErrorCode, place: &Place, message: impl Into<String>, help: impl Into<String>) {
         self.problems.push(Problem::new(code, place, message).help(help));
-    }
-
-    fn access(&mut self) {
-        for role in &self.view.access {
-            if !ROLES.contains(&role.value.as_str()) {
-                let problem =
-                    Problem::new(ErrorCode::UnknownValue, &role.place, format!("`{}` is not a role", role.value))
-                        .suggest(&role.value, ROLES);
-                self.problems.push(problem);
-            }
-        }
-        if self.view.access.len() > 1
-            && let Some(public) = self.view.access.iter().find(|a| a.value == "public")
-        {
-            self.problem(
-                ErrorCode::Conflict,
-                &public.place,
-                "`public` admits everybody, so that no other role counts",
-                "keep `public` or the roles",
-            );
-        }
-    }
-
-    fn status(&mut self) -> u16 {
-        let view = self.view;
-        let default = if view.shape.is_some() { 200 } else { 204 };
-        let Some(status) = &view.status else { return default };
-        if (status.value == 204) == view.shape.is_some() {
-            self.problem(
-                ErrorCode::Conflict,
-                &status.place,
-                "an answer with a shape is not 204, one without is",
-                "remove `status`, or add or remove `shape`",
-            );
-        }
-        status.value
     }
 
     /// A new projection of the record, with nothing used.

@@ -2,6 +2,7 @@
 
 mod cache;
 mod on_fail;
+mod proxy;
 mod read;
 mod template;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 pub use cache::{Cache, Scope};
 pub use on_fail::{Fallback, OnFail, Then};
+pub use proxy::Proxy;
 pub use read::read;
 pub use template::{Part, Template};
 
@@ -45,16 +47,22 @@ pub struct View {
     pub route: Route,
     /// Roles, or `public`.
     pub access: Vec<Spanned<String>>,
-    pub deadline: Option<Duration>,
+    pub deadline: Option<Spanned<Duration>>,
     pub params: Vec<Param>,
     pub body: Option<Body>,
     /// The `Idempotency-Key` header is required and travels on.
-    pub idempotency: bool,
+    pub idempotency: Option<Place>,
     pub calls: Vec<Call>,
     /// A call of many replies, each of which becomes one event; its name is what `as` says.
     pub stream: Option<Call>,
+    /// Hands the request on as it is, instead of calls and a shape.
+    pub proxy: Option<Proxy>,
     /// Default: 200, or 204 without a shape.
     pub status: Option<Spanned<u16>>,
+    /// Of the answer, by name.
+    pub headers: Vec<(Spanned<String>, Text)>,
+    /// The tags whose entries are stale once the view has succeeded.
+    pub invalidates: Vec<Template>,
     pub nulls: Nulls,
     pub shape: Option<Shape>,
 }
@@ -69,10 +77,13 @@ impl View {
             deadline: None,
             params: Vec::new(),
             body: None,
-            idempotency: false,
+            idempotency: None,
             calls: Vec::new(),
             stream: None,
+            proxy: None,
             status: None,
+            headers: Vec::new(),
+            invalidates: Vec::new(),
             nulls: Nulls::default(),
             shape: None,
         }

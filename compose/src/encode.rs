@@ -29,13 +29,7 @@ pub(crate) fn encode<'a>(
             Ok((Target::Grpc, out.into()))
         }
         Request::Http { path, query, headers, body, .. } => {
-            let mut path_and_query = String::with_capacity(64);
-            for piece in path {
-                match piece {
-                    Segment::Text(text) => path_and_query.push_str(text),
-                    Segment::Value(code, format) => segment(&env.eval(code)?, format, &mut path_and_query)?,
-                }
-            }
+            let mut path_and_query = self::path(path, env)?;
             let mut separator = '?';
             for part in query {
                 append(&mut path_and_query, &mut separator, part, env, keys)?;
@@ -49,6 +43,18 @@ pub(crate) fn encode<'a>(
             Ok((Target::Http { path_and_query, headers }, out.into()))
         }
     }
+}
+
+/// Values are escaped, and none of them can be a step up.
+pub(crate) fn path<'a>(segments: &'a [Segment], env: &mut Env<'a>) -> Result<String, Fault> {
+    let mut path = String::with_capacity(64);
+    for part in segments {
+        match part {
+            Segment::Text(text) => path.push_str(text),
+            Segment::Value(code, format) => segment(&env.eval(code)?, format, &mut path)?,
+        }
+    }
+    Ok(path)
 }
 
 fn text_of<'v>(value: &'v Value<'_>) -> Result<Cow<'v, str>, Fault> {

@@ -32,6 +32,7 @@ pub mod yaml;
 
 pub mod decode;
 mod encode;
+mod entity_tag;
 mod render;
 pub mod tape;
 pub mod write;

@@ -6,6 +6,7 @@ mod json;
 mod layout;
 mod print;
 mod provenance;
+mod proxy;
 mod timeline;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub use json::{Json, JsonMember};
 pub(crate) use layout::{Projection, ProjectionId, body_layout, camel_case, json_layout, proto_layout};
 pub(crate) use print::wrapped;
 pub use provenance::{Absence, Origin, Provenance};
+pub use proxy::Proxy;
 pub use timeline::{Span, chain, timeline};
 
 use crate::definition::ParamLocation;
@@ -38,6 +40,12 @@ pub struct Plan {
     /// The `Idempotency-Key` header is required.
     pub idempotency: bool,
     pub status: u16,
+    /// Of the answer, by lower-case name; null leaves one out.
+    pub headers: Vec<(String, Code)>,
+    /// The tags whose entries are stale once the view has succeeded.
+    pub invalidates: Vec<Vec<Piece>>,
+    /// Hands the request on as it is: nothing else is planned then.
+    pub proxy: Option<Proxy>,
     pub params: Vec<Param>,
     pub body: Option<Value>,
     pub calls: Vec<Call>,

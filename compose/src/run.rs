@@ -1,6 +1,7 @@
 //! A plan and inputs to an answer: each call starts the moment its inputs exist.
 
 mod found;
+mod head;
 mod send;
 mod start;
 mod stream;
@@ -11,6 +12,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 
 pub(crate) use found::Found;
+pub use head::forward;
 pub use stream::{Events, open};
 
 use crate::expr::{Env, Fault};
@@ -19,6 +21,7 @@ use crate::plan::{Call, CallSet, Plan, Then};
 use crate::render::render;
 use crate::tape::Tape;
 use crate::upstream::{CallError, Code, Upstream};
+use head::{Head, head};
 use send::{decoded, send};
 use start::{Start, start};
 
@@ -28,6 +31,11 @@ pub struct Answer {
     pub body: Option<Bytes>,
     /// What is missing because a call had no reply.
     pub notes: Vec<Note>,
+    pub headers: Vec<(String, String)>,
+    /// The tags whose entries are stale now.
+    pub invalidates: Vec<String>,
+    /// For logs: declared headers and tags that could not be written.
+    pub lost: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -91,7 +99,8 @@ pub async fn run(plan: &Plan, inputs: &Inputs, upstream: &dyn Upstream, deadline
             Some(Bytes::from(out))
         }
     };
-    Ok(Answer { body, notes: notes(plan, &outcomes) })
+    let Head { headers, invalidates, lost } = head(plan, inputs, &outcomes);
+    Ok(Answer { body, notes: notes(plan, &outcomes), headers, invalidates, lost })
 }
 
 fn notes(plan: &Plan, outcomes: &[Outcome]) -> Vec<Note> {

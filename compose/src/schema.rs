@@ -27,6 +27,8 @@ pub struct Source {
     pub streams: BTreeMap<String, Operation>,
     /// Used where a call names no timeout.
     pub timeout: Option<Duration>,
+    /// It has an HTTP address.
+    pub http: bool,
     /// It is told who asks with every call.
     pub identity: bool,
 }

@@ -29,7 +29,8 @@ pub struct Query<T>(pub T);
 /// The client has what this ETag names.
 pub fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     let tags = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    tags.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/")).any(|tag| tag == etag)
+    let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    tags.flat_map(|value| value.split(',')).map(strong).any(|tag| tag == "*" || tag == strong(etag))
 }
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {

@@ -1,5 +1,6 @@
 //! The routes that the view files declare.
 
+mod answer;
 mod events;
 mod partial;
 mod stream_limit;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, RawPathParams, RawQuery, Request};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -17,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use super::{FieldError, Location, Problem, Router, Site, TraceContext};
 use crate::clock::Clock;
 use crate::identity::{Access, Caller, Identity};
-use crate::views::{Answer, Arguments, View, Views};
+use crate::views::{Arguments, View, Views};
+use answer::written;
 use events::Listener;
 pub use stream_limit::StreamLimit;
 
@@ -67,7 +69,6 @@ struct Endpoint {
 }
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const BFF_PARTIAL: HeaderName = HeaderName::from_static("bff-partial");
 const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 
 impl Endpoint {
@@ -81,6 +82,10 @@ impl Endpoint {
     ) -> Result<Response, Problem> {
         self.admit(caller.as_ref())?;
         let plan = self.view.plan();
+        if plan.proxy.is_some() {
+            let detail = "This server cannot hand requests on yet";
+            return Err(Problem::new(StatusCode::NOT_IMPLEMENTED).detail(detail));
+        }
         let headers = request.headers().clone();
         // Read only now, so that strangers cannot fill the memory with bodies.
         let body = match &plan.body {
@@ -88,7 +93,6 @@ impl Endpoint {
             None => Bytes::new(),
         };
         let idempotency_key = if plan.idempotency { Some(idempotency_key(&headers)?) } else { None };
-        let status = StatusCode::from_u16(plan.status).unwrap_or_default();
         let path: Vec<(&str, &str)> = path.iter().collect();
         let header = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
         let arguments = Arguments {
@@ -105,7 +109,7 @@ impl Endpoint {
             return self.open(arguments).await;
         }
         let answer = Arc::clone(&self.view).run(arguments).await?;
-        Ok(written(answer, status))
+        Ok(written(plan, answer, &headers))
     }
 
     async fn open(self, arguments: Arguments<'_>) -> Result<Response, Problem> {
@@ -148,15 +152,4 @@ fn idempotency_key(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
         return Err(refused("format", "must be 1 to 255 visible ASCII characters"));
     }
     Ok(key.clone())
-}
-
-fn written(answer: Answer, status: StatusCode) -> Response {
-    let mut response = match answer.body {
-        Some(body) => (status, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
-        None => status.into_response(),
-    };
-    if let Some(missing) = partial::header(&answer.notes) {
-        response.headers_mut().insert(BFF_PARTIAL, missing);
-    }
-    response
 }

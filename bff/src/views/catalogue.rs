@@ -175,6 +175,7 @@ fn contracts(settings: &BTreeMap<String, upstream::Config>, problems: &mut Vec<F
             problems.extend(found.into_iter().map(Fault::Located));
         }
         if let Some(source_contracts) = contracts.sources.get_mut(name) {
+            source_contracts.http = source.http.is_some();
             source_contracts.identity = source.identity != upstream::Identity::None;
             source_contracts.timeout = Some(std::time::Duration::from_millis(source.timeout_ms));
         }

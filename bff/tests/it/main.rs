@@ -12,6 +12,7 @@ mod contracts;
 mod deploy;
 mod docs;
 mod edge;
+mod etag;
 mod keys;
 mod openapi;
 mod reload;

@@ -23,10 +23,7 @@ impl Checker<'_> {
             };
             let value = self.typed(text)?;
             let has = self.contracts.describe(&value.ty);
-            if !matches!(
-                value.ty.kind,
-                Kind::String | Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 | Kind::Enum(_) | Kind::Date
-            ) {
+            if !is_text(&value.ty.kind) {
                 let message = format!("a text, an integer, a date or an enum stands in `${{ }}`, not {has}");
                 self.problem(ErrorCode::WrongType, &text.place, message, "take a field of it");
                 return None;
@@ -41,4 +38,10 @@ impl Checker<'_> {
         }
         Some((pieces, whole))
     }
+}
+
+/// What is written as one short text.
+pub(super) fn is_text(kind: &Kind) -> bool {
+    use Kind::{Date, Enum, Int32, Int64, String, Uint32, Uint64};
+    matches!(kind, String | Int32 | Int64 | Uint32 | Uint64 | Enum(_) | Date)
 }

@@ -4,6 +4,7 @@ mod cache;
 mod call;
 mod fragment;
 mod on_fail;
+mod proxy;
 mod shape;
 mod template;
 
@@ -43,7 +44,7 @@ struct Fields<'a> {
 }
 
 /// Parts of the language that this version does not run.
-const LATER: [&str; 3] = ["variants", "proxy", "invalidates"];
+const LATER: [&str; 1] = ["variants"];
 
 fn later(place: &Place, key: &str) -> Problem {
     Problem::new(
@@ -189,7 +190,7 @@ fn duration(text: &str) -> Option<Duration> {
     count.checked_mul(millis).filter(|ms| (1..=86_400_000).contains(ms)).map(Duration::from_millis)
 }
 
-const VIEW_KEYS: [&str; 12] = [
+const VIEW_KEYS: [&str; 15] = [
     "view",
     "route",
     "access",
@@ -199,7 +200,10 @@ const VIEW_KEYS: [&str; 12] = [
     "idempotency",
     "calls",
     "stream",
+    "proxy",
     "status",
+    "headers",
+    "invalidates",
     "nulls",
     "shape",
 ];
@@ -210,31 +214,16 @@ fn view(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
     let name = fields.required("view", "home").and_then(|n| fields.text(n));
     let route = fields.required("route", "GET /v1/home").and_then(|n| route(n, &mut fields));
     let access = fields.required("access", "user").map(|n| access(n, &mut fields));
-    let deadline = fields.get("deadline").and_then(|n| fields.duration(n)).map(|d| d.value);
-    let idempotency = fields.get("idempotency").is_some_and(|n| {
-        if n.text() != Some("required") {
-            fields.problem(
-                ErrorCode::UnknownValue,
-                &n.place,
-                "`idempotency` can only be `required`",
-                "remove it where no key is wanted",
-            );
-        }
-        true
-    });
-    let status = fields.get("status").and_then(|n| fields.number::<u16>(n, "`status`"));
-    if let Some(status) = status.as_ref().filter(|s| !(200..300).contains(&s.value)) {
-        fields.problem(
-            ErrorCode::OutOfRange,
-            &status.place,
-            "`status` is what a success answers: 200 to 299",
-            "for example `status: 201`",
-        );
-    }
+    let deadline = fields.get("deadline").and_then(|n| fields.duration(n));
+    let idempotency = fields.get("idempotency").map(|n| idempotency(n, &mut fields));
+    let status = fields.get("status").and_then(|n| status(n, &mut fields));
+    let headers = fields.get("headers").map(|n| headers(n, &mut fields)).unwrap_or_default();
+    let invalidates = fields.get("invalidates").map(|n| fields.templates(n)).unwrap_or_default();
     let nulls = fields.get("nulls").map(|n| nulls(n, &mut fields)).unwrap_or_default();
     let params = named(node.get("params"), "`params`", problems, param);
     let body = node.get("body").and_then(|n| body(n, problems));
     let calls = named(node.get("calls"), "`calls`", problems, call::call);
+    let proxy = node.get("proxy").and_then(|n| proxy::proxy(n, problems));
     let stream = node.get("stream").and_then(|n| call::stream(n, problems));
     let shape = node.get("shape").and_then(|n| shape::shape(n, problems));
     if problems.len() > before {
@@ -250,10 +239,40 @@ fn view(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
         idempotency,
         calls,
         stream,
+        proxy,
         status,
+        headers,
+        invalidates,
         nulls,
         shape,
     })
+}
+
+fn idempotency(node: &Node, fields: &mut Fields<'_>) -> Place {
+    if node.text() != Some("required") {
+        let help = "remove it where no key is wanted";
+        fields.problem(ErrorCode::UnknownValue, &node.place, "`idempotency` can only be `required`", help);
+    }
+    node.place.clone()
+}
+
+fn status(node: &Node, fields: &mut Fields<'_>) -> Option<Spanned<u16>> {
+    let status = fields.number::<u16>(node, "`status`")?;
+    if !(200..300).contains(&status.value) {
+        let message = "`status` is what a success answers: 200 to 299";
+        fields.problem(ErrorCode::OutOfRange, &status.place, message, "for example `status: 201`");
+    }
+    Some(status)
+}
+
+fn headers(node: &Node, fields: &mut Fields<'_>) -> Vec<(Spanned<String>, Text)> {
+    let Some(entries) = node.entries() else {
+        let message = format!("`headers` must be a map of names, not {}", node.noun());
+        fields.problem(ErrorCode::WrongForm, &node.place, message, "for example `headers: { etag: order.etag }`");
+        return Vec::new();
+    };
+    let name = |entry: &yaml::Entry| Spanned { value: entry.key.clone(), place: entry.place.clone() };
+    entries.iter().filter_map(|entry| Some((name(entry), fields.expr(&entry.value)?))).collect()
 }
 
 fn nulls(node: &Node, fields: &mut Fields<'_>) -> Nulls {

@@ -51,11 +51,12 @@ fn span(span: Duration) -> String {
 }
 
 impl Plan {
-    /// What clients and proxies may do with the answer: nothing with one that is not got by GET in one piece; ask again
-    /// before they use it where a call has no `cache`; else keep it as long as every call allows. It is public only
-    /// where the view is open to everybody, every call is shared, and nothing in it says who asks.
+    /// What clients and proxies may do with the answer: keep it as long as every call allows by its `cache`. Where one
+    /// has none, they ask again before they use it, which an `etag` makes worth it; without one, and of what is not
+    /// got by GET in one piece, they keep nothing. It is public only where the view is open to everybody, every call
+    /// is shared, and nothing in it says who asks.
     pub fn cache_control(&self) -> String {
-        if self.method != "GET" || self.stream.is_some() {
+        if self.method != "GET" || self.stream.is_some() || self.proxy.is_some() {
             return "no-store".to_owned();
         }
         let caches: Option<Vec<&Cache>> = self.calls.iter().map(|call| call.cache.as_ref()).collect();
@@ -66,7 +67,10 @@ impl Plan {
             None => call.identity.is_none(),
         });
         let whose = if is_open && is_shared { "public" } else { "private" };
-        let Some(caches) = caches else { return format!("{whose}, no-cache") };
+        let Some(caches) = caches else {
+            let has_etag = self.headers.iter().any(|(name, _)| name == "etag");
+            return if has_etag { format!("{whose}, no-cache") } else { "no-store".to_owned() };
+        };
         let least = |span: fn(&Cache) -> Option<Duration>| {
             let spans: Option<Vec<Duration>> = caches.iter().map(|cache| span(cache)).collect();
             spans.and_then(|spans| spans.into_iter().min()).map(|span| span.as_secs())

@@ -67,11 +67,13 @@ impl Plan {
             }
             None => format!("at most 0 of {deadline} ms"),
         };
-        vec![
+        let mut costs = vec![
             time,
             counted("at most", self.most_requests(), "request"),
             format!("Cache-Control: {}", self.cache_control()),
-        ]
+        ];
+        costs.extend(self.proxy.as_ref().map(ToString::to_string));
+        costs
     }
 
     /// What it waits for.

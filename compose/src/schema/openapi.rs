@@ -80,6 +80,7 @@ impl Contracts {
         problems.extend(more);
         self.records.extend(records);
         let entry = self.sources.entry(source.to_owned()).or_default();
+        entry.http = true;
         entry.operations.extend(operations);
         entry.types.extend(types);
         problems

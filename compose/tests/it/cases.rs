@@ -22,7 +22,7 @@ use compose::explain::{Explanation, Value};
 use compose::inputs::{Arguments, Auth, InputPlace, Inputs, bind};
 use compose::plan::Plan;
 use compose::problem::File;
-use compose::run::{Failure, open, run};
+use compose::run::{Failure, forward, open, run};
 use futures_util::StreamExt;
 use tokio::time::{Duration, Instant};
 
@@ -169,6 +169,10 @@ async fn answer(plan: &Arc<Plan>, request: &str, world: &World<'_>) -> String {
             return errors.iter().map(line).collect::<Vec<_>>().join("\n");
         }
     };
+    if let Some(proxy) = &plan.proxy {
+        return forward(plan, proxy, &inputs)
+            .map_or_else(|failure| failed(&failure), |path| format!("handed on to {path}"));
+    }
     if plan.stream.is_some() {
         return events(plan, inputs, world).await;
     }
@@ -176,10 +180,14 @@ async fn answer(plan: &Arc<Plan>, request: &str, world: &World<'_>) -> String {
     match run(plan, &inputs, world, deadline).await {
         Ok(answer) => {
             let mut text = plan.status.to_string();
+            let headers = answer.headers.iter().map(|(name, value)| format!("\n{name}: {value}"));
+            text.extend(headers);
             if let Some(body) = &answer.body {
                 let value: serde_json::Value = serde_json::from_slice(body).expect("the answer is JSON");
                 text += &format!("\n{}", serde_json::to_string_pretty(&value).unwrap());
             }
+            text.extend(answer.invalidates.iter().map(|tag| format!("\ninvalidates: {tag}")));
+            text.extend(answer.lost.iter().map(|lost| format!("\nlost: {lost}")));
             for note in &answer.notes {
                 text += &format!("\npartial: {:?};call={};reason={}", note.path, note.call, note.reason);
             }

@@ -24,8 +24,7 @@ pub(super) fn of(plan: &Plan) -> Value {
             "content": { "application/json": { "schema": schema::of_body(body) } },
         });
     }
-    let success = Map::from_iter([(plan.status.to_string(), success(plan))]);
-    operation["responses"] = refusal::with(success, refusals(plan));
+    operation["responses"] = refusal::with(successes(plan), refusals(plan));
     operation
 }
 
@@ -76,6 +75,23 @@ fn idempotency_key() -> Value {
     })
 }
 
+/// None of a proxy: what the service answers is not known here.
+fn successes(plan: &Plan) -> Map<String, Value> {
+    let mut responses = Map::new();
+    if plan.proxy.is_some() {
+        return responses;
+    }
+    let mut success = success(plan);
+    for (name, _) in &plan.headers {
+        success["headers"][name] = json!({ "schema": { "type": "string" } });
+    }
+    responses.insert(plan.status.to_string(), success);
+    if plan.method == "GET" && plan.headers.iter().any(|(name, _)| name == "etag") {
+        responses.insert("304".to_owned(), json!({ "description": "The client has it already: see If-None-Match." }));
+    }
+    responses
+}
+
 fn success(plan: &Plan) -> Value {
     let Some(shape) = &plan.shape else { return json!({ "description": "Done." }) };
     if plan.stream.is_some() {
@@ -110,6 +126,7 @@ fn refusals(plan: &Plan) -> impl Iterator<Item = u16> {
     let calls = must_succeed().next().is_some();
     let changes = must_succeed().any(|call| !call.safe);
     let (private, body) = (!is_public(plan), plan.body.is_some());
+    let (proxy, sends) = (plan.proxy.is_some(), plan.proxy.as_ref().is_some_and(|proxy| proxy.max_body > 0));
     let may_occur = [
         (400, true),
         (401, private),
@@ -117,8 +134,9 @@ fn refusals(plan: &Plan) -> impl Iterator<Item = u16> {
         (404, calls),
         (409, changes),
         (412, changes),
-        (413, body),
-        (415, body),
+        (413, body || sends),
+        (415, body || sends),
+        (501, proxy),
         (502, calls),
         (503, private || calls),
         (504, calls),

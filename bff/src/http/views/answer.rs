@@ -1,0 +1,59 @@
+//! A view's answer as a response: what it says, what is missing, and what its client may keep of it.
+
+use axum::response::{IntoResponse, Response};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, ETAG, VARY};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use super::partial;
+use crate::http::request::is_known;
+use crate::views::plan::Plan;
+use crate::views::{Answer, ParamLocation};
+
+const BFF_PARTIAL: HeaderName = HeaderName::from_static("bff-partial");
+
+/// 304 where the client has it already. `request` are the client's headers.
+pub fn written(plan: &Plan, answer: Answer, request: &HeaderMap) -> Response {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &answer.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
+    }
+    match partial::header(&answer.notes) {
+        Some(notes) => {
+            // With the tag of the whole answer a client would never ask for the rest.
+            headers.remove(ETAG);
+            headers.insert(BFF_PARTIAL, notes);
+        }
+        None => kept(plan, &mut headers),
+    }
+    let status = StatusCode::from_u16(plan.status).unwrap_or_default();
+    let etag = headers.get(ETAG).and_then(|etag| etag.to_str().ok());
+    if status == StatusCode::OK && plan.method == "GET" && etag.is_some_and(|etag| is_known(request, etag)) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    match answer.body {
+        Some(body) => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            (status, headers, body).into_response()
+        }
+        None => (status, headers).into_response(),
+    }
+}
+
+/// How long the client may keep a whole answer, and what else of a request decides it.
+fn kept(plan: &Plan, headers: &mut HeaderMap) {
+    let control = plan.cache_control();
+    if control == "no-store" {
+        return;
+    }
+    if control.starts_with("private") {
+        headers.append(VARY, HeaderValue::from(AUTHORIZATION));
+        headers.append(VARY, HeaderValue::from(COOKIE));
+    }
+    let read = plan.params.iter().filter(|param| param.location == ParamLocation::Header);
+    for name in read.filter_map(|param| HeaderValue::try_from(&param.name).ok()) {
+        headers.append(VARY, name);
+    }
+    headers.extend(HeaderValue::try_from(control).ok().map(|control| (CACHE_CONTROL, control)));
+}
