@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{refusal, schema};
 use crate::views::ParamLocation;
-use crate::views::plan::{Param, Plan, Shape};
+use crate::views::plan::{Param, Plan, Shape, Then};
 
 pub(super) fn of(plan: &Plan) -> Value {
     let mut operation = json!({
@@ -141,5 +141,10 @@ fn refusals(plan: &Plan) -> impl Iterator<Item = u16> {
         (503, private || calls),
         (504, calls),
     ];
-    may_occur.into_iter().filter_map(|(status, occurs)| occurs.then_some(status))
+    let asked_for =
+        plan.calls.iter().flat_map(|call| call.on_fail.fallbacks()).filter_map(|fallback| match fallback.then {
+            Then::Fail(status) => status.filter(|status| refusal::is_described(*status)),
+            _ => None,
+        });
+    may_occur.into_iter().filter_map(|(status, occurs)| occurs.then_some(status)).chain(asked_for)
 }

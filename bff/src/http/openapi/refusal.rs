@@ -41,6 +41,11 @@ pub(super) fn complete(operation: Value) -> Value {
     Value::Object(operation)
 }
 
+/// Others are described as `default` alone.
+pub(super) fn is_described(status: u16) -> bool {
+    STATUSES.contains(&status)
+}
+
 /// The shared responses, by the code of their problem.
 pub(super) fn responses() -> Map<String, Value> {
     let any = (ANY.to_owned(), response("Any other problem.", &Problem::internal()));
