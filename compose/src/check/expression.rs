@@ -90,7 +90,7 @@ impl Checker<'_> {
             self.problem(
                 ErrorCode::WrongType,
                 here,
-                format!("`{name}` is a batch"),
+                format!("`{name}` has a reply for every key"),
                 format!("look a key up in it: `{name}[key]`"),
             );
             return None;

@@ -91,7 +91,7 @@ impl Checker<'_> {
                     ErrorCode::WrongType,
                     &node.place,
                     format!("the default {why}"),
-                    format!("write a {wants}"),
+                    format!("write a value of type {wants}"),
                 );
                 None
             }

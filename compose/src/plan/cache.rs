@@ -43,7 +43,7 @@ impl fmt::Display for Cache {
 }
 
 /// As an author writes it: `250ms`, `30s`, `10m`, `1h`.
-fn span(span: Duration) -> String {
+pub(super) fn span(span: Duration) -> String {
     let millis = span.as_millis();
     let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
     let (size, unit) = units.into_iter().find(|(size, _)| millis.is_multiple_of(*size)).unwrap_or((1, "ms"));

@@ -20,7 +20,9 @@ pub struct Call {
     pub when: Option<Code>,
     pub request: Request,
     pub each: Option<Each>,
+    /// Of all its requests together.
     pub timeout: Duration,
+    /// A second try starts when the first has not answered after this long.
     pub hedge: Option<Duration>,
     pub on_fail: OnFail<Tape>,
     /// It is skipped where one of these is not met.

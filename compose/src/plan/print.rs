@@ -5,6 +5,7 @@ mod wrap;
 
 use std::fmt;
 
+use super::cache::span;
 use super::{Call, CallSet, Fallback, OnFail, Plan, Request, Then, chain, critical_path};
 use crate::upstream::Code;
 pub(crate) use wrap::wrapped;
@@ -35,7 +36,8 @@ impl<L> OnFail<L> {
     /// What the failures become that are not simply the view's.
     fn notes(&self) -> impl Iterator<Item = String> {
         let coded = |(code, fallback): &(Code, Fallback<L>)| format!("{fallback} where it fails with {}", code.name());
-        let otherwise = Some(&self.otherwise).filter(|fallback| !matches!(fallback.then, Then::Fail(None)));
+        let otherwise = Some(&self.otherwise)
+            .filter(|fallback| !matches!(fallback, Fallback { stale: None, then: Then::Fail(None) }));
         self.codes.iter().map(coded).chain(otherwise.map(|fallback| format!("{fallback} where it fails")))
     }
 }
@@ -43,7 +45,7 @@ impl<L> OnFail<L> {
 impl<L> fmt::Display for Fallback<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(age) = self.stale {
-            write!(f, "a copy of the last {} s or ", age.as_secs_f64())?;
+            write!(f, "a copy of the last {} or ", span(age))?;
         }
         match &self.then {
             Then::Fail(None) => write!(f, "a failure"),

@@ -31,6 +31,9 @@ pub async fn send(
 ) -> Result<Outcome, CallError> {
     let latest = if call.must_answer() { deadline } else { deadline.checked_sub(RESERVE).unwrap_or(deadline) };
     let until = (Instant::now() + call.timeout).min(latest);
+    if until <= Instant::now() {
+        return Err(CallError::new(Code::DeadlineExceeded, "no time is left for it"));
+    }
     let flight = Flight { call, upstream, until };
     let outcome = match &call.each {
         None => flight.only(sending).await,
