@@ -90,6 +90,10 @@ pub(super) fn assignable(value: &Typed, from: &Kind, to: &Kind) -> bool {
         | (Kind::Uint32, Kind::Uint64)
         | (Kind::Float, Kind::Double) => true,
         (Kind::Int32 | Kind::Int64 | Kind::Double, Kind::Float) | (Kind::Int64, Kind::Double) => is_number,
+        // JSON carries names: whatever the one can be, the other knows.
+        (Kind::Enum(names), Kind::Enum(wider)) if wider.text => {
+            names.values.iter().all(|(_, name)| wider.number_of(name).is_some())
+        }
         (Kind::Enum(names), Kind::String) => names.text || literal.is_none(),
         (Kind::List(a), Kind::List(b)) => a.kind == b.kind && !a.nullable,
         _ => false,

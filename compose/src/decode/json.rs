@@ -126,7 +126,7 @@ impl Decoder<'_> {
     fn object(&mut self, layout: &Object, tag: Option<&str>, path: &Path<'_>) -> Result<u32, Stop> {
         let record = self.open(&layout.blank, path)?;
         let mut seen = Seen::default();
-        let mut expected = 0;
+        let (mut expected, mut tagged) = (0, false);
         let mut more = self.scan.open(b'}')?;
         while more {
             let name = self.scan.name()?;
@@ -139,8 +139,13 @@ impl Decoder<'_> {
                 let cell = self.value(&member.value, &path)?;
                 self.cells[record as usize + usize::from(member.slot)] = cell;
                 expected = index + 1;
-            } else if self.strict && tag.is_none_or(|tag| !self.is(name, tag)) {
-                self.unknown(&layout.members, name, path)?;
+            } else if self.strict {
+                if !tag.is_some_and(|tag| self.is(name, tag)) {
+                    self.unknown(&layout.members, name, path)?;
+                } else if std::mem::replace(&mut tagged, true) {
+                    let path = Path::Member(path, tag.unwrap_or_default());
+                    self.report(&path, "duplicate", "must be given only once")?;
+                }
                 self.scan.value()?;
             } else {
                 self.scan.skip()?;

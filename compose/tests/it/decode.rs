@@ -1,6 +1,7 @@
 //! Decoding replies and bodies, against other parsers and by example.
 
 mod json;
+mod json_random;
 mod proto;
 mod speed;
 
