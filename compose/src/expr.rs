@@ -10,6 +10,7 @@ mod list;
 mod money;
 mod number;
 mod parse;
+mod print;
 mod text;
 mod time;
 mod token;

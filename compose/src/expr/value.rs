@@ -165,9 +165,23 @@ impl<'a> Value<'a> {
             (Value::Money(_) | Value::Record(_), Value::Money(_) | Value::Record(_)) => {
                 Money::of(self).ok()?.compare(&Money::of(other).ok()?)
             }
-            _ => self.number()?.partial_cmp(&other.number()?),
+            _ => match (self.integer(), other.integer()) {
+                (Some(integer), None) => exactly(integer, other.number()?),
+                (None, Some(integer)) => exactly(integer, self.number()?).map(Ordering::reverse),
+                _ => self.number()?.partial_cmp(&other.number()?),
+            },
         }
     }
+}
+
+/// An integer beside a number, neither of which is rounded for it.
+fn exactly(integer: i128, number: f64) -> Option<Ordering> {
+    if number.is_nan() {
+        return None;
+    }
+    // What is beyond 128 bits is cut to them, which no integer of 64 comes near.
+    let order = integer.cmp(&(number.trunc() as i128));
+    Some(order.then(0.0.partial_cmp(&number.fract())?))
 }
 
 impl<'a> Node<'a> {

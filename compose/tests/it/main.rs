@@ -6,5 +6,7 @@ mod cases;
 mod decode;
 mod definition;
 mod equality;
+mod expr;
+mod reference;
 mod schema;
 mod write;
