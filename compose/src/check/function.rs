@@ -202,7 +202,7 @@ fn result(function: &Signature, arguments: &[Typed]) -> Option<Type> {
         Gives::Int64 => Type::required(Kind::Int64),
         Gives::Item => Type::optional(item(first).clone()),
         Gives::Money => Type::required(Kind::Money),
-        Gives::Nothing => return None,
+        Gives::Header | Gives::Nothing => return None,
         Gives::Span => Type::required(Kind::Duration),
         Gives::String => Type::required(Kind::String),
         Gives::Sum => Type { kind: item(first).clone(), nullable: *item(first) == Kind::Money },

@@ -49,6 +49,11 @@ impl Checker<'_> {
 
     /// What the expression names; none of one that computes something.
     fn part(&self, code: &Code) -> Option<Part> {
+        self.part_within(code, &[])
+    }
+
+    /// The same where each of these lists binds a local to its items.
+    fn part_within(&self, code: &Code, lists: &[(Code, usize)]) -> Option<Part> {
         let plain = |path: String, ty: Type| Some(Part { path, ty, projection: None });
         let text = |nullable| Type { kind: Kind::String, nullable };
         match code {
@@ -60,18 +65,29 @@ impl Checker<'_> {
             Code::Found { call, key } => {
                 let value = &self.replies[*call].as_ref()?.value;
                 let name = &self.view.calls[*call].name.value;
-                let path = format!("{name}[{}]", self.part(key).map_or("...".to_owned(), |key| key.path));
+                let path = format!("{name}[{}]", self.part_within(key, lists).map_or("...".to_owned(), |key| key.path));
                 Some(Part { path, ty: Type::optional(value.ty.kind.clone()), projection: value.projection })
             }
             Code::Slot { of, slot } => {
-                let of = self.part(of)?;
+                let of = self.part_within(of, lists)?;
                 let projection = &self.projections[of.projection?.0];
                 let (field, inner) = projection.fields.get(usize::from(*slot))?;
                 let field = &self.contracts.record(projection.record).fields[*field];
                 let path = format!("{}.{}", of.path, field.name);
                 Some(Part { path, ty: field.ty.clone(), projection: *inner })
             }
-            Code::Local(local) => self.local(*local),
+            Code::Local(local) => match lists.iter().find(|(_, bound)| bound == local) {
+                Some((list, _)) => {
+                    let list = self.part_within(list, lists)?;
+                    let Kind::List(item) = list.ty.kind else { return None };
+                    Some(Part { path: list.path + "[]", ty: *item, projection: list.projection })
+                }
+                None => self.local(*local),
+            },
+            Code::Each { lists, item } => {
+                let item = self.part_within(item, lists)?;
+                Some(Part { ty: Type::required(Kind::List(Box::new(item.ty))), ..item })
+            }
             Code::Header { call, header } => {
                 let name = self.headers[*call].get(*header)?;
                 plain(format!("header({}, {name:?})", self.view.calls[*call].name.value), text(true))
@@ -90,9 +106,9 @@ impl Checker<'_> {
             | Code::Seconds(of)
             | Code::Single(of)
             | Code::Decimal(of)
-            | Code::Blame { of, .. } => self.part(of),
+            | Code::Blame { of, .. } => self.part_within(of, lists),
             Code::Item { of, .. } => {
-                let list = self.part(of)?;
+                let list = self.part_within(of, lists)?;
                 let Kind::List(item) = list.ty.kind else { return None };
                 let ty = Type { nullable: true, ..*item };
                 Some(Part { path: list.path + "[...]", ty, projection: list.projection })

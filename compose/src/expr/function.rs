@@ -67,7 +67,9 @@ pub enum Gives {
     Day,
     Decimal,
     Double,
-    /// The type of the first argument, or the wider one of all that have no order of their own.
+    /// A text or null.
+    Header,
+    /// The type of the first argument, or the wider one of all.
     First,
     Instant,
     Int32,
@@ -141,7 +143,7 @@ pub static FUNCTIONS: [Signature; 39] = [
     // choices
     f("if",          &[Condition, Any, Same],             3, Nothing,         "the second where the first is true, else the third",       Checked),
     f("coalesce",    &[Any, Same],                        2, Nothing,         "the first that is not null: `a ?? b`",                     Checked).repeating(),
-    f("header",      &[Call, Text],                       2, Nothing,         "a header of a call's reply, or null",                      Checked),
+    f("header",      &[Call, Text],                       2, Gives::Header,   "a header of a call's reply, or null",                      Checked),
 ];
 
 const fn f(
@@ -235,6 +237,7 @@ impl fmt::Display for Gives {
             Item => "T?",
             Gives::Money => "money",
             Gives::Span => "duration",
+            Gives::Header => "string?",
             String => "string",
             Texts => "list<string>",
         })
