@@ -13,6 +13,7 @@ mod call;
 mod direction;
 mod effect;
 mod expression;
+mod field_mask;
 mod fragment;
 mod function;
 mod header;

@@ -1,6 +1,7 @@
 //! What an author writes: a view file as data, every part with its place.
 
 mod cache;
+mod field_mask;
 mod on_fail;
 mod proxy;
 mod read;
@@ -9,6 +10,7 @@ mod template;
 use std::time::Duration;
 
 pub use cache::{Cache, Scope};
+pub use field_mask::FieldMask;
 pub use on_fail::{Fallback, OnFail, Then};
 pub use proxy::Proxy;
 pub use read::read;
@@ -155,6 +157,7 @@ pub struct Call {
     pub safe: Option<Place>,
     pub idempotent: bool,
     pub cache: Option<Cache>,
+    pub field_mask: Option<FieldMask>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -134,6 +134,7 @@ impl<'a> Checker<'a> {
         let call = &view.calls[i];
         let (source, operation) = self.operation(call)?;
         self.claims(call, operation);
+        self.field_mask(call, operation);
         // Each part is checked before a problem in one of them ends it.
         let when = call.when.as_ref().map(|when| self.condition(&when.expr, &when.place));
         self.present = when.iter().flatten().flat_map(|when| present(&when.code)).collect();
@@ -308,6 +309,7 @@ impl<'a> Checker<'a> {
             Call { layout, coverage, on_fail, paths, headers, ..call }
         });
         let finished: Vec<Call> = finished.collect();
+        let finished = self.masked(finished);
         if !self.problems.is_empty() {
             return finished;
         }

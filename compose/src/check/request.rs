@@ -360,7 +360,7 @@ pub(super) fn rest_of(name: &Spanned<String>, rest: &str) -> Spanned<String> {
     Spanned { value: rest.to_owned(), place: if rest.is_empty() { name.place.clone() } else { place } }
 }
 
-fn encoder(field: &Field, value: FieldValue) -> Option<FieldEncoder> {
+pub(super) fn encoder(field: &Field, value: FieldValue) -> Option<FieldEncoder> {
     let Wire::Proto { number, scalar, repeated } = &field.wire else { return None };
     Some(FieldEncoder { number: *number, scalar: scalar.clone(), packed: *repeated == Repeated::Packed, value })
 }

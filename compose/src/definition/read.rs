@@ -2,6 +2,7 @@
 
 mod cache;
 mod call;
+mod field_mask;
 mod fragment;
 mod on_fail;
 mod proxy;

@@ -2,12 +2,13 @@
 
 use super::Fields;
 use super::cache::cache;
+use super::field_mask::field_mask;
 use super::on_fail::on_fail;
 use crate::definition::{Argument, Batch, Call, Each, Missing, OnFail, Protocol, Spanned};
 use crate::problem::{ErrorCode, Place, Problem};
 use crate::yaml::{Kind, Node};
 
-const CALL_KEYS: [&str; 15] = [
+const CALL_KEYS: [&str; 16] = [
     "grpc",
     "http",
     "request",
@@ -23,6 +24,7 @@ const CALL_KEYS: [&str; 15] = [
     "safe",
     "idempotent",
     "cache",
+    "field_mask",
 ];
 
 pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Problem>) -> Option<Call> {
@@ -49,7 +51,7 @@ pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Proble
     let on_fail = fields.get("on_fail").map_or(Some(OnFail::default()), |n| on_fail(n, &mut fields));
     let request = fields.get("request").map(|n| arguments(n, &mut fields)).unwrap_or_default();
     let (safe, idempotent) = (safe(&mut fields), fields.bool("idempotent"));
-    let cache = cache(&mut fields)?;
+    let (cache, field_mask) = (cache(&mut fields)?, field_mask(&mut fields)?);
     let each = each(&mut fields)?;
     Some(Call {
         name,
@@ -65,6 +67,7 @@ pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Proble
         safe,
         idempotent,
         cache,
+        field_mask,
     })
 }
 
@@ -90,6 +93,7 @@ pub(super) fn stream(node: &Node, problems: &mut Vec<Problem>) -> Option<Call> {
         safe: safe(&mut fields),
         idempotent: false,
         cache: None,
+        field_mask: None,
     })
 }
 
