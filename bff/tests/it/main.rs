@@ -13,6 +13,7 @@ mod deploy;
 mod docs;
 mod edge;
 mod etag;
+mod failures;
 mod keys;
 mod openapi;
 mod reload;
