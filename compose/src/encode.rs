@@ -1,4 +1,4 @@
-//! Requests from values: protobuf wire, or a path, a query and headers.
+//! Requests from values: protobuf wire, or a path, a query, headers and a JSON body.
 
 mod json;
 mod proto;
