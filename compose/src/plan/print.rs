@@ -6,7 +6,7 @@ mod wrap;
 use std::fmt;
 
 use super::cache::span;
-use super::{Call, CallSet, Fallback, OnFail, Plan, Request, Then, chain, critical_path};
+use super::{Call, CallSet, Fallback, OnFail, Plan, Request, Then, chain, critical_path, timeline};
 use crate::upstream::Code;
 pub(crate) use wrap::wrapped;
 
@@ -75,7 +75,17 @@ impl Plan {
             format!("Cache-Control: {}", self.cache_control()),
         ];
         costs.extend(self.proxy.as_ref().map(ToString::to_string));
+        costs.extend(self.warnings());
         costs
+    }
+
+    /// What is allowed, and seldom meant.
+    fn warnings(&self) -> Vec<String> {
+        let late = self.calls.iter().zip(timeline(&self.calls)).filter_map(|(call, span)| {
+            let end = span.filter(|span| span.end > self.deadline)?.end.as_millis();
+            Some(format!("warning: the deadline cuts off `{}`, which may take until {end} ms", call.name))
+        });
+        late.collect()
     }
 
     /// What it waits for.
