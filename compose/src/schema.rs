@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use prost_reflect::MessageDescriptor;
 
+pub use proto::descriptors;
+
 /// Every source's operations, and the records they speak of.
 #[derive(Debug, Default)]
 pub struct Contracts {

@@ -8,7 +8,6 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::HeaderMap;
 use http::uri::PathAndQuery;
-use prost_reflect::DescriptorPool;
 use prost_reflect::prost::Message;
 use prost_reflect::prost_types::FileDescriptorProto;
 use protox::file::{FileResolver, GoogleFileResolver};
@@ -178,10 +177,10 @@ impl Files {
             written.insert(name);
         }
         // What cannot be read at the next start is better refused now; the library panics at some damage.
-        let readable = std::panic::catch_unwind(|| DescriptorPool::decode(set.as_slice()).map(drop));
+        let readable = std::panic::catch_unwind(|| compose::schema::descriptors(&set).map(drop));
         match readable {
             Ok(Ok(())) => Ok(set),
-            Ok(Err(error)) => Err(Trouble::Broken(error.to_string())),
+            Ok(Err(error)) => Err(Trouble::Broken(error)),
             Err(_) => Err(Trouble::Broken("they cannot be read".to_owned())),
         }
     }

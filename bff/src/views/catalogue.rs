@@ -196,8 +196,8 @@ fn descriptors(path: &Path) -> Result<DescriptorPool, String> {
     let wrong = |why: String| format!("cannot read the descriptors {}: {why}", path.display());
     let bytes = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
     // A damaged set can make the library panic; it must not take the server with it.
-    let decoded = std::panic::catch_unwind(|| DescriptorPool::decode(bytes.as_slice()));
-    decoded.map_err(|_| wrong("it is damaged".to_owned()))?.map_err(|e| wrong(e.to_string()))
+    let decoded = std::panic::catch_unwind(|| compose::schema::descriptors(&bytes));
+    decoded.map_err(|_| wrong("it is damaged".to_owned()))?.map_err(wrong)
 }
 
 /// Compiles every .proto file of the folder and of the folders in it.
@@ -214,9 +214,16 @@ fn compile(folder: &Path) -> Result<DescriptorPool, String> {
     resolver.add(GoogleFileResolver::new());
     let mut compiler = protox::Compiler::with_file_resolver(resolver);
     compiler.include_imports(true);
-    compiler.open_files(names).map_err(|e| wrong(format!("{e:?}")))?;
+    compiler.open_files(names).map_err(|e| match format!("{e:?}") {
+        why if why.ends_with("found 'edition'") => wrong(format!("{why}; {EDITION}")),
+        why => wrong(why),
+    })?;
     Ok(compiler.descriptor_pool())
 }
+
+/// The compiler in this process knows proto2 and proto3.
+const EDITION: &str = "compile files of an edition with `protoc --include_imports --descriptor_set_out=FILE` or \
+    `buf build -o FILE`, and write `descriptors = FILE` instead of `protos`";
 
 const MAX_DEPTH: usize = 16;
 

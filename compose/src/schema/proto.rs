@@ -3,6 +3,8 @@
 //! Every message of the pool gets its id before any is read, so that recursion needs no care.
 //! What has no fields to speak of (`Any`, `Struct`) is passed through as JSON.
 
+mod editions;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -11,6 +13,9 @@ use prost_reflect::prost_types::method_options::IdempotencyLevel;
 use prost_reflect::{
     Cardinality, DescriptorPool, EnumDescriptor, FieldDescriptor, Kind as Proto, MessageDescriptor, MethodDescriptor,
 };
+
+use editions::FeatureSet;
+pub use editions::descriptors;
 
 use super::{
     Contracts, Direction, Enum, Field, Kind, Map, Operation, Protocol, Record, RecordId, Repeated, Scalar, Type, Union,
@@ -56,6 +61,8 @@ struct Value {
 struct Options {
     #[prost(bool, optional, tag = "2")]
     packed: Option<bool>,
+    #[prost(message, optional, tag = "21")]
+    features: Option<FeatureSet>,
     /// google.api.field_behavior
     #[prost(int32, repeated, packed = "false", tag = "1052")]
     behavior: Vec<i32>,
@@ -87,6 +94,12 @@ impl Options {
     fn packs(&self, field: &FieldDescriptor) -> bool {
         let packable = field.kind().wire_type() != WireType::LengthDelimited;
         packable && self.packed.unwrap_or(field.is_packed())
+    }
+
+    fn has_presence(&self, field: &FieldDescriptor) -> bool {
+        let is_implicit = self.features.as_ref().is_some_and(FeatureSet::is_implicit);
+        let is_plain = !matches!(field.kind(), Proto::Message(_)) && field.containing_oneof().is_none();
+        field.supports_presence() && !(is_implicit && is_plain)
     }
 
     fn required(&self) -> bool {
@@ -144,7 +157,8 @@ impl Reader {
         let options = Options::of(field);
         let required = field.is_required() || options.required();
         let alternative = field.containing_oneof().is_some_and(|o| !o.is_synthetic());
-        let promised = required && field.supports_presence() && !alternative && !options.says(Options::INPUT_ONLY);
+        let has_presence = options.has_presence(field);
+        let promised = required && has_presence && !alternative && !options.says(Options::INPUT_ONLY);
         let value = self.value(field);
         let repeated = match field.cardinality() {
             Cardinality::Repeated if options.packs(field) => Repeated::Packed,
@@ -158,7 +172,7 @@ impl Reader {
         };
         Field {
             name: field.name().to_owned(),
-            ty: Type { kind, nullable: field.supports_presence() && !promised },
+            ty: Type { kind, nullable: has_presence && !promised },
             required: required && !alternative && !options.says(Options::OUTPUT_ONLY),
             promised,
             direction: Direction::Both,

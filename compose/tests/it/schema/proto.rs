@@ -1,5 +1,6 @@
 use compose::schema::{Contracts, Kind};
-use prost_reflect::DescriptorPool;
+use prost_reflect::prost::Message;
+use prost_reflect::{DescriptorPool, prost_types};
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
 use super::{fields, named, operation, record_of, repository, signature};
@@ -223,4 +224,67 @@ fn the_repositorys_services_are_read() {
     let order = fields(&contracts, named(&contracts, "shop", "orders.v1.Order"));
     assert!(order.contains("2 Enum/No status: orders.v1.OrderStatus\n"), "{order}");
     assert!(order.contains("5 Message/Expanded lines: list<orders.v1.OrderLine>\n"), "{order}");
+}
+
+/// The test's file as an edition's, with these features for all of it: presence, repeated encoding, message encoding.
+fn edition(edition: i32, features: [u8; 6], text: &'static str) -> Result<DescriptorPool, String> {
+    let mut resolver = ChainFileResolver::new();
+    resolver.add(GoogleFileResolver::new());
+    resolver.add(Texts(vec![("test.proto", text)]));
+    let mut compiler = protox::Compiler::with_file_resolver(resolver);
+    let set = compiler.open_file("test.proto").expect("the test's own file compiles").encode_file_descriptor_set();
+    let file = &prost_types::FileDescriptorSet::decode(set.as_slice()).unwrap().file[0];
+    let mut file = file.encode_to_vec();
+    file.extend(b"\x62\x08editions\x70");
+    prost::encoding::encode_varint(edition as u64, &mut file);
+    file.extend(b"\x42\x09\x92\x03\x06");
+    file.extend(features);
+    let mut set = vec![0x0a];
+    prost::encoding::encode_varint(file.len() as u64, &mut set);
+    set.extend(file);
+    compose::schema::descriptors(&set)
+}
+
+const EDITION_FILE: &str = r#"syntax = "proto2"; package t;
+    enum E { ONE = 1; }
+    message M {
+        optional string text = 1;
+        optional M inner = 2;
+        repeated int32 sizes = 3;
+        map<string, M> map = 4;
+        oneof one { int32 left = 5; M right = 6; }
+        optional E e = 7;
+        repeated string names = 8;
+    }"#;
+
+#[test]
+fn editions_say_what_syntax_said() {
+    let fields_of = |features| {
+        let mut contracts = Contracts::default();
+        contracts.add_proto("test", &edition(1000, features, EDITION_FILE).unwrap());
+        fields(&contracts, named(&contracts, "test", "t.M"))
+    };
+    // The defaults: explicit presence, packed, with lengths.
+    assert_eq!(
+        fields_of([0x08, 1, 0x18, 1, 0x28, 1]),
+        "1 String/No text: string?\n2 Message/No inner: t.M?\n3 Int32/Packed sizes: list<int32>\n\
+         4 Message/Expanded map: map<string, t.M>\n5 Int32/No left: int32?\n6 Message/No right: t.M?\n\
+         7 Enum/No e: t.E?\n8 String/Expanded names: list<string>"
+    );
+    // Implicit, expanded, delimited.
+    assert_eq!(
+        fields_of([0x08, 2, 0x18, 2, 0x28, 2]),
+        "1 String/No text: string\n2 Group(2)/No inner: t.M?\n3 Int32/Expanded sizes: list<int32>\n\
+         4 Message/Expanded map: map<string, t.M>\n5 Int32/No left: int32?\n6 Group(6)/No right: t.M?\n\
+         7 Enum/No e: t.E\n8 String/Expanded names: list<string>"
+    );
+    // Legacy required.
+    assert!(fields_of([0x08, 3, 0x18, 1, 0x28, 1]).starts_with("1 String/No text: string required promised\n"));
+}
+
+#[test]
+fn an_unknown_edition_is_refused() {
+    let refused = edition(1002, [0x08, 1, 0x18, 1, 0x28, 1], EDITION_FILE).unwrap_err();
+    assert_eq!(refused, "test.proto is of the protobuf edition 1002; 2023 and 2024 are known");
+    assert!(compose::schema::descriptors(b"\x0a\x7f").is_err());
 }
