@@ -1,7 +1,7 @@
 //! Notes where every written value comes from, and why it may be null.
 
 use super::{Checker, Typed};
-use crate::expr::{AuthField, Code};
+use crate::expr::{AuthField, Code, Gives, Number};
 use crate::plan::{Absence, CallSet, Format, Origin, ProjectionId, Provenance};
 use crate::problem::Place;
 use crate::schema::{Kind, Type};
@@ -107,6 +107,12 @@ impl Checker<'_> {
             | Code::Single(of)
             | Code::Decimal(of)
             | Code::Blame { of, .. } => self.part_within(of, lists),
+            Code::Function { function, arguments } if matches!(function.name, "first" | "last") => {
+                let list = self.part_within(arguments.first()?, lists)?;
+                let Kind::List(item) = list.ty.kind else { return None };
+                let ty = Type { nullable: true, ..*item };
+                Some(Part { path: format!("{}({})", function.name, list.path), ty, projection: list.projection })
+            }
             Code::Item { of, .. } => {
                 let list = self.part_within(of, lists)?;
                 let Kind::List(item) = list.ty.kind else { return None };
@@ -164,6 +170,14 @@ impl Checker<'_> {
             Code::Item { of, .. } => {
                 add(Absence::Item(path(of)));
                 self.absences(of, found);
+            }
+            Code::Function { function, arguments } if function.gives == Gives::Item => {
+                arguments.iter().for_each(|list| add(Absence::Empty(path(list))));
+                arguments.iter().for_each(|list| self.absences(list, found));
+            }
+            Code::Sum { number: Number::Money, list } => {
+                add(Absence::Empty(path(list)));
+                self.absences(list, found);
             }
             Code::Coalesce(_, last) => self.absences(last, found),
             Code::If(_, a, b) => {

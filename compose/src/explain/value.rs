@@ -69,6 +69,7 @@ impl<'a> Value<'a> {
             Absence::Call(call) => format!("where {}", self.no_reply(*call)),
             Absence::Key(call) => format!("where `{}` has no result for the key", name(*call)),
             Absence::Field(path) => format!("where there is no `{path}`: the contract does not promise it"),
+            Absence::Empty(path) => format!("where `{path}` holds nothing"),
             Absence::Entry(path) => format!("where `{path}` has no such key"),
             Absence::Item(path) => format!("where `{path}` has no such item"),
             Absence::Header(path) => format!("where `{path}` is not among the headers"),

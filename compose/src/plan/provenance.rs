@@ -49,6 +49,8 @@ pub enum Absence {
     Entry(String),
     /// The list has no such item.
     Item(String),
+    /// All that the list holds is null, or nothing.
+    Empty(String),
     Header(String),
     /// The view says so.
     Null,
