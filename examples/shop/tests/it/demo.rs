@@ -60,6 +60,24 @@ impl Demo {
         panic!("no home screen");
     }
 
+    /// Reads an order and changes its note, each under the version that it has.
+    async fn version(&self, login: &Value, order: &str) -> (String, [StatusCode; 3]) {
+        let url = format!("{}/v1/orders/{order}", self.beside("bff"));
+        let token = login["accessToken"].as_str().unwrap();
+        let http = reqwest::Client::new();
+        let read = http.get(&url).bearer_auth(token).send().await.unwrap();
+        assert_eq!(read.status(), StatusCode::OK);
+        let etag = read.headers()["etag"].to_str().unwrap().to_owned();
+        let known = http.get(&url).bearer_auth(token).header("if-none-match", &etag).send().await.unwrap();
+        let change = |version: &str| {
+            let note = json!({ "note": "Ring twice" });
+            http.patch(&url).bearer_auth(token).header("if-match", version).json(&note).send()
+        };
+        let fits = change(&etag).await.unwrap();
+        let stale = change(&etag).await.unwrap();
+        (etag, [known.status(), fits.status(), stale.status()])
+    }
+
     /// Ctrl-C: whether it ended well, and its log.
     fn interrupt(mut self) -> (bool, String) {
         Command::new("kill").args(["-INT", &self.process.id().to_string()]).status().unwrap();
@@ -87,8 +105,12 @@ async fn starts_stops_and_starts_again_on_the_same_data() {
     let first = demo.home(&login).await;
     assert_eq!(first["greeting"], "Hi, Ada");
     assert_eq!(first["recentOrders"].as_array().unwrap().len(), 12);
+    let order = first["recentOrders"][0]["id"].as_str().unwrap();
+    let (etag, statuses) = demo.version(&login, order).await;
+    assert!(etag.starts_with('"') && etag.ends_with('"'), "{etag}");
+    assert_eq!(statuses, [StatusCode::NOT_MODIFIED, StatusCode::OK, StatusCode::PRECONDITION_FAILED]);
     let (ended_well, log) = demo.interrupt();
-    assert!(ended_well && !log.contains("WARN"), "{log}");
+    assert!(ended_well && log.matches("WARN").count() == 1 && log.contains("ABORTED"), "{log}");
 
     let demo = Demo::start(&data.0);
     let (status, renewed) = demo.post("/v1/auth/refresh", &json!({"refreshToken": login["refreshToken"]})).await;
