@@ -31,6 +31,12 @@ impl Checker<'_> {
         if let Some(place) = cache.per_key.as_ref().filter(|_| key.is_none()) {
             self.problem(ErrorCode::Unused, place, "`per: key` belongs to a call with `each`", "remove it");
         }
+        if let Some((stale, _)) =
+            cache.stale_if_error.as_ref().zip(cache.swr).filter(|(stale, swr)| stale.value <= *swr)
+        {
+            let message = "`stale_if_error` ends before `swr` does, so that it adds nothing";
+            self.problem(ErrorCode::Unused, &stale.place, message, "make it longer, or remove it");
+        }
         match (scope.value, identity, &cache.unsafe_shared) {
             (Scope::Shared, Some(why), None) => {
                 let message = format!("the reply of `{name}` cannot be shared: {why}");
@@ -65,7 +71,7 @@ impl Checker<'_> {
             scope: scope.value,
             ttl: cache.ttl,
             swr: cache.swr,
-            stale_if_error: cache.stale_if_error,
+            stale_if_error: cache.stale_if_error.as_ref().map(|span| span.value),
             per_key,
             tags,
             unsafe_shared: cache.unsafe_shared.as_ref().map(|reason| reason.value.clone()),

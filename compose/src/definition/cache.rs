@@ -12,7 +12,7 @@ pub struct Cache {
     /// After its `ttl` an entry still answers this long, while a new one is fetched.
     pub swr: Option<Duration>,
     /// After its `ttl` an entry still answers this long where fetching a new one fails.
-    pub stale_if_error: Option<Duration>,
+    pub stale_if_error: Option<Spanned<Duration>>,
     /// `per: key`: an entry for every key, not for the whole request.
     pub per_key: Option<Place>,
     /// Naming one of these makes the entry stale.

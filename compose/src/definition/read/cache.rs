@@ -28,7 +28,7 @@ pub(super) fn cache(call: &mut Fields<'_>) -> Option<Option<Cache>> {
         scope: scope?,
         ttl: ttl?.value,
         swr: swr.map(|d| d.value),
-        stale_if_error: stale_if_error.map(|d| d.value),
+        stale_if_error,
         per_key,
         tags,
         unsafe_shared,
