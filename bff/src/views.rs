@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use compose::inputs::{Auth, Inputs, bind};
+use compose::inputs::{Auth, Inputs, bind, variant};
 use compose::plan::Plan;
 use compose::run::{open, run};
 use futures_util::stream::{StreamExt, TryStreamExt};
@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
 
 pub use catalogue::{Draft, Loader, Views};
-pub use compose::inputs::{InputError, InputPlace};
+pub use compose::inputs::{InputError, InputPlace, VARIANT, VARIANT_HEADER};
 pub use compose::run::{Answer, Events, Failure, Note};
 pub use compose::upstream::Code;
 /// What a checked view says of itself.
@@ -71,6 +71,7 @@ pub struct View {
     plan: Arc<Plan>,
     /// By the calls' index; a stream has the first.
     destinations: Vec<Destination>,
+    variants: Vec<Arc<View>>,
     tasks: TaskTracker,
     meter: Meter,
 }
@@ -101,6 +102,12 @@ pub enum Error {
 impl View {
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The variant that the client asks for: by the query, else by a header; without a word the view itself.
+    pub fn chosen(self: &Arc<Self>, query: &str, header: &dyn Fn(&str) -> Option<String>) -> Result<&Arc<Self>, Error> {
+        let plan = variant(&self.plan, query, header).map_err(|error| Error::Inputs(vec![error]))?;
+        Ok(self.variants.iter().find(|view| Arc::ptr_eq(&view.plan, plan)).unwrap_or(self))
     }
 
     /// Makes the calls and writes the answer. What changes something runs to its end even when nobody waits for it.

@@ -37,6 +37,7 @@ mod stream;
 mod template;
 mod type_name;
 mod union;
+mod variant;
 mod whole;
 
 use std::time::Duration;
@@ -80,18 +81,9 @@ pub fn check(definitions: &Definitions, contracts: &Contracts, rules: Rules) -> 
     problems.extend(more);
     let mut plans = Vec::new();
     for view in views {
-        let mut checker = Checker::new(view, contracts, &library);
-        match checker.plan(rules) {
-            _ if checker.blameless => problems.append(&mut checker.problems),
-            Some(plan) if checker.problems.is_empty() => plans.push(plan),
-            None if checker.problems.is_empty() => {
-                problems.push(
-                    Problem::new(ErrorCode::Conflict, &view.name.place, "this view cannot be checked")
-                        .help("please report this, with the file: a check that fails says why"),
-                );
-            }
-            _ => problems.append(&mut checker.problems),
-        }
+        let (plan, more) = variant::planned(view, contracts, &library, rules);
+        problems.extend(more);
+        plans.extend(plan);
     }
     (plans, problems)
 }
@@ -128,6 +120,8 @@ struct Checker<'a> {
     library: &'a Library<'a>,
     /// It cannot be planned because of a fragment whose problems are told elsewhere.
     blameless: bool,
+    /// Of a variant: the calls that nothing is left to read.
+    unread: Vec<usize>,
     nulls: Nulls,
     problems: Vec<Problem>,
     projections: Vec<Projection>,
@@ -183,6 +177,7 @@ impl<'a> Checker<'a> {
             contracts,
             library,
             blameless: false,
+            unread: Vec::new(),
             nulls: view.nulls,
             fragment: None,
             problems: Vec::new(),
@@ -255,6 +250,8 @@ impl<'a> Checker<'a> {
         });
         Some(Plan {
             name: view.name.value.clone(),
+            variant: view.variant.as_ref().map(|name| name.value.clone()),
+            variants: Vec::new(),
             method: view.route.method.clone(),
             path: view.route.path.clone(),
             access: view.access.iter().map(|a| a.value.clone()).collect(),

@@ -43,9 +43,12 @@ pub struct Fragment {
     pub shape: Shape,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct View {
     pub name: Spanned<String>,
+    /// Of a variant: its name. The rest is the whole view as that variant has it.
+    pub variant: Option<Spanned<String>>,
+    pub variants: Vec<View>,
     pub route: Route,
     /// Roles, or `public`.
     pub access: Vec<Spanned<String>>,
@@ -74,6 +77,8 @@ impl View {
     pub(crate) fn bare(name: &Spanned<String>) -> View {
         View {
             name: name.clone(),
+            variant: None,
+            variants: Vec::new(),
             route: Route { method: "GET".to_owned(), path: "/".to_owned(), place: name.place.clone() },
             access: Vec::new(),
             deadline: None,
@@ -101,14 +106,14 @@ pub enum Nulls {
     Omit,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Route {
     pub method: String,
     pub path: String,
     pub place: Place,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Param {
     pub name: Spanned<String>,
     pub location: ParamLocation,
@@ -128,7 +133,7 @@ pub enum ParamLocation {
 }
 
 /// A JSON body like a message of a contract.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Body {
     /// `source/package.Message`.
     pub like: Spanned<String>,
@@ -138,7 +143,7 @@ pub struct Body {
     pub required: Vec<Spanned<String>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Call {
     pub name: Spanned<String>,
     pub protocol: Protocol,
@@ -167,7 +172,7 @@ pub enum Protocol {
 }
 
 /// The call is made for every key of a list.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Each {
     pub keys: Text,
     pub bound: Option<Spanned<u32>>,
@@ -177,7 +182,7 @@ pub struct Each {
 }
 
 /// One request takes many keys.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Batch {
     /// The field that takes the keys: `query.ids`, or a repeated message field.
     pub into: Spanned<String>,
@@ -197,7 +202,7 @@ pub enum Missing {
 }
 
 /// A value of a request.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Argument {
     Expr(Text),
     Object(Vec<(Spanned<String>, Argument)>, Place),
@@ -229,13 +234,13 @@ impl Argument {
 }
 
 /// A parsed expression and where it stands.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Text {
     pub expr: Expr,
     pub place: Place,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Shape {
     Expr(Text),
     Object(Vec<(Spanned<String>, Shape)>),
@@ -254,7 +259,7 @@ pub enum Shape {
 }
 
 /// `use: order-line(l)`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Use {
     pub fragment: Spanned<String>,
     pub arguments: Vec<Expr>,
@@ -263,7 +268,7 @@ pub struct Use {
 }
 
 /// `from: list as name`, with `where`, `sort`, `take`, and `item`, `pick` or `omit`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct List {
     pub from: Binding,
     pub keep: Option<Text>,
@@ -273,13 +278,13 @@ pub struct List {
 }
 
 /// One key of an order: `o.created_at desc`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Sort {
     pub by: Text,
     pub descending: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Item {
     Shape(Box<Shape>),
     Pick(Vec<Spanned<String>>),
@@ -287,7 +292,7 @@ pub enum Item {
     Omit(Vec<Spanned<String>>),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Binding {
     pub text: Text,
     pub name: Option<Spanned<String>>,

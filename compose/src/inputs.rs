@@ -1,6 +1,7 @@
 //! A request's arguments, bound to the types that the view declares. Every mistake is found in one go.
 
 mod parameter;
+mod variant;
 
 use bytes::Bytes;
 
@@ -11,6 +12,7 @@ use crate::plan::Plan;
 use crate::problem::nearest;
 use crate::tape::Tape;
 pub(crate) use parameter::{of_text, value};
+pub use variant::{VARIANT, VARIANT_HEADER, variant};
 
 /// What a client sent, as it was sent.
 pub struct Arguments<'a> {
@@ -119,8 +121,9 @@ fn unknown(
     query: &[(std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)],
     errors: &mut Vec<InputError>,
 ) {
-    let known: Vec<&str> =
-        plan.params.iter().filter(|p| p.location == ParamLocation::Query).map(|p| p.name.as_str()).collect();
+    let known = plan.params.iter().filter(|p| p.location == ParamLocation::Query).map(|p| p.name.as_str());
+    let chooses = plan.variant.is_some() || !plan.variants.is_empty();
+    let known: Vec<&str> = known.chain(chooses.then_some(VARIANT)).collect();
     for (name, _) in query.iter().filter(|(name, _)| !known.contains(&name.as_ref())).take(MAX_ERRORS) {
         let shown: String = name.chars().take(64).collect();
         let message = match nearest(&shown, &known) {

@@ -31,6 +31,10 @@ use crate::tape::Value;
 #[derive(Debug)]
 pub struct Plan {
     pub name: String,
+    /// Of a variant: its name.
+    pub variant: Option<String>,
+    /// The same view with less in it, for whoever asks for it by name.
+    pub variants: Vec<Arc<Plan>>,
     pub method: String,
     /// With its parameters in braces: `/v1/orders/{id}`.
     pub path: String,
@@ -73,6 +77,11 @@ pub struct Param {
 }
 
 impl Plan {
+    /// The plan of the variant with this name.
+    pub fn variant(&self, name: &str) -> Option<&Arc<Plan>> {
+        self.variants.iter().find(|plan| plan.variant.as_deref() == Some(name))
+    }
+
     /// How many requests one answer can cost at the most.
     pub fn most_requests(&self) -> usize {
         self.calls.iter().chain(&self.stream).map(Call::most_requests).fold(0, usize::saturating_add)

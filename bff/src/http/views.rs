@@ -11,14 +11,14 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, RawPathParams, RawQuery, Request};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio_util::sync::CancellationToken;
 
 use super::{FieldError, Location, Problem, Router, Site, TraceContext};
 use crate::clock::Clock;
 use crate::identity::{Access, Caller, Identity};
-use crate::views::{Arguments, View, Views};
+use crate::views::{Arguments, VARIANT_HEADER, View, Views};
 use answer::written;
 use events::Listener;
 pub use stream_limit::StreamLimit;
@@ -81,12 +81,14 @@ impl Endpoint {
         request: Request,
     ) -> Result<Response, Problem> {
         self.admit(caller.as_ref())?;
-        let plan = self.view.plan();
-        if plan.proxy.is_some() {
+        if self.view.plan().proxy.is_some() {
             let detail = "This server cannot hand requests on yet";
             return Err(Problem::new(StatusCode::NOT_IMPLEMENTED).detail(detail));
         }
         let headers = request.headers().clone();
+        let header = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
+        let view = self.view.chosen(query.as_deref().unwrap_or_default(), &header)?;
+        let plan = view.plan();
         // Read only now, so that strangers cannot fill the memory with bodies.
         let body = match &plan.body {
             Some(_) => json(request).await?,
@@ -94,7 +96,6 @@ impl Endpoint {
         };
         let idempotency_key = if plan.idempotency { Some(idempotency_key(&headers)?) } else { None };
         let path: Vec<(&str, &str)> = path.iter().collect();
-        let header = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
         let arguments = Arguments {
             path: &path,
             query: query.as_deref().unwrap_or_default(),
@@ -106,16 +107,21 @@ impl Endpoint {
             now: self.clock.now(),
         };
         if plan.stream.is_some() {
-            return self.open(arguments).await;
+            let view = Arc::clone(view);
+            return self.open(view, arguments).await;
         }
-        let answer = Arc::clone(&self.view).run(arguments).await?;
-        Ok(written(plan, answer, &headers))
+        let answer = Arc::clone(view).run(arguments).await?;
+        let mut response = written(plan, answer, &headers);
+        if !self.view.plan().variants.is_empty() {
+            response.headers_mut().append(VARY, HeaderValue::from_static(VARIANT_HEADER));
+        }
+        Ok(response)
     }
 
-    async fn open(self, arguments: Arguments<'_>) -> Result<Response, Problem> {
+    async fn open(self, view: Arc<View>, arguments: Arguments<'_>) -> Result<Response, Problem> {
         let place = arguments.caller.as_ref().map(|caller| self.streams.open(caller.sub)).transpose()?;
         let session = arguments.caller.as_ref().map(|caller| caller.session);
-        let events = Arc::clone(&self.view).open(arguments).await?;
+        let events = view.open(arguments).await?;
         let listener = Listener { identity: self.identity, session, _place: place };
         Ok(events::response(events, listener, self.closing))
     }

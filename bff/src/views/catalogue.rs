@@ -42,7 +42,7 @@ impl Loader {
         let Self { config, settings, sources, reserved, tasks, meter } = self;
         let Draft { plans, mut faults, .. } = Draft::read(config, settings, reserved);
         let views: Vec<_> =
-            plans.into_iter().filter_map(|plan| view(plan, sources, tasks, meter, &mut faults)).collect();
+            plans.into_iter().filter_map(|plan| view(Arc::new(plan), sources, tasks, meter, &mut faults)).collect();
         if faults.is_empty() { Ok(Views(views)) } else { Err(LoadError::new(faults, views.len())) }
     }
 }
@@ -107,23 +107,20 @@ impl Views {
 }
 
 fn view(
-    plan: Plan,
+    plan: Arc<Plan>,
     sources: &BTreeMap<String, Arc<Source>>,
     tasks: &TaskTracker,
     meter: &Meter,
     problems: &mut Vec<Fault>,
 ) -> Option<Arc<View>> {
     let destination = |call| Destination::of(call, Arc::clone(sources.get(&call.source)?), meter);
-    match plan.calls.iter().chain(&plan.stream).map(destination).collect() {
-        Some(destinations) => {
-            let (tasks, meter) = (tasks.clone(), meter.clone());
-            Some(Arc::new(View { plan: Arc::new(plan), destinations, tasks, meter }))
-        }
-        None => {
-            problems.push(Fault::Other(format!("the view `{}` calls an address that HTTP cannot name", plan.name)));
-            None
-        }
-    }
+    let Some(destinations) = plan.calls.iter().chain(&plan.stream).map(destination).collect() else {
+        problems.push(Fault::Other(format!("the view `{}` calls an address that HTTP cannot name", plan.name)));
+        return None;
+    };
+    let variants = plan.variants.iter().map(|plan| view(Arc::clone(plan), sources, tasks, meter, problems));
+    let variants = variants.collect::<Option<_>>()?;
+    Some(Arc::new(View { plan, destinations, variants, tasks: tasks.clone(), meter: meter.clone() }))
 }
 
 /// The view files of a folder, in the order of their names.

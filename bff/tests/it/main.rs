@@ -22,3 +22,4 @@ mod store;
 mod telemetry;
 mod tidy;
 mod upstream;
+mod variants;

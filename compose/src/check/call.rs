@@ -315,15 +315,16 @@ impl<'a> Checker<'a> {
         }
         let read = finished.iter().fold(self.used, |all, call| all.with(call.after));
         for (i, call) in finished.iter().enumerate() {
-            if call.safe && call.headers.is_empty() && !CallSet::one(i).within(read) {
-                let place = view.calls[i].name.place.clone();
-                self.problem(
-                    ErrorCode::Unused,
-                    &place,
-                    format!("nothing reads `{}`, and it changes nothing", call.name),
-                    "remove it, or use it in `shape`",
-                );
+            if !call.safe || !call.headers.is_empty() || CallSet::one(i).within(read) {
+                continue;
             }
+            if view.variant.is_some() {
+                self.unread.push(i);
+                continue;
+            }
+            let place = view.calls[i].name.place.clone();
+            let message = format!("nothing reads `{}`, and it changes nothing", call.name);
+            self.problem(ErrorCode::Unused, &place, message, "remove it, or use it in `shape`");
         }
         finished
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Spanned, Template};
 use crate::problem::Place;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Cache {
     pub scope: Spanned<Scope>,
     pub ttl: Duration,

@@ -2,7 +2,7 @@
 
 use super::Spanned;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct FieldMask {
     /// The field of the request that takes the paths.
     pub into: Spanned<String>,

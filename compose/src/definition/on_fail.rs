@@ -7,7 +7,7 @@ use crate::upstream::Code;
 use crate::yaml::Node;
 
 /// As an author writes it: for single codes, and for all others.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct OnFail {
     pub codes: Vec<(Code, Spanned<Fallback<Node>>)>,
     /// None where nothing is said: the view fails.

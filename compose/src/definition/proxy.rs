@@ -3,7 +3,7 @@
 use super::{Spanned, Template};
 use crate::problem::Place;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Proxy {
     pub place: Place,
     pub source: Spanned<String>,

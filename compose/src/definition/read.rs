@@ -8,6 +8,7 @@ mod on_fail;
 mod proxy;
 mod shape;
 mod template;
+mod variant;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,7 @@ pub fn read(files: &[Arc<File>]) -> (Definitions, Vec<Problem>) {
         });
         for document in documents.iter().filter(|d| !d.is_null()) {
             match document.get("fragment") {
-                None => definitions.views.extend(view(document, &mut problems)),
+                None => definitions.views.extend(with_variants(document, &mut problems)),
                 Some(name) => match fragment(document, &mut problems) {
                     Some(fragment) => definitions.fragments.push(fragment),
                     None => definitions.unread.extend(name.text().map(str::to_owned)),
@@ -44,18 +45,6 @@ struct Fields<'a> {
     problems: &'a mut Vec<Problem>,
 }
 
-/// Parts of the language that this version does not run.
-const LATER: [&str; 1] = ["variants"];
-
-fn later(place: &Place, key: &str) -> Problem {
-    Problem::new(
-        ErrorCode::Unsupported,
-        place,
-        format!("`{key}` is part of the language, but this version cannot run it yet"),
-    )
-    .help("remove it")
-}
-
 impl<'a> Fields<'a> {
     fn of(node: &'a Node, what: &str, known: &[&str], problems: &'a mut Vec<Problem>) -> Option<Fields<'a>> {
         let Some(entries) = node.entries() else {
@@ -67,13 +56,10 @@ impl<'a> Fields<'a> {
             return None;
         };
         for entry in entries.iter().filter(|e| !known.contains(&e.key.as_str())) {
-            let problem = if LATER.contains(&entry.key.as_str()) {
-                later(&entry.place, &entry.key)
-            } else {
+            problems.push(
                 Problem::new(ErrorCode::UnknownKey, &entry.place, format!("{what} has no key `{}`", entry.key))
-                    .suggest(&entry.key, known.iter().copied())
-            };
-            problems.push(problem);
+                    .suggest(&entry.key, known.iter().copied()),
+            );
         }
         Some(Fields { node, problems })
     }
@@ -191,7 +177,7 @@ fn duration(text: &str) -> Option<Duration> {
     count.checked_mul(millis).filter(|ms| (1..=86_400_000).contains(ms)).map(Duration::from_millis)
 }
 
-const VIEW_KEYS: [&str; 15] = [
+const VIEW_KEYS: [&str; 16] = [
     "view",
     "route",
     "access",
@@ -207,7 +193,16 @@ const VIEW_KEYS: [&str; 15] = [
     "invalidates",
     "nulls",
     "shape",
+    "variants",
 ];
+
+/// The view and its variants, each of which is the view with some of it changed.
+fn with_variants(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
+    let view = view(node, problems);
+    let before = problems.len();
+    let variants = variant::variants(node, view.is_some(), problems);
+    (problems.len() == before).then_some(View { variants, ..view? })
+}
 
 fn view(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
     let before = problems.len();
@@ -232,6 +227,8 @@ fn view(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
     }
     Some(View {
         name: name?,
+        variant: None,
+        variants: Vec::new(),
         route: route?,
         access: access?,
         deadline,

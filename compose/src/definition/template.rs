@@ -3,13 +3,13 @@
 use super::Text;
 use crate::problem::Place;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Template {
     pub parts: Vec<Part>,
     pub place: Place,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Part {
     Text(String),
     Value(Text),

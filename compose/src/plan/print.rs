@@ -28,7 +28,7 @@ impl fmt::Display for Plan {
                 f.write_str(&wrapped(&indent, &line))?;
             }
         }
-        Ok(())
+        self.variants.iter().try_for_each(|variant| f.write_str(&wrapped("  ", &self.difference(variant))))
     }
 }
 
@@ -86,6 +86,19 @@ impl Plan {
             Some(format!("warning: the deadline cuts off `{}`, which may take until {end} ms", call.name))
         });
         late.collect()
+    }
+
+    /// What a variant saves.
+    fn difference(&self, variant: &Plan) -> String {
+        let name = variant.variant.as_deref().unwrap_or_default();
+        let made = |call: &Call| variant.calls.iter().any(|other| other.name == call.name);
+        let left_out: Vec<&str> = self.calls.iter().filter(|call| !made(call)).map(|call| call.name.as_str()).collect();
+        let without = if left_out.is_empty() { String::new() } else { format!(", without {}", left_out.join(", ")) };
+        let longest = critical_path(&variant.calls).map_or(0, |(longest, _)| longest.as_millis());
+        format!(
+            "variant {name}: at most {longest} ms, {}{without}",
+            counted("at most", variant.most_requests(), "request")
+        )
     }
 
     /// What it waits for.

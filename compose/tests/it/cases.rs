@@ -19,7 +19,7 @@ use bytes::Bytes;
 use compose::check::{Rules, check};
 use compose::definition::{self, View};
 use compose::explain::{Explanation, Value};
-use compose::inputs::{Arguments, Auth, InputPlace, Inputs, bind};
+use compose::inputs::{Arguments, Auth, InputPlace, Inputs, bind, variant};
 use compose::plan::Plan;
 use compose::problem::File;
 use compose::run::{Failure, forward, open, run};
@@ -159,8 +159,10 @@ async fn answer(plan: &Arc<Plan>, request: &str, world: &World<'_>) -> String {
         auth,
         now: (1_790_000_000, 0),
     };
-    let inputs = match bind(plan, arguments) {
-        Ok(inputs) => inputs,
+    let chosen = variant(plan, arguments.query, arguments.header);
+    let bound = chosen.map_err(|error| vec![error]).and_then(|plan| Ok((plan, bind(plan, arguments)?)));
+    let (plan, inputs) = match bound {
+        Ok(bound) => bound,
         Err(errors) => {
             let line = |e: &compose::inputs::InputError| match &e.at {
                 InputPlace::Parameter(name) => format!("refused: parameter {name} ({}) {}", e.code, e.message),

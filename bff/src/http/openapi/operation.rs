@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{refusal, schema};
-use crate::views::ParamLocation;
 use crate::views::plan::{Param, Plan, Shape, Then};
+use crate::views::{ParamLocation, VARIANT, VARIANT_HEADER};
 
 pub(super) fn of(plan: &Plan) -> Value {
     let mut operation = json!({
@@ -14,7 +14,9 @@ pub(super) fn of(plan: &Plan) -> Value {
         "security": if is_public(plan) { json!([]) } else { json!([{ "bearer": [] }, { "cookie": [] }]) },
     });
     let key = plan.idempotency.then(idempotency_key);
-    let parameters: Vec<Value> = plan.params.iter().map(parameter).chain(key).collect();
+    let names: Vec<&str> = plan.variants.iter().filter_map(|plan| plan.variant.as_deref()).collect();
+    let variants = (!names.is_empty()).then(|| variant(&names)).into_iter().flatten();
+    let parameters: Vec<Value> = plan.params.iter().map(parameter).chain(variants).chain(key).collect();
     if !parameters.is_empty() {
         operation["parameters"] = Value::Array(parameters);
     }
@@ -65,6 +67,20 @@ fn parameter(param: &Param) -> Value {
     })
 }
 
+/// The two ways to ask for a variant.
+fn variant(names: &[&str]) -> [Value; 2] {
+    let description = "A variant of the view, with less in it; without one the whole view is answered.";
+    [("query", VARIANT), ("header", VARIANT_HEADER)].map(|(location, name)| {
+        json!({
+            "name": name,
+            "in": location,
+            "required": false,
+            "description": description,
+            "schema": { "type": "string", "enum": names },
+        })
+    })
+}
+
 fn idempotency_key() -> Value {
     json!({
         "name": "Idempotency-Key",
@@ -99,12 +115,30 @@ fn success(plan: &Plan) -> Value {
     }
     let mut response = json!({
         "description": "The answer.",
-        "content": { "application/json": { "schema": schema::of_shape(shape) } },
+        "content": { "application/json": { "schema": answers(plan, shape) } },
     });
     if plan.calls.iter().any(|call| !call.paths.is_empty()) {
         response["headers"] = json!({ "bff-partial": { "$ref": "#/components/headers/bff-partial" } });
     }
     response
+}
+
+/// The view's own answer, or any of its variants', each under its name.
+fn answers(plan: &Plan, shape: &Shape) -> Value {
+    let whole = schema::of_shape(shape);
+    if plan.variants.is_empty() {
+        return whole;
+    }
+    let titled = |mut schema: Value, title: &str| {
+        schema["title"] = json!(title);
+        schema
+    };
+    let variants = plan
+        .variants
+        .iter()
+        .filter_map(|variant| Some(titled(schema::of_shape(variant.shape.as_ref()?), variant.variant.as_deref()?)));
+    let all: Vec<Value> = [titled(whole, &plan.name)].into_iter().chain(variants).collect();
+    json!({ "anyOf": all })
 }
 
 /// OpenAPI 3.1 has no words for the data of single events, hence the extension.
