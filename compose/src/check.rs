@@ -32,6 +32,7 @@ mod proxy;
 mod request;
 mod route;
 mod scope;
+mod sent;
 mod shape;
 mod stream;
 mod template;
@@ -313,14 +314,21 @@ impl<'a> Checker<'a> {
     /// The slot of a field, from now on used, and the projection within it.
     fn use_field(&mut self, projection: ProjectionId, field: usize) -> (u16, Option<ProjectionId>) {
         let fields = &self.projections[projection.0].fields;
-        if let Some(slot) = fields.iter().position(|(f, _)| *f == field) {
-            return (slot as u16, fields[slot].1);
+        let position = fields.iter().position(|(f, _)| *f == field);
+        let Ok(slot) = u16::try_from(position.unwrap_or(fields.len())) else {
+            let place = self.view.name.place.clone();
+            let message = "the view uses more than 65536 fields of one record";
+            self.problem(ErrorCode::TooMuch, &place, message, "write fewer fields, or split the view");
+            return (0, None);
+        };
+        if let Some(position) = position {
+            return (slot, fields[position].1);
         }
         let record = self.contracts.record(self.projections[projection.0].record);
         let inner = self.project_type(&record.fields[field].ty);
         let fields = &mut self.projections[projection.0].fields;
         fields.push((field, inner));
-        ((fields.len() - 1) as u16, inner)
+        (slot, inner)
     }
 
     /// Notes that here in the answer something is missing where one of the calls has no reply.

@@ -164,6 +164,8 @@ pub enum FieldValue {
     /// A message written out in the view: sent even where all of it is absent.
     Message(Encoder),
     Values(Vec<Code>),
+    /// Of a list or a map, what is written out item by item.
+    Items(Vec<FieldValue>),
     /// The keys of the batch.
     Keys,
 }

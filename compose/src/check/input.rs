@@ -294,7 +294,7 @@ impl Checker<'_> {
 }
 
 /// None of what no literal can be; times and decimals stay texts.
-fn constant(value: &Value<'_>, text: &str) -> Option<Code> {
+pub(super) fn constant(value: &Value<'_>, text: &str) -> Option<Code> {
     match value {
         Value::Bool(b) => Some(Code::Bool(*b)),
         Value::Int(i) => Some(Code::Int(*i)),

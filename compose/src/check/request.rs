@@ -25,7 +25,7 @@ pub(super) struct Sent {
 }
 
 /// An argument with the path that leads to its field.
-type Given<'a> = (Spanned<String>, &'a Argument);
+pub(super) type Given<'a> = (Spanned<String>, &'a Argument);
 
 /// A field, and what is given for it or for its parts.
 type Group<T> = (usize, Vec<(Spanned<String>, T)>);
@@ -62,7 +62,7 @@ impl Checker<'_> {
     }
 
     /// A message, with all that its contract requires.
-    fn message(
+    pub(super) fn message(
         &mut self,
         id: RecordId,
         arguments: &[Given<'_>],
@@ -210,51 +210,6 @@ impl Checker<'_> {
         }
     }
 
-    fn argument(&mut self, field: &Field, argument: &Argument, place: &Place, sent: &mut Sent) -> Option<FieldEncoder> {
-        match argument {
-            Argument::Expr(text) => {
-                let value = self.typed(text)?;
-                let value = self.assign(value, &field.ty, field.required, &text.place)?;
-                self.add(sent, &value);
-                self.value(field, value, &text.place, 0)
-            }
-            Argument::Object(arguments, place) => {
-                let Kind::Record(id) = field.ty.kind else {
-                    self.problem(
-                        ErrorCode::WrongType,
-                        place,
-                        format!("`{}` is not a message", field.name),
-                        "write an expression",
-                    );
-                    return None;
-                };
-                let given: Vec<Given<'_>> = arguments.iter().map(|(n, a)| (n.clone(), a)).collect();
-                let message = self.message(id, &given, place, None, sent);
-                encoder(field, FieldValue::Message(message))
-            }
-            Argument::List(items, _) => {
-                let Kind::List(item) = field.ty.kind.clone() else {
-                    self.problem(
-                        ErrorCode::WrongType,
-                        place,
-                        format!("`{}` is not repeated", field.name),
-                        "write one expression",
-                    );
-                    return None;
-                };
-                let codes = items.iter().map(|argument| {
-                    let Argument::Expr(text) = argument else { return None };
-                    let value = self.typed(text)?;
-                    let value = self.assign(value, &item, true, &text.place)?;
-                    self.add(sent, &value);
-                    Some(value.code)
-                });
-                let codes = codes.collect::<Option<Vec<_>>>()?;
-                encoder(field, FieldValue::Values(codes))
-            }
-        }
-    }
-
     /// Every field of the spread record that the request does not give itself; none where nothing can be spread.
     pub(super) fn spread(
         &mut self,
@@ -324,7 +279,7 @@ impl Checker<'_> {
     }
 
     /// How the field is written; records field by field.
-    fn value(&mut self, field: &Field, value: Typed, place: &Place, depth: usize) -> Option<FieldEncoder> {
+    pub(super) fn value(&mut self, field: &Field, value: Typed, place: &Place, depth: usize) -> Option<FieldEncoder> {
         let Some(projection) = value.projection else {
             return encoder(field, FieldValue::Code(value.code));
         };

@@ -145,18 +145,20 @@ impl Decoder<'_> {
         while more {
             let name = self.scan.name()?;
             let path = Path::Member(path, shown(self.scan.text, name));
-            let node = self.open(&[Cell::Link(0), Cell::Null, Cell::Null, Cell::Null], &path)?;
-            self.cells[node as usize + 1] = Cell::Record(node + 2);
             let found = self.text_value(key, name);
-            self.cells[node as usize + 2] = self.accept(found, key, &path)?;
+            let key = self.accept(found, key, &path)?;
+            let node = self.open(&[Cell::Link(0), Cell::Null, key, Cell::Null], &path)?;
+            self.cells[node as usize + 1] = Cell::Record(node + 2);
             self.cells[node as usize + 3] = self.value(value, &path)?;
-            if len == 0 {
-                first = node;
-            } else {
-                self.cells[last as usize] = Cell::Link(node);
+            if key != Cell::Null {
+                if len == 0 {
+                    first = node;
+                } else {
+                    self.cells[last as usize] = Cell::Link(node);
+                }
+                last = node;
+                len += 1;
             }
-            last = node;
-            len += 1;
             more = self.scan.more(b'}')?;
         }
         let read = Cell::List { head: first, tail: last, len };

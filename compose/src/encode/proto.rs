@@ -35,7 +35,18 @@ pub(super) fn message<'a>(
 }
 
 fn field<'a>(field: &'a FieldEncoder, env: &mut Env<'a>, keys: &[Value<'a>], out: &mut Vec<u8>) -> Result<(), Fault> {
-    match &field.value {
+    field_value(field, &field.value, env, keys, out)
+}
+
+fn field_value<'a>(
+    field: &'a FieldEncoder,
+    value: &'a FieldValue,
+    env: &mut Env<'a>,
+    keys: &[Value<'a>],
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
+    match value {
+        FieldValue::Items(items) => items.iter().try_for_each(|item| field_value(field, item, env, keys, out)),
         FieldValue::Code(code) => match env.eval(code)? {
             Value::Null => Ok(()),
             Value::List(list) => scalars(field, &list.iter().collect::<Vec<_>>(), out),
