@@ -46,11 +46,12 @@ impl Checker<'_> {
         Some(Typed { identity: Some(Identity::Auth(*field)), ..Typed::new(ty, Code::Auth(*field)) })
     }
 
-    /// A header may say who asks, but those that say what the client can read.
+    /// A header may say who asks, but those that say what the client can read, or has read.
     pub(super) fn identity_of_param(&mut self, param: usize) -> Option<Identity> {
         let declared = &self.view.params[param];
+        let name = declared.name.value.to_ascii_lowercase();
         let names_who = declared.location == ParamLocation::Header
-            && !declared.name.value.to_ascii_lowercase().starts_with("accept");
+            && !["accept", "if-"].iter().any(|known| name.starts_with(known));
         self.personal |= names_who;
         names_who.then_some(Identity::Header(param))
     }
