@@ -6,7 +6,7 @@ use super::request::{Into, Sent};
 use crate::definition::{self, Argument, Spanned};
 use crate::expr::Code;
 use crate::plan::{Format, Header, Query, QueryValue, Request, Segment};
-use crate::problem::{ErrorCode, Problem};
+use crate::problem::{ErrorCode, Place, Problem};
 use crate::schema::{Body, Kind, Location, Parameter, Protocol};
 
 impl Checker<'_> {
@@ -72,22 +72,7 @@ impl Checker<'_> {
                 continue;
             };
             given.push(i);
-            let Argument::Expr(text) = argument else {
-                self.problem(ErrorCode::WrongForm, &name.place, "a parameter is one value", "write an expression");
-                continue;
-            };
-            if let Kind::Opaque(reason) = parameters[i].ty.kind {
-                let message = format!("`{}` is {reason}", names[i]);
-                self.problem(ErrorCode::Unsupported, &name.place, message, "leave it out");
-                continue;
-            }
-            let Some(value) = self.typed(text) else { continue };
-            let Some(value) = self.assign(value, &parameters[i].ty, parameters[i].required, &text.place) else {
-                continue;
-            };
-            self.add(sent, &value);
-            let format = Format::of(&value.ty.kind);
-            values[i] = Some(QueryValue::Code(value.code, format));
+            values[i] = self.parameter_value(&parameters[i], name, argument, sent);
         }
         if let Some((name, key)) = into {
             match names.iter().position(|n| *n == name.value) {
@@ -108,23 +93,50 @@ impl Checker<'_> {
             }
         }
         // What is not known may be a required parameter, misspelt: one problem is enough.
-        for (i, (parameter, name)) in parameters.iter().zip(&names).enumerate() {
-            if !parameter.required || !known || given.contains(&i) {
-                continue;
-            }
-            if let Kind::Opaque(reason) = parameter.ty.kind {
-                let message = format!("`{name}` is required by the contract, and it is {reason}");
-                self.problem(ErrorCode::Unsupported, &call.operation.place, message, "call another operation");
-            } else {
-                self.problem(
-                    ErrorCode::Required,
-                    &call.operation.place,
-                    format!("`{name}` is required by the contract"),
-                    format!("add `{name}: ...` to `request`"),
-                );
-            }
+        if known {
+            let lacking = parameters.iter().zip(&names).enumerate().filter(|(i, _)| !given.contains(i));
+            lacking.for_each(|(_, (parameter, name))| self.lacking(parameter, name, &call.operation.place));
         }
         values
+    }
+
+    /// None, with a problem, of what a parameter cannot be.
+    fn parameter_value(
+        &mut self,
+        parameter: &Parameter,
+        name: &Spanned<String>,
+        argument: &Argument,
+        sent: &mut Sent,
+    ) -> Option<QueryValue> {
+        let Argument::Expr(text) = argument else {
+            self.problem(ErrorCode::WrongForm, &name.place, "a parameter is one value", "write an expression");
+            return None;
+        };
+        if let Kind::Opaque(reason) = parameter.ty.kind {
+            let message = format!("`{}` is {reason}", name.value);
+            self.problem(ErrorCode::Unsupported, &name.place, message, "leave it out");
+            return None;
+        }
+        let value = self.typed(text)?;
+        let value = self.assign(value, &parameter.ty, parameter.required, &text.place)?;
+        self.add(sent, &value);
+        let format = Format::of(&value.ty.kind);
+        Some(QueryValue::Code(value.code, format))
+    }
+
+    /// A problem where the contract requires what is not given.
+    fn lacking(&mut self, parameter: &Parameter, name: &str, place: &Place) {
+        if !parameter.required {
+            return;
+        }
+        let message = format!("`{name}` is required by the contract");
+        match parameter.ty.kind {
+            Kind::Opaque(reason) => {
+                let message = format!("{message}, and it is {reason}");
+                self.problem(ErrorCode::Unsupported, place, message, "call another operation");
+            }
+            _ => self.problem(ErrorCode::Required, place, message, format!("add `{name}: ...` to `request`")),
+        }
     }
 
     fn unknown_parameter(&mut self, name: &Spanned<String>, names: &[String], body: Option<&Body>) {
