@@ -46,8 +46,28 @@ pub struct Config {
     pub deadline_ms: u64,
     /// How many requests to services one answer may cost at the most.
     pub max_requests: usize,
+    /// How integers of 64 bits stand in an answer where their contract does not say it.
+    pub int64: Int64,
     /// Whether a view or a contract that is saved is served at once.
     pub watch: Watch,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Int64 {
+    /// Exact in JavaScript too, whose numbers end at 2^53.
+    #[default]
+    String,
+    Number,
+}
+
+impl From<Int64> for compose::schema::Int64 {
+    fn from(int64: Int64) -> Self {
+        match int64 {
+            Int64::String => Self::String,
+            Int64::Number => Self::Number,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -62,7 +82,13 @@ pub enum Watch {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { dir: "config/views".to_owned(), deadline_ms: 2_000, max_requests: 100, watch: Watch::Auto }
+        Self {
+            dir: "config/views".to_owned(),
+            deadline_ms: 2_000,
+            max_requests: 100,
+            int64: Int64::String,
+            watch: Watch::Auto,
+        }
     }
 }
 

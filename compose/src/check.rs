@@ -52,7 +52,7 @@ use crate::definition::{Definitions, Nulls, View};
 use crate::expr::Code;
 use crate::plan::{CallSet, Coverage, MAX_CALLS, OnFail, Plan, Projection, ProjectionId, Provenance, body_layout};
 use crate::problem::{ErrorCode, Place, Problem};
-use crate::schema::{Contracts, Kind, RecordId, Type};
+use crate::schema::{Contracts, Int64, Kind, RecordId, Type};
 use crate::yaml::Node;
 
 /// What holds for every view though no file of it says so.
@@ -66,11 +66,19 @@ pub struct Rules {
     pub reserved: &'static [&'static str],
     /// Requests to services that one answer may cost.
     pub max_requests: usize,
+    /// How 64-bit integers are written where the contract does not say it.
+    pub int64: Int64,
 }
 
 impl Default for Rules {
     fn default() -> Rules {
-        Rules { deadline: Duration::from_secs(2), timeout: Duration::from_secs(1), reserved: &[], max_requests: 100 }
+        Rules {
+            deadline: Duration::from_secs(2),
+            timeout: Duration::from_secs(1),
+            reserved: &[],
+            max_requests: 100,
+            int64: Int64::String,
+        }
     }
 }
 
@@ -99,12 +107,14 @@ struct Typed {
     /// Every call it reads.
     reads: CallSet,
     from_client: bool,
+    /// Of a 64-bit integer: as its contract wants it written.
+    int64: Option<Int64>,
     identity: Option<Identity>,
 }
 
 impl Typed {
     fn new(ty: Type, code: Code) -> Typed {
-        Typed { ty, projection: None, code, reads: CallSet::default(), from_client: false, identity: None }
+        Typed { ty, projection: None, code, reads: CallSet::default(), from_client: false, int64: None, identity: None }
     }
 }
 
@@ -156,6 +166,7 @@ struct Checker<'a> {
     personal: bool,
     /// By index of the call: its `on_fail`, until the whole view tells what is read of the defaults.
     on_fail: Vec<OnFail<Node>>,
+    int64: Int64,
     locals: usize,
     /// Where in the answer the shape is being checked, and what every call's failure makes missing.
     pointer: Vec<String>,
@@ -199,6 +210,7 @@ impl<'a> Checker<'a> {
             key: None,
             personal: false,
             on_fail: view.calls.iter().map(|_| OnFail::fail()).collect(),
+            int64: Int64::default(),
             locals: 0,
             pointer: Vec::new(),
             parts: 0,
@@ -212,6 +224,7 @@ impl<'a> Checker<'a> {
     }
 
     fn plan(&mut self, rules: Rules) -> Option<Plan> {
+        self.int64 = rules.int64;
         let view = self.view;
         self.access();
         self.misplaced();

@@ -24,7 +24,7 @@ pub use timeline::{Span, chain, timeline};
 use crate::definition::ParamLocation;
 pub use crate::definition::{Fallback, Then};
 use crate::expr::Code;
-use crate::schema::{Enum, Kind, Scalar, Type};
+use crate::schema::{Enum, Int64, Kind, Scalar, Type};
 use crate::tape::Value;
 
 /// Everything needed to serve a view.
@@ -258,7 +258,7 @@ pub struct Sort {
 #[derive(Debug, Clone)]
 pub enum Format {
     Plain,
-    /// 64-bit integers: a JSON string, since JavaScript's numbers end at 2^53.
+    /// 64-bit integers: a JSON string.
     Int64,
     /// 32 bits: as few digits as tell it apart.
     Float,
@@ -272,26 +272,22 @@ pub enum Format {
 }
 
 impl Format {
-    pub(crate) fn of(kind: &Kind) -> Format {
+    pub(crate) fn of(kind: &Kind, int64: Int64) -> Format {
         match kind {
-            Kind::Int64 | Kind::Uint64 => Format::Int64,
+            Kind::Int64 | Kind::Uint64 if int64 == Int64::String => Format::Int64,
             Kind::Float => Format::Float,
             Kind::Enum(names) => Format::Enum(names.clone()),
             Kind::Timestamp => Format::Timestamp,
             Kind::Duration => Format::Duration,
             Kind::Money => Format::Money,
-            Kind::List(item) => Format::List(Box::new(Format::of(&item.kind))),
-            Kind::Map(map) => Format::Map(Box::new(Format::of(&map.value.kind))),
+            Kind::List(item) => Format::List(Box::new(Format::of(&item.kind, int64))),
+            Kind::Map(map) => Format::Map(Box::new(Format::of(&map.value.kind, int64))),
             _ => Format::Plain,
         }
     }
 
     /// As a JSON contract has it: its integers are numbers, however many bits they have.
     pub(crate) fn sent(kind: &Kind) -> Format {
-        match kind {
-            Kind::Int64 | Kind::Uint64 => Format::Plain,
-            Kind::List(item) => Format::List(Box::new(Format::sent(&item.kind))),
-            kind => Format::of(kind),
-        }
+        Format::of(kind, Int64::Number)
     }
 }

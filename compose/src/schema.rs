@@ -107,7 +107,17 @@ pub struct Field {
     /// In an answer: its absence breaks the contract. A protobuf field whose absence means its default is never promised.
     pub promised: bool,
     pub direction: Direction,
+    /// How its 64-bit integers stand in an answer, where the contract says so.
+    pub int64: Option<Int64>,
     pub wire: Wire,
+}
+
+/// How a 64-bit integer is written. JavaScript's numbers are exact up to 2^53 only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Int64 {
+    #[default]
+    String,
+    Number,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -261,6 +271,7 @@ impl Map {
             required: false,
             promised: false,
             direction: Direction::Both,
+            int64: None,
             wire,
         };
         Record { name, fields: fields.map(field).collect(), unions: Vec::new() }

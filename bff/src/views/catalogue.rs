@@ -71,8 +71,8 @@ impl Draft {
             files.extend(view_files(&fragments, &mut faults));
         }
         let (definitions, problems) = definition::read(&files);
-        let max_requests = config.max_requests;
-        let rules = Rules { deadline: config.deadline(), reserved, max_requests, ..Rules::default() };
+        let (deadline, max_requests, int64) = (config.deadline(), config.max_requests, config.int64.into());
+        let rules = Rules { deadline, reserved, max_requests, int64, ..Rules::default() };
         let (plans, more) = check(&definitions, &contracts, rules);
         faults.extend(problems.into_iter().chain(more).map(Fault::Located));
         Self { contracts, definitions, plans, faults }

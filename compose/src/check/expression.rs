@@ -208,7 +208,7 @@ impl Checker<'_> {
         let code = Code::Slot { of: Box::new(of.code.clone()), slot };
         let always = is_body && self.view_requires(&field.name);
         let ty = Type { kind: field.ty.kind.clone(), nullable: nullable || (field.ty.nullable && !always) };
-        Some(Typed { ty, projection: inner, code, ..of })
+        Some(Typed { ty, projection: inner, code, int64: field.int64, ..of })
     }
 
     /// The header of the client that a parameter declares.
@@ -342,7 +342,7 @@ impl Checker<'_> {
         };
         let ty = Type { kind, nullable: right.ty.nullable };
         let code = Code::Coalesce(Box::new(left.code.clone()), Box::new(right.code.clone()));
-        Some(merged(&left, &right, ty, code))
+        Some(Typed { int64: left.int64, ..merged(&left, &right, ty, code) })
     }
 }
 
@@ -351,6 +351,7 @@ pub(super) fn merged(a: &Typed, b: &Typed, ty: Type, code: Code) -> Typed {
     Typed {
         ty,
         projection: None,
+        int64: None,
         code,
         reads: a.reads.with(b.reads),
         from_client: a.from_client || b.from_client,

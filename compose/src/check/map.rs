@@ -17,6 +17,7 @@ impl Checker<'_> {
             code: Code::Entry { of: Box::new(of.code), key: Box::new(key.code) },
             reads: of.reads.with(key.reads),
             from_client: of.from_client || key.from_client,
+            int64: of.int64,
             identity: of.identity.or(key.identity),
         })
     }

@@ -120,7 +120,7 @@ impl Checker<'_> {
         let value = self.typed(text)?;
         let value = self.assign(value, &parameter.ty, parameter.required, &text.place)?;
         self.add(sent, &value);
-        let format = Format::of(&value.ty.kind);
+        let format = Format::sent(&value.ty.kind);
         Some(QueryValue::Code(value.code, format))
     }
 

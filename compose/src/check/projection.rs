@@ -63,6 +63,7 @@ impl Checker<'_> {
             code: Code::Item { of: Box::new(of.code), index: Box::new(index.code) },
             reads: of.reads.with(index.reads),
             from_client: of.from_client || index.from_client,
+            int64: of.int64,
             identity: of.identity.or(index.identity),
         })
     }
@@ -90,6 +91,7 @@ impl Checker<'_> {
             code: Code::Found { call, key: Box::new(key.code) },
             reads: value.reads.with(key.reads),
             from_client: value.from_client || key.from_client,
+            int64: value.int64,
             identity: value.identity.or(key.identity),
         })
     }

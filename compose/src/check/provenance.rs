@@ -27,7 +27,7 @@ impl Checker<'_> {
             pointer: self.pointer.iter().map(|step| format!("/{step}")).collect(),
             place: place.clone(),
             ty: self.contracts.describe(&value.ty),
-            written: written(&Format::of(&value.ty.kind), &value.ty.kind),
+            written: written(&Format::of(&value.ty.kind, value.int64.unwrap_or(self.int64)), &value.ty.kind),
             calls: value.reads,
             origins,
             absences,

@@ -27,7 +27,7 @@ impl Checker<'_> {
             return None;
         }
         self.trace(value, place);
-        let format = Format::of(&value.ty.kind);
+        let format = Format::of(&value.ty.kind, value.int64.unwrap_or(self.int64));
         Some(plan::Shape::Value { code: value.code.clone(), format, ty: value.ty.clone() })
     }
 

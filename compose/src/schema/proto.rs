@@ -18,8 +18,8 @@ use editions::FeatureSet;
 pub use editions::descriptors;
 
 use super::{
-    Contracts, Direction, Enum, Field, Kind, Map, Operation, Protocol, Record, RecordId, Repeated, Scalar, Type, Union,
-    Wire,
+    Contracts, Direction, Enum, Field, Int64, Kind, Map, Operation, Protocol, Record, RecordId, Repeated, Scalar, Type,
+    Union, Wire,
 };
 
 impl Contracts {
@@ -61,6 +61,8 @@ struct Value {
 struct Options {
     #[prost(bool, optional, tag = "2")]
     packed: Option<bool>,
+    #[prost(int32, tag = "6")]
+    js_type: i32,
     #[prost(message, optional, tag = "21")]
     features: Option<FeatureSet>,
     /// google.api.field_behavior
@@ -78,6 +80,8 @@ struct Rules {
 }
 
 impl Options {
+    const JS_STRING: i32 = 1;
+    const JS_NUMBER: i32 = 2;
     const REQUIRED: i32 = 2;
     const OUTPUT_ONLY: i32 = 3;
     const INPUT_ONLY: i32 = 4;
@@ -94,6 +98,14 @@ impl Options {
     fn packs(&self, field: &FieldDescriptor) -> bool {
         let packable = field.kind().wire_type() != WireType::LengthDelimited;
         packable && self.packed.unwrap_or(field.is_packed())
+    }
+
+    fn int64(&self) -> Option<Int64> {
+        match self.js_type {
+            Options::JS_STRING => Some(Int64::String),
+            Options::JS_NUMBER => Some(Int64::Number),
+            _ => None,
+        }
     }
 
     fn has_presence(&self, field: &FieldDescriptor) -> bool {
@@ -176,6 +188,7 @@ impl Reader {
             required: required && !alternative && !options.says(Options::OUTPUT_ONLY),
             promised,
             direction: Direction::Both,
+            int64: options.int64(),
             wire: Wire::Proto { number: field.number(), scalar: value.scalar, repeated },
         }
     }

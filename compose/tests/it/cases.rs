@@ -2,8 +2,8 @@
 //!
 //! A case is Markdown whose fenced blocks count, by the words behind the fence:
 //! `proto SOURCE`, `openapi SOURCE` (and `identity`, of one that is told who asks), `file NAME` (which an OpenAPI document
-//! refers to), `view`, `fragment`, `reply CALL` (JSON; or `error CODE`, `delay 500ms` in its first line, or `raw` bytes
-//! as text; before it lines `header NAME: VALUE`; further words in the fence stand in the request that is answered),
+//! refers to), `view`, `fragment`, `int64-as-number` (a setting), `reply CALL` (JSON; or `error CODE`, `delay
+//! 500ms` in its first line, or `raw` bytes as text; before it lines `header NAME: VALUE`; further words in the fence stand in the request that is answered),
 //! `request` (`name: value` lines: path parameters, `query`, `sub`, `role`, `body`), and what is expected: `problems`,
 //! `plan`, `explain [POINTER]`, `sent` (each call's request), `answer`. `UPDATE_CASES=1` writes what came into the
 //! expected blocks that a file has.
@@ -23,6 +23,7 @@ use compose::inputs::{Arguments, Auth, InputPlace, Inputs, bind, variant};
 use compose::plan::Plan;
 use compose::problem::File;
 use compose::run::{Failure, forward, open, run};
+use compose::schema::Int64;
 use futures_util::StreamExt;
 use tokio::time::{Duration, Instant};
 
@@ -108,7 +109,8 @@ async fn outcome(case: &Case) -> Vec<(String, String)> {
     let files: Vec<_> = [view].into_iter().chain(case.all("fragment").map(fragment)).collect();
     let (definitions, found) = definition::read(&files);
     problems.extend(found);
-    let (plans, more) = check(&definitions, &contracts, Rules::default());
+    let int64 = if case.one("int64-as-number").is_some() { Int64::Number } else { Int64::String };
+    let (plans, more) = check(&definitions, &contracts, Rules { int64, ..Rules::default() });
     problems.extend(more);
     if let Some(helpless) = problems.iter().find(|problem| problem.help.is_none()) {
         panic!("{}: this does not say what to write instead:\n{helpless}", case.path.display());

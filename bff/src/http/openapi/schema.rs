@@ -3,14 +3,14 @@
 use serde_json::{Map, Value, json};
 
 use crate::views::expr::Code;
-use crate::views::plan::{Case, Param, Shape};
+use crate::views::plan::{Case, Format, Param, Shape};
 use crate::views::schema::{Enum, Kind, Type};
 use crate::views::tape::{self, JsonRead};
 
 /// Of an answer, or of one event.
 pub(super) fn of_shape(shape: &Shape) -> Value {
     match shape {
-        Shape::Value { ty, .. } => written(ty),
+        Shape::Value { ty, format, .. } => written(ty, format),
         Shape::Object(members) => {
             object(members.iter().map(|m| (m.name.as_str(), of_shape(&m.shape), !m.may_be_absent())))
         }
@@ -87,14 +87,19 @@ fn default(param: &Param) -> Option<Value> {
 }
 
 /// As the engine writes it.
-fn written(ty: &Type) -> Value {
+fn written(ty: &Type, format: &Format) -> Value {
+    let (inner, is_number) = match format {
+        Format::List(inner) | Format::Map(inner) => (&**inner, false),
+        format => (format, matches!(format, Format::Plain)),
+    };
     let schema = match &ty.kind {
-        // As texts, since JavaScript's numbers end at 2^53.
+        Kind::Int64 if is_number => given(&Kind::Int64),
+        Kind::Uint64 if is_number => given(&Kind::Uint64),
         Kind::Int64 => json!({ "type": "string", "format": "int64", "pattern": INTEGER }),
         Kind::Uint64 => json!({ "type": "string", "format": "uint64", "pattern": INTEGER }),
         Kind::Enum(names) => json!({ "type": "string", "enum": open(names) }),
-        Kind::List(item) => list(written(item)),
-        Kind::Map(map) => json!({ "type": "object", "additionalProperties": written(&map.value) }),
+        Kind::List(item) => list(written(item, inner)),
+        Kind::Map(map) => json!({ "type": "object", "additionalProperties": written(&map.value, inner) }),
         kind => scalar(kind),
     };
     or_null(schema, ty.nullable)

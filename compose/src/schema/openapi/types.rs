@@ -293,6 +293,7 @@ impl<'a> Types<'a> {
             required: required && direction != Direction::Answered,
             promised: required && direction != Direction::Sent,
             direction,
+            int64: None,
             wire: Wire::Json,
         }
     }

@@ -43,6 +43,7 @@ impl<'a> Types<'a> {
             required: false,
             promised: false,
             direction: Direction::Both,
+            int64: None,
             wire: Wire::Json,
         };
         let record = Record { name: name.to_owned(), fields: cases.iter().map(field).collect(), unions: Vec::new() };
