@@ -1,5 +1,7 @@
 //! What an HTTP call sends: path, query and headers; the body is in `json`.
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
 use super::Checker;
 use super::json::is_body;
 use super::request::{Into, Sent};
@@ -174,10 +176,28 @@ fn segments(path: &str, value: impl Fn(&str) -> Option<(Code, Format)>) -> Vec<S
     let mut rest = path;
     while let Some((text, tail)) = rest.split_once('{') {
         let Some((name, tail)) = tail.split_once('}') else { break };
-        segments.push(Segment::Text(text.to_owned()));
+        segments.push(literal(text));
         segments.extend(value(name).map(|(code, format)| Segment::Value(code, format)));
         rest = tail;
     }
-    segments.push(Segment::Text(rest.to_owned()));
+    segments.push(literal(rest));
     segments
+}
+
+/// As it travels; what the contract wrote escaped stays so.
+fn literal(text: &str) -> Segment {
+    const ESCAPED: AsciiSet = CONTROLS
+        .add(b' ')
+        .add(b'"')
+        .add(b'#')
+        .add(b'<')
+        .add(b'>')
+        .add(b'?')
+        .add(b'\\')
+        .add(b'^')
+        .add(b'`')
+        .add(b'{')
+        .add(b'|')
+        .add(b'}');
+    Segment::Text(utf8_percent_encode(text, &ESCAPED).to_string())
 }
