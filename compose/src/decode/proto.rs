@@ -18,6 +18,8 @@ use json::Foreign;
 use scalar::{flaw, kind_of, scalar};
 use wire::{Flaw, Kind, Tag, Wire};
 
+/// Bytes of messages that become JSON; while they are converted, each takes some 200.
+const MAX_FOREIGN: usize = 1 << 20;
 /// Values that cannot be written and may still be replaced.
 const MAX_DOUBTS: usize = 64;
 
@@ -26,7 +28,14 @@ type Fault = Box<Violation>;
 pub fn tape(layout: &Message, bytes: Bytes) -> Result<Tape, Violation> {
     let capacity = layout.blank.len() + (bytes.len() / 6).clamp(16, 1 << 14);
     let cells = Vec::with_capacity(capacity);
-    let mut decoder = Decoder { cells, maps: Vec::new(), foreign: Vec::new(), doubts: Vec::new(), incomplete: false };
+    let mut decoder = Decoder {
+        cells,
+        maps: Vec::new(),
+        foreign: Vec::new(),
+        foreign_bytes: 0,
+        doubts: Vec::new(),
+        incomplete: false,
+    };
     decoder.cells.push(Cell::Record(1));
     decoder.cells.extend_from_slice(&layout.blank);
     decoder.message(layout, 1, &mut Wire::new(&bytes), None, &Path::Root).map_err(|fault| *fault)?;
@@ -37,6 +46,7 @@ struct Decoder<'l> {
     cells: Vec<Cell>,
     /// Messages that become JSON; each one's cell holds its index here.
     foreign: Vec<Foreign<'l>>,
+    foreign_bytes: usize,
     doubts: Vec<Doubt<'l>>,
     /// The cells of maps with more than one entry.
     maps: Vec<usize>,
@@ -230,6 +240,10 @@ impl<'l> Decoder<'l> {
         path: &Path<'_>,
     ) -> Result<(), Fault> {
         let part = wire.chunk().map_err(|flaw| broken(flaw, path))?;
+        self.foreign_bytes += part.rest().len();
+        if self.foreign_bytes > MAX_FOREIGN {
+            return Err(Violation::new(path, "size", "has more than 1 MiB that is passed on as JSON").into());
+        }
         if let Cell::Int(index) = self.cells[place] {
             self.foreign[index as usize].wire.extend_from_slice(part.rest());
         } else {
