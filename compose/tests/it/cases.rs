@@ -31,20 +31,20 @@ use contracts::contracts;
 use world::World;
 
 /// A fenced block: the words behind the fence, and its text.
-struct Block {
-    words: Vec<String>,
-    text: String,
+pub struct Block {
+    pub words: Vec<String>,
+    pub text: String,
     lines: std::ops::Range<usize>,
 }
 
-struct Case {
+pub struct Case {
     path: PathBuf,
     text: String,
     blocks: Vec<Block>,
 }
 
 impl Case {
-    fn read(path: &Path) -> Case {
+    pub fn read(path: &Path) -> Case {
         let text = std::fs::read_to_string(path).unwrap();
         let mut blocks = Vec::new();
         let mut open: Option<(Vec<String>, usize, Vec<&str>)> = None;
@@ -65,7 +65,7 @@ impl Case {
         Case { path: path.to_owned(), text, blocks }
     }
 
-    fn all<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Block> {
+    pub fn all<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Block> {
         self.blocks.iter().filter(move |b| b.words.first().is_some_and(|w| w == kind))
     }
 
@@ -75,7 +75,7 @@ impl Case {
 }
 
 /// In the order of their names.
-fn cases() -> Vec<PathBuf> {
+pub fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
     paths.sort();

@@ -7,7 +7,7 @@
 
 mod contract;
 mod view;
-mod wire;
+pub mod wire;
 
 use std::fmt::Write;
 use std::sync::Arc;

@@ -7,6 +7,7 @@ mod decode;
 mod definition;
 mod equality;
 mod expr;
+mod hostile;
 mod reference;
 mod schema;
 mod write;

@@ -42,7 +42,7 @@ fn beside(case: &Case, name: &str) -> Option<Arc<File>> {
 }
 
 /// The contracts, the descriptors by source, and the problems of OpenAPI documents.
-pub(super) fn contracts(case: &Case) -> (Contracts, HashMap<String, DescriptorPool>, Vec<Problem>) {
+pub fn contracts(case: &Case) -> (Contracts, HashMap<String, DescriptorPool>, Vec<Problem>) {
     let mut contracts = Contracts::default();
     let mut pools = HashMap::new();
     let mut problems = Vec::new();
