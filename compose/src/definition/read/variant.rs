@@ -99,7 +99,8 @@ fn omit(node: &mut Node, path: &Spanned<String>) -> Result<(), Problem> {
         let place = path.place.within(before, step.chars().count());
         before += step.chars().count() + 1;
         let is_last = i + 1 == steps.len();
-        let here = at.ok_or_else(|| Problem::new(ErrorCode::UnknownName, &place, "this view has no `shape`"))?;
+        let nothing = || Problem::new(ErrorCode::UnknownName, &place, "this view has no `shape`");
+        let here = at.ok_or_else(|| nothing().help("remove the path: there is nothing to leave out"))?;
         at = match within(here, step, is_last, &place)? {
             _ if is_last => return Ok(()),
             inner => inner,
