@@ -26,7 +26,7 @@ use crate::store::{self, Part, Stores};
 use crate::telemetry::{self, Exposition};
 use crate::views::{self, Outcome, Reloader, Reloads, Views, Watched};
 pub use audience::Audience;
-pub use author::{explain, new_view};
+pub use author::{explain, new_view, schema};
 use prepare::{Prepared, Sources, prepare};
 
 /// Everything that runs, not yet listening.

@@ -42,6 +42,8 @@ enum Command {
         /// A JSON pointer into the answer, as in /orders/0/total.
         pointer: Option<String>,
     },
+    /// Print the JSON Schema of view files, which tells editors the keys and what they mean.
+    Schema,
     /// Print what the server answers, as it serves it at /openapi.json.
     Openapi,
     /// Fetch what the services promise.
@@ -102,6 +104,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Explain { view, pointer } => {
             stdout().write_all(app::explain(&config, &view, pointer.as_deref())?.as_bytes())?;
         }
+        Command::Schema => stdout().write_all(app::schema().as_bytes())?,
         Command::Openapi => stdout().write_all(app::openapi(&config)?.as_bytes())?,
         Command::Contracts(Contracts::Pull { source, from, check }) => {
             let pulled = app::pull(&config, &source, from.as_deref()).await?;

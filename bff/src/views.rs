@@ -24,6 +24,8 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
 
 pub use catalogue::{Draft, Loader, Views};
+/// The JSON Schema of view files.
+pub use compose::definition::schema as file_schema;
 pub use compose::inputs::{InputError, InputPlace, VARIANT, VARIANT_HEADER};
 pub use compose::run::{Answer, Events, Failure, Note};
 pub use compose::upstream::Code;

@@ -13,11 +13,16 @@ pub use cache::{Cache, Scope};
 pub use field_mask::FieldMask;
 pub use on_fail::{Fallback, OnFail, Then};
 pub use proxy::Proxy;
-pub use read::read;
+pub use read::{KEYS, read};
 pub use template::{Part, Template};
 
 use crate::expr::Expr;
 use crate::problem::Place;
+
+/// The JSON Schema of view files, for editors.
+pub fn schema() -> &'static str {
+    include_str!("definition/schema.json")
+}
 
 #[derive(Debug, Clone)]
 pub struct Spanned<T> {

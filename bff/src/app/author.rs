@@ -10,7 +10,7 @@ use crate::http;
 use crate::upstream;
 use crate::views::explain::{Explanation, Value};
 use crate::views::schema::Operation;
-use crate::views::{Draft, nearest, scaffold};
+use crate::views::{Draft, file_schema, nearest, scaffold};
 
 /// The plan of a view, or where the value at `pointer` of its answer comes from.
 pub fn explain(config: &Config, name: &str, pointer: Option<&str>) -> Result<String, StartError> {
@@ -77,6 +77,11 @@ fn view_name(operation: &str) -> String {
         name.push(c.to_ascii_lowercase());
     }
     name
+}
+
+/// The JSON Schema of view files, for editors.
+pub fn schema() -> &'static str {
+    file_schema()
 }
 
 /// No view has the name, or the one that has it is not right.

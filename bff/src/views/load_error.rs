@@ -63,10 +63,16 @@ impl Fault {
 
 impl std::error::Error for LoadError {}
 
+/// Nobody reads further than this in one go.
+const MAX_SHOWN: usize = 100;
+
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for fault in self.faults() {
+        for fault in self.faults().iter().take(MAX_SHOWN) {
             writeln!(f, "{fault}")?;
+        }
+        if let Some(more) = self.faults.len().checked_sub(MAX_SHOWN).filter(|more| *more > 0) {
+            writeln!(f, "and {more} more\n")?;
         }
         match self.faults.len() {
             1 => write!(f, "1 problem in the views and contracts")?,

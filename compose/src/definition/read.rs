@@ -4,6 +4,7 @@ mod cache;
 mod call;
 mod field_mask;
 mod fragment;
+mod keys;
 mod on_fail;
 mod proxy;
 mod shape;
@@ -17,6 +18,7 @@ use super::{Body, Definitions, Nulls, Param, ParamLocation, Route, Spanned, Text
 use crate::problem::{ErrorCode, File, Place, Problem};
 use crate::yaml::{self, Node};
 use fragment::fragment;
+pub use keys::KEYS;
 
 /// What the files define; what has problems is left out.
 pub fn read(files: &[Arc<File>]) -> (Definitions, Vec<Problem>) {
@@ -177,25 +179,6 @@ fn duration(text: &str) -> Option<Duration> {
     count.checked_mul(millis).filter(|ms| (1..=86_400_000).contains(ms)).map(Duration::from_millis)
 }
 
-const VIEW_KEYS: [&str; 16] = [
-    "view",
-    "route",
-    "access",
-    "deadline",
-    "params",
-    "body",
-    "idempotency",
-    "calls",
-    "stream",
-    "proxy",
-    "status",
-    "headers",
-    "invalidates",
-    "nulls",
-    "shape",
-    "variants",
-];
-
 /// The view and its variants, each of which is the view with some of it changed.
 fn with_variants(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
     let view = view(node, problems);
@@ -206,7 +189,7 @@ fn with_variants(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
 
 fn view(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
     let before = problems.len();
-    let mut fields = Fields::of(node, "a view", &VIEW_KEYS, problems)?;
+    let mut fields = Fields::of(node, "a view", &keys::VIEW, problems)?;
     let name = fields.required("view", "home").and_then(|n| fields.text(n));
     let route = fields.required("route", "GET /v1/home").and_then(|n| route(n, &mut fields));
     let access = fields.required("access", "user").map(|n| access(n, &mut fields));
@@ -334,7 +317,7 @@ fn route(node: &Node, fields: &mut Fields<'_>) -> Option<Route> {
 }
 
 fn param(name: Spanned<String>, node: &Node, problems: &mut Vec<Problem>) -> Option<Param> {
-    let mut fields = Fields::of(node, "a parameter", &["in", "type", "default", "optional", "min", "max"], problems)?;
+    let mut fields = Fields::of(node, "a parameter", &keys::PARAMETER, problems)?;
     let location = fields.required("in", "query").and_then(|n| match n.text() {
         Some("path") => Some(ParamLocation::Path),
         Some("query") => Some(ParamLocation::Query),
@@ -358,7 +341,7 @@ fn param(name: Spanned<String>, node: &Node, problems: &mut Vec<Problem>) -> Opt
 }
 
 fn body(node: &Node, problems: &mut Vec<Problem>) -> Option<Body> {
-    let mut fields = Fields::of(node, "`body`", &["like", "omit", "pick", "required"], problems)?;
+    let mut fields = Fields::of(node, "`body`", &keys::BODY, problems)?;
     let like = fields.required("like", "orders/orders.v1.CreateOrderRequest").and_then(|n| fields.text(n));
     let omit = fields.get("omit").map(|n| fields.texts(n)).unwrap_or_default();
     let pick = fields.get("pick").map(|n| fields.texts(n));

@@ -10,4 +10,5 @@ mod expr;
 mod hostile;
 mod reference;
 mod schema;
+mod view_schema;
 mod write;

@@ -1,16 +1,14 @@
 //! The `cache` of a call.
 
-use super::Fields;
+use super::{Fields, keys};
 use crate::definition::{Cache, Scope, Spanned};
 use crate::problem::ErrorCode;
 use crate::yaml::Node;
 
-const KEYS: [&str; 7] = ["scope", "ttl", "swr", "stale_if_error", "per", "tags", "unsafe_shared"];
-
 /// The outer `None` says that a problem was found.
 pub(super) fn cache(call: &mut Fields<'_>) -> Option<Option<Cache>> {
     let Some(node) = call.get("cache") else { return Some(None) };
-    let mut fields = Fields::of(node, "`cache`", &KEYS, call.problems)?;
+    let mut fields = Fields::of(node, "`cache`", &keys::CACHE, call.problems)?;
     let scope = fields.required("scope", "private").and_then(|n| scope(n, &mut fields));
     let ttl = fields.required("ttl", "30s").and_then(|n| fields.duration(n));
     let swr = fields.get("swr").and_then(|n| fields.duration(n));

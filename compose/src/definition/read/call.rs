@@ -1,34 +1,15 @@
 //! The `calls` of a view.
 
-use super::Fields;
 use super::cache::cache;
 use super::field_mask::field_mask;
 use super::on_fail::on_fail;
+use super::{Fields, keys};
 use crate::definition::{Argument, Batch, Call, Each, Missing, OnFail, Protocol, Spanned};
 use crate::problem::{ErrorCode, Place, Problem};
 use crate::yaml::{Kind, Node};
 
-const CALL_KEYS: [&str; 16] = [
-    "grpc",
-    "http",
-    "request",
-    "each",
-    "batch",
-    "bound",
-    "missing",
-    "when",
-    "after",
-    "timeout",
-    "hedge",
-    "on_fail",
-    "safe",
-    "idempotent",
-    "cache",
-    "field_mask",
-];
-
 pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Problem>) -> Option<Call> {
-    let mut fields = Fields::of(node, "a call", &CALL_KEYS, problems)?;
+    let mut fields = Fields::of(node, "a call", &keys::CALL, problems)?;
     fields.name(&name);
     let (protocol, operation) = match (fields.get("grpc"), fields.get("http")) {
         (Some(node), None) => (Protocol::Grpc, fields.text(node)?),
@@ -73,7 +54,7 @@ pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Proble
 
 /// `stream: { grpc: ..., request: ..., as: change }`.
 pub(super) fn stream(node: &Node, problems: &mut Vec<Problem>) -> Option<Call> {
-    let mut fields = Fields::of(node, "`stream`", &["grpc", "request", "as", "timeout", "safe"], problems)?;
+    let mut fields = Fields::of(node, "`stream`", &keys::STREAM, problems)?;
     let operation = fields.required("grpc", "orders/orders.v1.OrderService.WatchOrders").and_then(|n| fields.text(n));
     let name = fields.required("as", "change").and_then(|n| fields.text(n));
     name.as_ref().and_then(|name| fields.name(name))?;
@@ -137,7 +118,7 @@ fn each(fields: &mut Fields<'_>) -> Option<Option<Each>> {
 }
 
 fn batch(node: &Node, outer: &mut Fields<'_>) -> Option<Batch> {
-    let mut fields = Fields::of(node, "`batch`", &["into", "max", "items", "key"], outer.problems)?;
+    let mut fields = Fields::of(node, "`batch`", &keys::BATCH, outer.problems)?;
     let into = fields.required("into", "query.ids").and_then(|n| fields.text(n));
     let max = fields.required("max", "50").and_then(|n| fields.number::<u32>(n, "`max`"));
     at_least_one(&max, "`max`", "how many keys one request takes", &mut fields);

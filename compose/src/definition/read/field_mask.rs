@@ -1,6 +1,6 @@
 //! The `field_mask` of a call.
 
-use super::Fields;
+use super::{Fields, keys};
 use crate::definition::FieldMask;
 
 /// The outer `None` says that a problem was found.
@@ -9,7 +9,7 @@ pub(super) fn field_mask(call: &mut Fields<'_>) -> Option<Option<FieldMask>> {
     if node.entries().is_none() {
         return Some(Some(FieldMask { into: call.text(node)?, of: None }));
     }
-    let mut fields = Fields::of(node, "`field_mask`", &["into", "of"], call.problems)?;
+    let mut fields = Fields::of(node, "`field_mask`", &keys::FIELD_MASK, call.problems)?;
     let into = fields.required("into", "read_mask").and_then(|n| fields.text(n));
     let of = fields.get("of").map(|n| fields.text(n));
     let of = match of {

@@ -1,16 +1,14 @@
 //! Fragments: named pieces of shapes, and their use.
 
-use super::{Fields, named, shape};
+use super::{Fields, keys, named, shape};
 use crate::definition::{Fragment, Spanned, Use};
 use crate::expr::{self, Kind as Ast};
 use crate::problem::{ErrorCode, Problem};
 use crate::yaml::Node;
 
-pub(super) const FRAGMENT_KEYS: [&str; 3] = ["fragment", "params", "shape"];
-
 pub(super) fn fragment(node: &Node, problems: &mut Vec<Problem>) -> Option<Fragment> {
     let before = problems.len();
-    let mut fields = Fields::of(node, "a fragment", &FRAGMENT_KEYS, problems)?;
+    let mut fields = Fields::of(node, "a fragment", &keys::FRAGMENT, problems)?;
     let name = fields.required("fragment", "order-line").and_then(|n| fields.text(n));
     if let Some(name) = name.as_ref().filter(|name| !is_name(&name.value)) {
         let message = format!("`{}` cannot name a fragment", name.value);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Fields;
+use super::{Fields, keys};
 use crate::definition::{Fallback, OnFail, Spanned, Then};
 use crate::problem::{ErrorCode, Problem};
 use crate::upstream::Code;
@@ -10,9 +10,6 @@ use crate::yaml::Node;
 
 const FORMS: &str =
     "`fail`, `null`, `omit`, `{ default: ... }`, `{ stale: 10m }`, `{ fail: 404 }`, a list of these, or a map by code";
-/// The keys of the forms that are maps.
-const KEYS: [&str; 3] = ["default", "stale", "fail"];
-
 enum Step {
     Stale(Duration),
     Then(Then<Node>),
@@ -20,7 +17,7 @@ enum Step {
 
 pub(super) fn on_fail(node: &Node, fields: &mut Fields<'_>) -> Option<OnFail> {
     let entries = node.entries().unwrap_or_default();
-    if entries.is_empty() || entries.iter().any(|e| KEYS.contains(&e.key.as_str())) {
+    if entries.is_empty() || entries.iter().any(|e| keys::FALLBACK.contains(&e.key.as_str())) {
         return Some(OnFail { codes: Vec::new(), otherwise: Some(fallback(node, fields)?) });
     }
     let mut read = OnFail::default();
@@ -35,7 +32,7 @@ pub(super) fn on_fail(node: &Node, fields: &mut Fields<'_>) -> Option<OnFail> {
                     &entry.place,
                     format!("`{}` is not the code of a failure", entry.key),
                 );
-                fields.problems.push(problem.suggest(&entry.key, Code::names().chain(KEYS)));
+                fields.problems.push(problem.suggest(&entry.key, Code::names().chain(keys::FALLBACK)));
             }
         }
     }

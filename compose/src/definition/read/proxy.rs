@@ -1,12 +1,12 @@
 //! The `proxy` of a view.
 
-use super::Fields;
+use super::{Fields, keys};
 use crate::definition::{Proxy, Spanned};
 use crate::problem::{ErrorCode, Problem};
 use crate::yaml::Node;
 
 pub(super) fn proxy(node: &Node, problems: &mut Vec<Problem>) -> Option<Proxy> {
-    let mut fields = Fields::of(node, "`proxy`", &["source", "to", "max_body", "types"], problems)?;
+    let mut fields = Fields::of(node, "`proxy`", &keys::PROXY, problems)?;
     let source = fields.required("source", "profiles").and_then(|n| fields.text(n));
     let to = fields.required("to", "\"/avatars/${$auth.sub}\"").and_then(|n| fields.template(n));
     let max_body = fields.get("max_body").and_then(|n| size(n, &mut fields));

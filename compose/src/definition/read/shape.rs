@@ -1,6 +1,6 @@
 //! The `shape` of a view: expressions, objects, and the two structural forms `from` and `of`.
 
-use super::{Fields, fragment};
+use super::{Fields, fragment, keys};
 use crate::definition::{Binding, Item, List, Shape, Sort, Spanned};
 use crate::problem::{ErrorCode, Place, Problem};
 use crate::yaml::{Kind, Node};
@@ -31,11 +31,8 @@ pub(super) fn shape(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
     }
 }
 
-const LIST_KEYS: [&str; 7] = ["from", "where", "sort", "take", "item", "pick", "omit"];
-const OF_KEYS: [&str; 5] = ["of", "item", "pick", "omit", "cases"];
-
 fn list(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
-    let mut fields = Fields::of(node, "a list (`from`)", &LIST_KEYS, problems)?;
+    let mut fields = Fields::of(node, "a list (`from`)", &keys::LIST, problems)?;
     let from = fields.required("from", "orders.orders as o").and_then(|n| binding(n, &mut fields));
     let keep = fields.get("where").and_then(|n| fields.expr(n));
     let sort = fields.get("sort").map_or(Some(Vec::new()), |n| order(n, &mut fields));
@@ -45,7 +42,7 @@ fn list(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
 }
 
 fn of(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
-    let mut fields = Fields::of(node, "`of`", &OF_KEYS, problems)?;
+    let mut fields = Fields::of(node, "`of`", &keys::OF, problems)?;
     let of = fields.required("of", "order as o").and_then(|n| binding(n, &mut fields));
     if let Some(cases) = node.get("cases") {
         return Some(Shape::Union { cases: self::cases(cases, problems)?, of: of? });
@@ -78,9 +75,13 @@ fn cases(node: &Node, problems: &mut Vec<Problem>) -> Option<Vec<(Spanned<String
             return None;
         }
         // A shape may have members of these names; as keys they take lists.
-        let by_names =
-            ["pick", "omit"].iter().any(|key| case.value.get(key).is_some_and(|names| names.list().is_some()));
-        let item = if by_names { item(&case.value, problems)? } else { None };
+        let by_names = keys::CASE.iter().any(|key| case.value.get(key).is_some_and(|names| names.list().is_some()));
+        let item = if by_names {
+            Fields::of(&case.value, "a case", &keys::CASE, problems)?;
+            item(&case.value, problems)?
+        } else {
+            None
+        };
         let item = item.map_or_else(|| shape(&case.value, problems).map(|s| Item::Shape(Box::new(s))), Some)?;
         Some((name, Some(item)))
     });

@@ -1,6 +1,6 @@
 //! Variants: the view read again, with defaults changed and members left out.
 
-use super::{Fields, Spanned, view};
+use super::{Fields, Spanned, keys, view};
 use crate::definition::View;
 use crate::plan::camel_case;
 use crate::problem::{ErrorCode, Place, Problem};
@@ -34,12 +34,12 @@ fn variant(base: &Node, sound: bool, entry: &Entry, problems: &mut Vec<Problem>)
         let message = format!("`{}` cannot name a variant", name.value);
         problems.push(Problem::new(ErrorCode::Name, &name.place, message).help("letters, digits, `-` and `_`"));
     }
-    let keys = changes(&entry.value);
-    let known: Vec<&str> = ["omit"].into_iter().chain(keys.iter().map(|(_, key)| *key)).collect();
+    let changes = changes(&entry.value);
+    let known: Vec<&str> = keys::VARIANT.into_iter().chain(changes.iter().map(|(_, key)| *key)).collect();
     let mut fields = Fields::of(&entry.value, "a variant", &known, problems)?;
     let omitted = fields.get("omit").map(|n| fields.texts(n)).unwrap_or_default();
     let mut node = base.clone();
-    for (param, key) in keys {
+    for (param, key) in changes {
         if let Some(default) = entry.value.get(key)
             && let Err(problem) = change(&mut node, param, default)
         {
