@@ -63,7 +63,7 @@ pub enum Int64 {
     Number,
 }
 
-impl From<Int64> for compose::schema::Int64 {
+impl From<Int64> for schema::Int64 {
     fn from(int64: Int64) -> Self {
         match int64 {
             Int64::String => Self::String,

@@ -19,6 +19,7 @@ use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse
 
 use super::{MAX_BYTES, PullError, count};
 use crate::upstream::{Config, Error, Source};
+use crate::views::schema;
 
 const VERSIONS: [&str; 2] = ["grpc.reflection.v1", "grpc.reflection.v1alpha"];
 /// What every server has beside its own services.
@@ -177,7 +178,7 @@ impl Files {
             written.insert(name);
         }
         // What cannot be read at the next start is better refused now; the library panics at some damage.
-        let readable = std::panic::catch_unwind(|| compose::schema::descriptors(&set).map(drop));
+        let readable = std::panic::catch_unwind(|| schema::descriptors(&set).map(drop));
         match readable {
             Ok(Ok(())) => Ok(set),
             Ok(Err(error)) => Err(Trouble::Broken(error)),

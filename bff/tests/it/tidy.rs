@@ -16,7 +16,7 @@ const IMPORTS: [(&str, &[&str]); 16] = [
     ("notify", &["store"]),
     ("limits", &["store"]),
     ("idempotency", &["store"]),
-    ("contracts", &["upstream"]),
+    ("contracts", &["upstream", "views"]),
     ("upstream", &[]),
     ("store", &[]),
     ("telemetry", &[]),
