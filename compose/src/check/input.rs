@@ -26,6 +26,8 @@ const MAX_ITEMS: i64 = 1_000;
 
 /// Records within records deeper than this cannot be a body.
 const MAX_DEPTH: usize = 16;
+/// Records within one body, each counted where it stands: a few that hold each other twice make very many.
+const MAX_RECORDS: usize = 1_000;
 
 impl Checker<'_> {
     pub(super) fn params(&mut self) -> Vec<Param> {
@@ -254,7 +256,7 @@ impl Checker<'_> {
             self.problem(
                 ErrorCode::Cycle,
                 &body.like.place,
-                format!("`{}` contains itself, or nests too deep for a body", record.name),
+                format!("`{}` contains itself, or nests too deep or too wide for a body", record.name),
                 "pick fields that do not",
             );
             return None;
@@ -267,7 +269,7 @@ impl Checker<'_> {
 
     /// Uses every field of the record and of the records within; false where that never ends.
     fn use_all(&mut self, projection: ProjectionId, within: &mut Vec<RecordId>, outermost: bool) -> bool {
-        if within.len() > MAX_DEPTH {
+        if within.len() > MAX_DEPTH || self.projections.len() > MAX_RECORDS {
             return false;
         }
         let record = self.contracts.record(self.projections[projection.0].record);
