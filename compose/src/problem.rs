@@ -173,6 +173,6 @@ pub fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     if written.len() > 64 {
         return None;
     }
-    let near = known.iter().map(|k| (strsim::levenshtein(written, k), *k)).min_by_key(|(d, _)| *d)?;
+    let near = known.iter().map(|k| (strsim::osa_distance(written, k), *k)).min_by_key(|(d, _)| *d)?;
     (near.0 <= limit).then_some(near.1)
 }
