@@ -51,7 +51,7 @@ use identity::Identity;
 use crate::definition::{Definitions, Nulls, View};
 use crate::expr::Code;
 use crate::plan::{CallSet, Coverage, MAX_CALLS, OnFail, Plan, Projection, ProjectionId, Provenance, body_layout};
-use crate::problem::{ErrorCode, Place, Problem};
+use crate::problem::{ErrorCode, Place, Problem, first};
 use crate::schema::{Contracts, Int64, Kind, RecordId, Type};
 use crate::yaml::Node;
 
@@ -94,7 +94,7 @@ pub fn check(definitions: &Definitions, contracts: &Contracts, rules: Rules) -> 
         problems.extend(more);
         plans.extend(plan);
     }
-    (plans, problems)
+    (plans, first(problems))
 }
 
 /// A typed expression.

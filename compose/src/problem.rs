@@ -103,6 +103,11 @@ impl Place {
     }
 }
 
+/// Problems that are told at once.
+const MAX_PROBLEMS: usize = 1000;
+/// Names that a misspelt one is held against.
+const MAX_KNOWN: usize = 1000;
+
 /// One mistake, located.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -166,6 +171,18 @@ fn blank(c: char) -> char {
     if c == '\t' { c } else { ' ' }
 }
 
+/// The first problems, and how many there are beyond: who wrote thousands of mistakes has made one of them thousands of times.
+pub(crate) fn first(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let more = problems.len().saturating_sub(MAX_PROBLEMS);
+    problems.truncate(MAX_PROBLEMS);
+    if let (1.., Some(last)) = (more, problems.last()) {
+        let message = format!("there are {more} more problems");
+        problems
+            .push(Problem::new(ErrorCode::TooMuch, &last.place, message).help("mend those before it, and check again"));
+    }
+    problems
+}
+
 /// The entry of `known` that is most like `written`, if any is like it.
 pub fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     let limit = (written.chars().count() / 3).max(1);
@@ -173,6 +190,6 @@ pub fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     if written.len() > 64 {
         return None;
     }
-    let near = known.iter().map(|k| (strsim::osa_distance(written, k), *k)).min_by_key(|(d, _)| *d)?;
+    let near = known.iter().take(MAX_KNOWN).map(|k| (strsim::osa_distance(written, k), *k)).min_by_key(|(d, _)| *d)?;
     (near.0 <= limit).then_some(near.1)
 }

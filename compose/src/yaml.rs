@@ -15,6 +15,7 @@ use crate::problem::{ErrorCode, File, Place, Problem, Style};
 
 const MAX_BYTES: usize = 4 << 20;
 const MAX_DEPTH: usize = 64;
+const MAX_DOCUMENTS: usize = 1000;
 
 #[derive(Debug, Clone)]
 pub struct Node {
@@ -107,6 +108,10 @@ pub fn parse(file: &Arc<File>) -> Result<Vec<Node>, Problem> {
             (Event::DocumentStart(_), _) => {
                 let first = reader.next()?;
                 documents.push(reader.node(first, 0)?);
+                if let Some(Node { place, .. }) = documents.get(MAX_DOCUMENTS) {
+                    let message = format!("a file holds at most {MAX_DOCUMENTS} documents");
+                    return Err(Problem::new(ErrorCode::TooMuch, place, message).help("split it into several files"));
+                }
             }
             _ => {}
         }

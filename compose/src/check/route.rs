@@ -59,9 +59,8 @@ fn conflict(view: &View, other: &View) -> Option<Problem> {
         let message = format!("another view is named `{}`", view.name.value);
         return Some(Problem::new(ErrorCode::Duplicate, &view.name.place, message).help(at(&other.name.place)));
     }
-    let (mine, theirs): (Vec<&str>, Vec<&str>) =
-        (view.route.path.split('/').collect(), other.route.path.split('/').collect());
-    for (a, b) in mine.iter().zip(&theirs) {
+    let (mine, theirs) = (|| view.route.path.split('/'), || other.route.path.split('/'));
+    for (a, b) in mine().zip(theirs()) {
         match (parameter(a), parameter(b)) {
             (Some(a), Some(b)) if a != b => {
                 let message = format!("the view `{}` names this part of the path `{b}`, not `{a}`", other.name.value);
@@ -74,7 +73,7 @@ fn conflict(view: &View, other: &View) -> Option<Problem> {
             _ => {}
         }
     }
-    let same = mine.len() == theirs.len() && view.route.method == other.route.method;
+    let same = mine().count() == theirs().count() && view.route.method == other.route.method;
     same.then(|| {
         let message = format!("the view `{}` has this route already", other.name.value);
         Problem::new(ErrorCode::RouteConflict, &view.route.place, message).help(at(&other.route.place))

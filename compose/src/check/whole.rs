@@ -1,5 +1,7 @@
 //! What is written of a value: itself, the fields that are picked, or all of it.
 
+use std::collections::HashSet;
+
 use super::{Checker, Typed};
 use crate::definition::{Item, Spanned};
 use crate::plan::{self, Format, Member, camel_case};
@@ -55,17 +57,17 @@ impl Checker<'_> {
     }
 
     fn pick(&mut self, names: &[Spanned<String>], of: &Typed, place: &Place) -> Option<plan::Shape> {
+        let mut picked = HashSet::new();
         let members: Vec<Option<Member>> = names
             .iter()
-            .enumerate()
-            .map(|(i, name)| {
-                if names[..i].iter().any(|n| camel_case(&n.value) == camel_case(&name.value)) {
+            .map(|name| {
+                let key = camel_case(&name.value);
+                if !picked.insert(key.clone()) {
                     let message = format!("`{}` is picked twice", name.value);
                     self.problem(ErrorCode::Duplicate, &name.place, message, "remove one of them");
                     return None;
                 }
                 let field = self.field(of.clone(), &name.value, false, &name.place)?;
-                let key = camel_case(&name.value);
                 let shape = self.under(&key, |checker| checker.leaf(&field, &name.place))?;
                 Some(self.member_of(&key, shape))
             })

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Body, Definitions, Nulls, Param, ParamLocation, Route, Spanned, Text, View};
-use crate::problem::{ErrorCode, File, Place, Problem};
+use crate::problem::{ErrorCode, File, Place, Problem, first};
 use crate::yaml::{self, Node};
 use fragment::fragment;
 pub use keys::KEYS;
@@ -38,7 +38,7 @@ pub fn read(files: &[Arc<File>]) -> (Definitions, Vec<Problem>) {
             }
         }
     }
-    (definitions, problems)
+    (definitions, first(problems))
 }
 
 /// The named values of a map, checked against what may stand there.
