@@ -6,10 +6,16 @@ use crate::expr::{Env, Fault, List, Money, Value};
 use crate::plan::{Format, Shape};
 use crate::write;
 
+/// A view may write the same text for every item of a list: how large its answer is, the services decide.
+const MAX_ANSWER: usize = 64 << 20;
+
 /// Appends the shape's JSON text.
 pub(crate) fn render<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>) -> Result<(), Fault> {
     match shape {
-        Shape::Value { code, format, .. } => value(&env.eval(code)?, format, out),
+        Shape::Value { code, format, .. } => {
+            value(&env.eval(code)?, format, out)?;
+            if out.len() > MAX_ANSWER { Err(Fault::new("the answer is larger than 64 MiB")) } else { Ok(()) }
+        }
         Shape::Object(members) => {
             out.push(b'{');
             let start = out.len();
@@ -83,6 +89,7 @@ fn list<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>) -> Result<()
             if left == 0 {
                 break;
             }
+            env.spend(1)?;
             if order::keeps(keep.as_ref(), *local, &value, env)? && write(value, env)? {
                 left -= 1;
             }

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use super::decimal::Decimal;
 use super::list::{List, sum};
-use super::number::{self, arithmetic};
+use super::number::{self, Number, arithmetic};
 use super::{AuthField, Code, Comparison, Signature, Value, Whose, money, text, time};
 use crate::definition::Missing;
 use crate::inputs::Inputs;
@@ -48,18 +48,29 @@ impl Fault {
     }
 }
 
+/// The work of one request at the most: each item of a list that is looked at is a step, and so are 16 bytes of a text.
+/// Replies are bounded; what a view does with each item of one for each item of another is bounded here.
+const MAX_STEPS: usize = 10_000_000;
+
 /// What expressions can see.
 pub struct Env<'a> {
     pub inputs: &'a Inputs,
     pub outcomes: &'a [Outcome],
     pub locals: Vec<Value<'a>>,
+    steps: usize,
 }
 
 pub(super) type Evaluated<'a> = Result<Value<'a>, Fault>;
 
 impl<'a> Env<'a> {
     pub fn new(inputs: &'a Inputs, outcomes: &'a [Outcome], locals: usize) -> Env<'a> {
-        Env { inputs, outcomes, locals: vec![Value::Null; locals] }
+        Env { inputs, outcomes, locals: vec![Value::Null; locals], steps: MAX_STEPS }
+    }
+
+    /// Takes from what is left of the request's work.
+    pub fn spend(&mut self, steps: usize) -> Result<(), Fault> {
+        self.steps = self.steps.checked_sub(steps).ok_or_else(|| Fault::new("an answer would take too many steps"))?;
+        Ok(())
     }
 
     pub fn eval(&mut self, code: &'a Code) -> Evaluated<'a> {
@@ -95,7 +106,7 @@ impl<'a> Env<'a> {
                 _ => Value::Null,
             },
             Code::Item { of, index } => match self.eval(of)? {
-                Value::List(list) => list.get(&self.eval(index)?),
+                Value::List(list) => self.item(&list, index)?,
                 _ => Value::Null,
             },
             Code::Each { lists, item } => self.list(lists, item)?,
@@ -127,9 +138,22 @@ impl<'a> Env<'a> {
             Code::Single(of) => number::single(self.eval(of)?)?,
             Code::Seconds(of) => time::seconds(&self.eval(of)?)?,
             Code::Concat(parts) => self.concat(parts)?,
-            Code::Sum { number, list } => sum(&self.eval(list)?, *number)?,
+            Code::Sum { number, list } => self.sum(*number, list)?,
             Code::Function { function, arguments } => self.function(function, arguments)?,
         })
+    }
+
+    fn item(&mut self, list: &List<'a>, index: &'a Code) -> Evaluated<'a> {
+        let index = self.eval(index)?;
+        let before = index.integer().and_then(|i| usize::try_from(i).ok()).unwrap_or(0);
+        self.spend(before.min(list.len()))?;
+        Ok(list.get(&index))
+    }
+
+    fn sum(&mut self, number: Number, list: &'a Code) -> Evaluated<'a> {
+        let list = self.eval(list)?;
+        self.spend(list.extent())?;
+        sum(&list, number)
     }
 
     fn list(&mut self, lists: &'a [(Code, usize)], item: &'a Code) -> Evaluated<'a> {
@@ -137,6 +161,7 @@ impl<'a> Env<'a> {
         let Value::List(list) = self.eval(outermost)? else { return Ok(Value::Null) };
         let mut values = Vec::new();
         for entry in list.iter() {
+            self.spend(1)?;
             self.locals[*local] = entry;
             self.each(within, item, &mut |value| values.push(value))?;
         }
@@ -156,6 +181,7 @@ impl<'a> Env<'a> {
         };
         if let Value::List(list) = self.eval(list)? {
             for entry in list.iter() {
+                self.spend(1)?;
                 self.locals[*local] = entry;
                 self.each(within, item, visit)?;
             }
@@ -209,7 +235,13 @@ impl<'a> Env<'a> {
             many = arguments.iter().map(|code| self.eval(code)).collect::<Result<_, Fault>>()?;
             &many
         };
-        if values.iter().any(Value::is_null) { Ok(Value::Null) } else { function.call(values) }
+        if values.iter().any(Value::is_null) {
+            return Ok(Value::Null);
+        }
+        self.spend(values.iter().map(Value::extent).sum())?;
+        let value = function.call(values)?;
+        self.spend(value.extent())?;
+        Ok(value)
     }
 
     fn concat(&mut self, parts: &'a [Code]) -> Evaluated<'a> {
@@ -217,7 +249,9 @@ impl<'a> Env<'a> {
         for part in parts {
             text::append(&mut text, &self.eval(part)?)?;
         }
-        Ok(Value::Text(Cow::Owned(text)))
+        let text = Value::Text(Cow::Owned(text));
+        self.spend(text.extent())?;
+        Ok(text)
     }
 }
 

@@ -89,6 +89,17 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Steps to look at all of it.
+    pub fn extent(&self) -> usize {
+        match self {
+            Value::Text(text) => text.len() / 16,
+            Value::Escaped(text) | Value::Number(text) | Value::Json(text) => text.len() / 16,
+            Value::Bytes(bytes) => bytes.len() / 16,
+            Value::List(list) => list.len(),
+            _ => 0,
+        }
+    }
+
     pub fn is_null(&self) -> bool {
         matches!(self, Value::Null)
     }

@@ -29,6 +29,7 @@ pub(super) fn sorted<'a>(
 ) -> Result<Vec<Value<'a>>, Fault> {
     let (mut items, mut keys) = (Vec::new(), Vec::new());
     for item in list.iter() {
+        env.spend(1)?;
         if !keeps(condition, local, &item, env)? {
             continue;
         }
