@@ -227,7 +227,7 @@ fn scaffolded(contracts: &Contracts) {
     }
 }
 
-fn arguments<'a>(
+pub fn arguments<'a>(
     path: &'a [(&'a str, &'a str)],
     query: &'a str,
     header: &'a (dyn Fn(&str) -> Option<String> + Sync),

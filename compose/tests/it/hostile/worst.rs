@@ -1,8 +1,13 @@
 //! The worst inputs that are known, each as large as the server reads them: refused or answered, in bounded memory and
 //! a bounded number of steps (allocations, as the clock is a matter of luck).
 
+use bytes::Bytes;
+use compose::inputs::bind;
+use compose::plan::Plan;
+use compose::schema::Contracts;
+
 use super::allocations;
-use super::targets::{RICH, reply};
+use super::targets::{RICH, answer, arguments, file, planned, reply, told};
 
 const LARGE: usize = 1 << 18;
 /// Bytes held at once for each byte of a reply; what is passed through as JSON takes most.
@@ -103,4 +108,98 @@ fn json() {
     for (name, input) in cases {
         bounded(name, input.len(), PER_BYTE, || drop(reply("json", input.as_bytes())));
     }
+}
+
+/// Whatever a token makes of the YAML, the largest file that is read ends in problems.
+#[test]
+fn files_of_one_token() {
+    const TOKENS: [&str; 20] = [
+        "[", "{", "- ", "? ", "a: ", "a: {", "\n", "\"", "'", "&a ", "*a ", "!t ", "| ", "#", "${", "a\n", "\t", ", ",
+        ": ", "é",
+    ];
+    let _ = RICH.plan("json");
+    for token in TOKENS {
+        let text = token.repeat((1 << 20) / token.len());
+        bounded(token, text.len(), PER_BYTE, || drop(told(&planned(&RICH.contracts, &text).1)));
+        let contract = file("contract.yaml", &text);
+        let read = || drop(told(&Contracts::default().add_openapi("h", &contract, &|_| None)));
+        bounded(token, text.len(), PER_BYTE, read);
+    }
+    let text = "view: a\n---\n".repeat((4 << 20) / 12);
+    bounded("views", text.len(), 4, || drop(told(&planned(&RICH.contracts, &text).1)));
+}
+
+/// Twice as much of anything takes about twice as many steps, and the problems that are told are bounded.
+#[test]
+fn files_of_many_things() {
+    const HEAD: &str = "view: v\nroute: GET /v\naccess: user\n";
+    const CALLS: &str = "calls: { m: { grpc: s/t.S.Get } }\n";
+    let many = |n: usize, thing: &dyn Fn(usize) -> String| (0..n).map(thing).collect::<String>();
+    let view = |i: usize| format!("view: v{i}\nroute: GET /v{i}\naccess: user\nshape: {{ a: '1' }}\n---\n");
+    let fragment =
+        |i: usize| format!("fragment: f{i}\nshape: {{ a: {{ use: f{0} }}, b: {{ use: f{0} }} }}\n---\n", i + 1);
+    let files = |n: usize| {
+        [
+            many(n, &view),
+            format!("{HEAD}{CALLS}shape:\n{}", many(n, &|i| format!("  a{i}: m.nothing{i}\n"))),
+            format!("{HEAD}{CALLS}shape:\n{}", many(n, &|i| format!("  a{i}: m.a1\n"))),
+            format!("{HEAD}{CALLS}shape: {{ of: m, pick: [{}] }}\n", many(n, &|i| format!("x{i}, "))),
+            format!("{HEAD}params:\n{}", many(n, &|i| format!("  p{i}: {{ in: query, type: int32 }}\n"))),
+            format!("{HEAD}calls:\n{}", many(n, &|i| format!("  c{i}: {{ grpc: s/t.S.Get }}\n"))),
+            format!("view: v\nroute: GET /v\naccess: [{}]\n", many(n, &|i| format!("r{i}, "))),
+            format!("{HEAD}shape:\n  a: >\n{}", many(n, &|i| format!("    nothing{i} +\n"))),
+            format!("{HEAD}shape: {{ a: {{ use: f0 }} }}\n---\n{}", many(n, &fragment)),
+        ]
+    };
+    let steps = |text: &String| {
+        let ((_, problems), used) = allocations::of(|| planned(&RICH.contracts, text));
+        assert!(problems.len() <= 2002, "{} problems", problems.len());
+        used.times
+    };
+    let _ = RICH.plan("json");
+    for (some, twice) in files(400).iter().zip(files(800)) {
+        let (few, more) = (steps(some), steps(&twice));
+        assert!(more < 3 * few, "{few} steps, then {more}: {}", &twice[..200]);
+    }
+}
+
+/// What a view does for each item of a list may take as much as the list is long, and more than a request may.
+#[test]
+fn answers() {
+    let answered = |shape: &str, reply: String| {
+        let view = format!(
+            "view: v\nroute: GET /v\naccess: public\ncalls: {{ t: {{ http: h/getThing, request: {{ path.id: '\"1\"' }} }} }}\nshape: {shape}\n"
+        );
+        let (plans, problems) = planned(&RICH.contracts, &view);
+        assert!(problems.is_empty(), "{}", told(&problems));
+        refusal(&plans[0], reply)
+    };
+    let tags = |n: usize| format!("{{\"id\":\"\",\"leaves\":[],\"tags\":[{}\"\"]}}", "\"\",".repeat(n));
+    let long = format!("{{\"id\":\"{}\",\"leaves\":[],\"tags\":[{}\"\"]}}", "x".repeat(900_000), "\"\",".repeat(1000));
+    let cases = [
+        (
+            "a list for each of its items",
+            "{ a: { from: t.tags as a, item: { b: { from: t.tags as b, item: { c: '1' } } } } }",
+            tags(6000),
+        ),
+        (
+            "a search for each item",
+            "{ a: { from: t.tags as a, where: 'contains(t.tags, \"x\") == true', item: { b: a } } }",
+            tags(6000),
+        ),
+        ("the last for each item", "{ a: { from: t.tags as a, item: { b: 't.tags[5999]' } } }", tags(6000)),
+        ("a long text for each item", "{ a: { from: t.tags as a, item: { b: t.id } } }", long.clone()),
+        ("an order by long texts", "{ a: { from: t.tags as a, sort: 'concat(t.id, a)', item: { b: a } } }", long),
+    ];
+    let _ = RICH.plan("json");
+    for (name, shape, reply) in cases {
+        let (refused, used) = allocations::of(|| answered(shape, reply));
+        assert!(["too many steps", "larger than 64 MiB"].iter().any(|why| refused.contains(why)), "{name}: {refused}");
+        assert!(used.peak < 512 << 20, "{name}: {used:?}");
+    }
+}
+
+fn refusal(plan: &Plan, reply: String) -> String {
+    let inputs = bind(plan, arguments(&[], "", &|_| None, Bytes::new())).unwrap();
+    answer(plan, &inputs, reply.into()).unwrap_err().error.message
 }
