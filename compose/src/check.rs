@@ -150,6 +150,8 @@ struct Checker<'a> {
     /// Which headers of every call's reply are read.
     headers: Vec<Vec<String>>,
     optional: CallSet,
+    /// Those of them that may have no reply at all, not even a default.
+    lacking: CallSet,
     /// The calls that change something, and all that run behind one.
     changing: CallSet,
     used: CallSet,
@@ -202,6 +204,7 @@ impl<'a> Checker<'a> {
             reply_projections: view.calls.iter().map(|_| None).collect(),
             headers: view.calls.iter().map(|_| Vec::new()).collect(),
             optional: CallSet::default(),
+            lacking: CallSet::default(),
             changing: CallSet::default(),
             used: CallSet::default(),
             scope: Vec::new(),

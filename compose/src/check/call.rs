@@ -149,11 +149,14 @@ impl<'a> Checker<'a> {
         let planned = self.planned(call, source, operation, request, rules);
         let cache = self.cache(call, planned.safe, identity.as_deref(), keys.as_ref().map(|(_, key)| key), &mut sent);
         let condition = when.as_ref().map(|when| when.reads).unwrap_or_default();
-        let when_needs = condition.only(self.optional);
+        let when_needs = condition.only(self.lacking);
         let after = sent.reads.with(condition).with(self.after(call));
         let (optional, nullable) = self.on_fail(i, after, !sent.needs.is_empty() || !when_needs.is_empty());
         if optional {
             self.optional = self.optional.with(CallSet::one(i));
+        }
+        if nullable {
+            self.lacking = self.lacking.with(CallSet::one(i));
         }
         if !planned.safe || !after.only(self.changing).is_empty() {
             self.changing = self.changing.with(CallSet::one(i));

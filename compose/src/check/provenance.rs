@@ -189,7 +189,7 @@ impl Checker<'_> {
     }
 
     fn optional_reply(&self, call: usize) -> bool {
-        CallSet::one(call).within(self.optional) || self.view.calls[call].when.is_some()
+        CallSet::one(call).within(self.lacking) || self.view.calls[call].when.is_some()
     }
 }
 

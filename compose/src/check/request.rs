@@ -269,7 +269,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn add(&self, sent: &mut Sent, value: &Typed) {
-        let calls = value.reads.only(self.optional);
+        let calls = value.reads.only(self.lacking);
         if value.ty.nullable && !calls.is_empty() {
             sent.needs.push(Need { value: value.code.clone(), calls });
         }
