@@ -75,6 +75,33 @@ impl Node {
         }
     }
 
+    /// The entries, but those that are only the rest of an expression.
+    pub fn members(&self) -> impl Iterator<Item = &Entry> {
+        self.with_rests().filter(|(_, is_rest)| !is_rest).map(|(entry, _)| entry)
+    }
+
+    /// The entries, each with whether it is what a comma within `{ }` has torn off an expression before.
+    pub fn with_rests(&self) -> impl Iterator<Item = (&Entry, bool)> {
+        let mut torn = false;
+        self.entries().unwrap_or_default().iter().map(move |entry| {
+            torn = entry.value.is_torn(torn);
+            (entry, torn && entry.value.is_empty())
+        })
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!(&self.kind, Kind::Scalar { text, plain: true } if text.is_empty())
+    }
+
+    /// Whether it ends within parentheses, or only goes on with what does.
+    fn is_torn(&self, before: bool) -> bool {
+        match &self.kind {
+            _ if self.is_empty() => before,
+            Kind::Scalar { text, plain: true } => text.matches('(').count() > text.matches(')').count(),
+            _ => false,
+        }
+    }
+
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entries()?.iter().find(|e| e.key == key).map(|e| &e.value)
     }
@@ -130,14 +157,17 @@ impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<Spanned<'a>, Problem> {
         match self.events.next_event() {
             Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err(Problem::new(
-                ErrorCode::YamlSyntax,
-                &self.place(*error.marker(), 1),
-                format!("not valid YAML: {}", error.info()),
-            )
-            .help(
-                "put a text with `: `, ` #` or `{ } [ ] , & * ? | > % @` at its start in quotes; indent with spaces",
-            )),
+            Some(Err(error)) => {
+                let place = self.place(*error.marker(), 1);
+                let is_flow = place.line_text().contains(['{', '[']);
+                let help = if is_flow {
+                    "within `{ }` and `[ ]` put what has brackets, commas or quotes in quotes, as in `'f(a, \"b\")'`, and close each"
+                } else {
+                    "put a text with `: ` or ` #`, or that begins with one of `{ } [ ] , & * ? | > % @`, in quotes; indent with spaces"
+                };
+                let message = format!("not valid YAML: {}", error.info());
+                Err(Problem::new(ErrorCode::YamlSyntax, &place, message).help(help))
+            }
             None => Ok((Event::StreamEnd, Span::default())),
         }
     }
@@ -202,6 +232,7 @@ impl<'a> Reader<'a> {
     fn map(&mut self, depth: usize) -> Result<Vec<Entry>, Problem> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut seen = std::collections::HashSet::new();
+        let mut torn = false;
         loop {
             let event = self.next()?;
             if matches!(event.0, Event::MappingEnd) {
@@ -212,12 +243,14 @@ impl<'a> Reader<'a> {
                 return Err(Problem::new(ErrorCode::YamlSyntax, &key.place, "a key must be a single value")
                     .help("write `key: value`; a text with brackets in quotes"));
             };
-            if !seen.insert(text.clone()) {
+            let value = self.next()?;
+            let value = self.node(value, depth + 1)?;
+            torn = value.is_torn(torn);
+            let is_rest = torn && value.is_empty();
+            if !is_rest && !seen.insert(text.clone()) {
                 return Err(Problem::new(ErrorCode::Duplicate, &key.place, format!("`{text}` is given twice"))
                     .help("keep one of them"));
             }
-            let value = self.next()?;
-            let value = self.node(value, depth + 1)?;
             entries.push(Entry { key: text, place: key.place, value });
         }
     }

@@ -49,19 +49,22 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     fn of(node: &'a Node, what: &str, known: &[&str], problems: &'a mut Vec<Problem>) -> Option<Fields<'a>> {
-        let Some(entries) = node.entries() else {
+        if node.entries().is_none() {
             let message = format!("{what} must be a map, not {}", node.noun());
             problems.push(
                 Problem::new(ErrorCode::WrongForm, &node.place, message)
                     .help(format!("its keys are {}", known.join(", "))),
             );
             return None;
-        };
-        for entry in entries.iter().filter(|e| !known.contains(&e.key.as_str())) {
-            problems.push(
-                Problem::new(ErrorCode::UnknownKey, &entry.place, format!("{what} has no key `{}`", entry.key))
-                    .suggest(&entry.key, known.iter().copied()),
-            );
+        }
+        for (entry, is_rest) in node.with_rests().filter(|(e, _)| !known.contains(&e.key.as_str())) {
+            let message = format!("{what} has no key `{}`", entry.key);
+            let problem = Problem::new(ErrorCode::UnknownKey, &entry.place, message);
+            problems.push(if is_rest {
+                problem.help("within `{ }` a comma ends the value before it: put that in quotes")
+            } else {
+                problem.suggest(&entry.key, known.iter().copied())
+            });
         }
         Some(Fields { node, problems })
     }

@@ -252,7 +252,7 @@ impl<'a> Parser<'a> {
                 let at = self.peek().map_or(self.end, |t| t.at);
                 let mistake = Mistake::new(at, 1, "`,` or `)` is missing here");
                 return Err(match self.peek() {
-                    None => mistake.help("within `{ }` and `[ ]` YAML ends a value at a comma: put it in quotes"),
+                    None => mistake.help("close it with `)`; within `{ }` and `[ ]` YAML ends a value at a comma: put it in quotes there"),
                     Some(_) => mistake.help("separate arguments with commas, and close with `)`"),
                 });
             }

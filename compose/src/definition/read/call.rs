@@ -134,7 +134,7 @@ fn at_least_one(limit: &Option<Spanned<u32>>, what: &str, help: &str, fields: &m
 }
 
 fn arguments(node: &Node, fields: &mut Fields<'_>) -> Vec<(Spanned<String>, Argument)> {
-    let Some(entries) = node.entries() else {
+    if node.entries().is_none() {
         fields.problem(
             ErrorCode::WrongForm,
             &node.place,
@@ -142,9 +142,9 @@ fn arguments(node: &Node, fields: &mut Fields<'_>) -> Vec<(Spanned<String>, Argu
             "for example `request: { id: $params.id }`",
         );
         return Vec::new();
-    };
+    }
     let name = |entry: &crate::yaml::Entry| Spanned { value: entry.key.clone(), place: entry.place.clone() };
-    entries.iter().filter_map(|e| Some((name(e), argument(&e.value, fields)?))).collect()
+    node.members().filter_map(|e| Some((name(e), argument(&e.value, fields)?))).collect()
 }
 
 fn argument(node: &Node, fields: &mut Fields<'_>) -> Option<Argument> {

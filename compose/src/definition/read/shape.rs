@@ -16,11 +16,11 @@ pub(super) fn shape(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
         }
         Kind::Map(_) if node.get("from").is_some() => list(node, problems),
         Kind::Map(_) if node.get("of").is_some() => of(node, problems),
-        Kind::Map(entries) if entries.len() == 1 && entries[0].key == "use" => {
+        Kind::Map(entries) if entries.first().is_some_and(|e| e.key == "use") && node.members().count() == 1 => {
             fragment::used(&entries[0].value, problems).map(Shape::Use)
         }
-        Kind::Map(entries) => {
-            let members = entries.iter().map(|e| {
+        Kind::Map(_) => {
+            let members = node.members().map(|e| {
                 let name = Spanned { value: e.key.clone(), place: e.place.clone() };
                 Some((name, shape(&e.value, problems)?))
             });
