@@ -14,6 +14,7 @@ mod docs;
 mod edge;
 mod etag;
 mod failures;
+mod hostile;
 mod keys;
 mod openapi;
 mod reload;
