@@ -66,7 +66,7 @@ fn checked(text: String, contracts: &Contracts) -> (usize, Vec<String>) {
     (plans.len(), problems.iter().map(ToString::to_string).collect())
 }
 
-const FILES: [&str; 4] = ["home", "orders", "addresses", "products"];
+const FILES: [&str; 6] = ["home", "orders", "addresses", "products", "profile", "spending"];
 
 #[test]
 fn the_example_views_have_no_problems() {

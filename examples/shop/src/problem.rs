@@ -21,6 +21,10 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self { status, detail }

@@ -1,24 +1,34 @@
 //! Who the customers are: an HTTP upstream. Its contract is `config/contracts/profiles.yaml`.
 //!
 //! Knows the four demo accounts, and invents a profile for every other UUID, so that somebody who has just registered
-//! sees a home page too.
+//! sees a home page too. It trusts whoever calls: the BFF asks for the caller's own profile alone.
 
+mod change;
 mod people;
+mod register;
 
+use std::sync::Arc;
+
+use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query};
-use axum::http::{Uri, header};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{delete, get};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::parse_ids;
 use crate::problem::Problem;
+use change::Change;
+use register::Register;
+
+/// Of a request's body.
+const MAX_BODY: usize = 16 * 1024;
 
 pub const CONTRACT: &str = include_str!("../../../config/contracts/profiles.yaml");
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Profile {
     pub id: String,
     pub display_name: String,
@@ -35,7 +45,7 @@ pub struct Profile {
     pub member_since: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Avatar {
     pub url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,14 +56,35 @@ pub struct Avatar {
 
 pub fn router() -> Router {
     Router::new()
-        .route("/profiles/{id}", get(get_profile))
+        .route("/profiles/{id}", get(get_profile).patch(change_profile))
+        .route("/profiles/{id}/avatar", delete(delete_avatar))
         .route("/profiles", get(list_profiles))
         .route("/openapi.yaml", get(contract))
         .fallback(nothing_here)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(Arc::default())
 }
 
-async fn get_profile(Path(id): Path<String>) -> Result<Json<Profile>, Problem> {
-    people::find(&id).map(Json).ok_or_else(|| Problem::not_found("no profile has this id"))
+type Customers = State<Arc<Register>>;
+
+async fn get_profile(State(customers): Customers, Path(id): Path<String>) -> Result<Json<Profile>, Problem> {
+    customers.find(&id).await.map(Json)
+}
+
+async fn change_profile(
+    State(customers): Customers,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Profile>, Problem> {
+    let change = Change::read(&headers, &body)?;
+    customers.change(&id, |profile| change.apply(profile)).await.map(Json)
+}
+
+/// Repeating it succeeds.
+async fn delete_avatar(State(customers): Customers, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    customers.change(&id, |profile| profile.avatar = None).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 #[derive(Deserialize)]
@@ -66,10 +97,12 @@ struct ProfileList {
     items: Vec<Profile>,
 }
 
-async fn list_profiles(query: Result<Query<ListQuery>, QueryRejection>) -> Result<Json<ProfileList>, Problem> {
+async fn list_profiles(
+    State(customers): Customers,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<ProfileList>, Problem> {
     let Query(query) = query?;
-    let ids = parse_ids(&query.ids)?;
-    let items = ids.into_iter().filter_map(people::find).collect();
+    let items = customers.find_all(parse_ids(&query.ids)?).await;
     Ok(Json(ProfileList { items }))
 }
 

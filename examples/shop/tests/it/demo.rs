@@ -1,52 +1,12 @@
-//! The binary itself, on free ports and with its data in a folder of its own.
-
-use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+//! The demo ends well, and begins again with what it had.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::harness::Folder;
-
-const PARTS: [&str; 7] =
-    ["BFF__HTTP", "BFF__ADMIN", "SHOP__CONTROL", "SHOP__PROFILES", "SHOP__CATALOG", "SHOP__LOYALTY", "SHOP__ORDERS"];
-
-struct Demo {
-    process: Child,
-    greeting: Vec<String>,
-}
+use crate::process::Demo;
 
 impl Demo {
-    /// Returns once the demo says that it is ready.
-    fn start(data: &Path) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_shop"))
-            .envs(PARTS.map(|part| (format!("{part}__LISTEN"), "127.0.0.1:0")))
-            .env("BFF__STORE__DATABASE_URL", format!("sqlite:{}", data.join("bff.db").display()))
-            .env("ORDERS__DATABASE_URL", format!("sqlite:{}", data.join("orders.db").display()))
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let greeting = lines.take_while(|line| !line.starts_with("Ctrl-C")).collect();
-        Self { process, greeting }
-    }
-
-    /// What stands beside a name in the greeting.
-    fn beside(&self, name: &str) -> &str {
-        let beside = |line: &String| line.trim_start().starts_with(name);
-        let line = self.greeting.iter().find(|line| beside(line)).unwrap();
-        line.split_whitespace().nth(1).unwrap()
-    }
-
-    async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
-        let url = format!("{}{path}", self.beside("bff"));
-        let response = reqwest::Client::new().post(url).json(body).send().await.unwrap();
-        (response.status(), response.json().await.unwrap())
-    }
-
     /// The screen has a deadline, which a busy machine may miss once.
     async fn home(&self, login: &Value) -> Value {
         let url = format!("{}/v1/home?orders=20", self.beside("bff"));
@@ -76,21 +36,6 @@ impl Demo {
         let fits = change(&etag).await.unwrap();
         let stale = change(&etag).await.unwrap();
         (etag, [known.status(), fits.status(), stale.status()])
-    }
-
-    /// Ctrl-C: whether it ended well, and its log.
-    fn interrupt(mut self) -> (bool, String) {
-        Command::new("kill").args(["-INT", &self.process.id().to_string()]).status().unwrap();
-        let mut log = String::new();
-        self.process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        (self.process.wait().unwrap().success(), log)
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -51,6 +51,11 @@ impl Shop {
         answer(self.http.get(url)).await
     }
 
+    pub async fn patch(&self, part: &str, path: &str, media_type: &str, body: &str) -> Answer {
+        let url = format!("http://{}{path}", self.address(part));
+        answer(self.http.patch(url).header("content-type", media_type).body(body.to_owned())).await
+    }
+
     pub async fn control(&self, name: &str, change: Value) -> Answer {
         self.control_text(name, &change.to_string()).await
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod harness;
+mod process;
 
 mod addresses;
 mod catalog;
@@ -14,3 +15,4 @@ mod loyalty;
 mod profiles;
 mod pull;
 mod standalone;
+mod views;

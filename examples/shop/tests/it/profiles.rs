@@ -56,3 +56,27 @@ async fn a_batch_answers_in_order_and_leaves_out_who_is_unknown() {
     assert_eq!(without_ids.status, StatusCode::BAD_REQUEST);
     assert_eq!(without_ids.content_type, "application/problem+json");
 }
+
+#[tokio::test]
+async fn a_change_is_a_merge_patch_of_one_profile() {
+    let shop = Shop::start().await;
+    let path = |id: &str| format!("/profiles/{id}");
+    let others = shop.get("profiles", &path(account::OPERATOR)).await.text;
+    let patch = async |media_type: &str, body: &str| {
+        let answer = shop.patch("profiles", &path(account::USER), media_type, body).await;
+        (answer.status, answer.json())
+    };
+    let merge_patch = "application/merge-patch+json";
+
+    let (status, changed) = patch(merge_patch, r#"{"given_name": "Augusta", "newsletter": false}"#).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!((&changed["given_name"], &changed["newsletter"]), (&json!("Augusta"), &json!(false)));
+    assert_eq!((&changed["display_name"], &changed["family_name"]), (&json!("Ada Lovelace"), &json!("Lovelace")));
+    assert_eq!(shop.get("profiles", &path(account::USER)).await.json(), changed);
+    assert_eq!(shop.get("profiles", &path(account::OPERATOR)).await.text, others);
+
+    for body in [r#"{"given_name": " "}"#, r#"{"id": "x"}"#, "{", "[1]"] {
+        assert_eq!(patch(merge_patch, body).await.0, StatusCode::BAD_REQUEST, "{body}");
+    }
+    assert_eq!(patch("application/json", "{}").await.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+}
