@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Checker, Typed};
 use crate::definition::{Binding, Item, Spanned};
 use crate::expr::Code;
-use crate::plan::{self, Case, Format, camel_case};
+use crate::plan::{self, Case, Format, Member, camel_case};
 use crate::problem::{ErrorCode, Place, Problem};
 use crate::schema::{Kind, Type, Union};
 
@@ -77,9 +77,9 @@ impl Checker<'_> {
     }
 
     /// The case's object begins with `type`, unless it says its type itself.
-    fn tagged(&mut self, case: &Spanned<String>, of: Code, local: usize, item: plan::Shape) -> Option<Case> {
+    fn tagged(&mut self, case: &Spanned<String>, of: Code, local: usize, mut item: plan::Shape) -> Option<Case> {
         let name = camel_case(&case.value);
-        let plan::Shape::Object(mut members) = item else {
+        let Some(members) = members_of(&mut item) else {
             let message = "a case is written as an object, so that its `type` can be told";
             let help = "give the value a name: `{ value: x }`, or pick its fields";
             self.problem(ErrorCode::WrongForm, &case.place, message, help);
@@ -91,7 +91,7 @@ impl Checker<'_> {
             let code = Code::Text(name.as_str().into());
             members.insert(0, self.member_of("type", plan::Shape::Value { code, format: Format::Plain, ty }));
         }
-        Some(Case { name, of, local, item: plan::Shape::Object(members), tagged })
+        Some(Case { name, of, local, item, tagged })
     }
 
     /// A value to compare with null: of a oneof, whichever of its cases is there.
@@ -104,5 +104,14 @@ impl Checker<'_> {
         let slots: Vec<Code> = slots.map(|slot| Code::Slot { of: Box::new(value.code.clone()), slot }).collect();
         let any = slots.into_iter().reduce(|a, b| Code::Coalesce(Box::new(a), Box::new(b)));
         Typed { code: any.unwrap_or(Code::Null), ..value }
+    }
+}
+
+/// Those of an object, be it a fragment's.
+fn members_of(shape: &mut plan::Shape) -> Option<&mut Vec<Member>> {
+    match shape {
+        plan::Shape::Object(members) => Some(members),
+        plan::Shape::Of { item, nullable: false, .. } => members_of(item),
+        _ => None,
     }
 }
