@@ -14,8 +14,8 @@ pub(super) fn shape(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
                 .push(Problem::new(ErrorCode::WrongForm, &node.place, "a shape cannot be a literal list").help(help));
             None
         }
-        Kind::Map(_) if node.get("from").is_some() => list(node, problems),
-        Kind::Map(_) if node.get("of").is_some() => of(node, problems),
+        Kind::Map(_) if form(node) == Some(Form::List) => list(node, problems),
+        Kind::Map(_) if form(node) == Some(Form::Of) => of(node, problems),
         Kind::Map(entries) if entries.first().is_some_and(|e| e.key == "use") && node.members().count() == 1 => {
             fragment::used(&entries[0].value, problems).map(Shape::Use)
         }
@@ -29,6 +29,26 @@ pub(super) fn shape(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {
             members.into_iter().collect::<Option<_>>().map(Shape::Object)
         }
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    List,
+    Of,
+}
+
+/// Which form the map is in: an object may have members that are named like a form's first key.
+pub(super) fn form(node: &Node) -> Option<Form> {
+    let is = |first: &str, keys: &[&str]| {
+        let entries = node.entries().unwrap_or_default();
+        let binds = |text: &str| text.contains(" as ");
+        let others = || entries.iter().any(|entry| entry.key != first && keys.contains(&entry.key.as_str()));
+        node.get(first).is_some_and(|of| entries.len() == 1 || of.text().is_some_and(binds) || others())
+    };
+    if is("from", &keys::LIST) {
+        return Some(Form::List);
+    }
+    is("of", &keys::OF).then_some(Form::Of)
 }
 
 fn list(node: &Node, problems: &mut Vec<Problem>) -> Option<Shape> {

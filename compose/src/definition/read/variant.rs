@@ -1,6 +1,6 @@
 //! Variants: the view read again, with defaults changed and members left out.
 
-use super::{Fields, Spanned, keys, view};
+use super::{Fields, Spanned, keys, shape, view};
 use crate::definition::View;
 use crate::plan::camel_case;
 use crate::problem::{ErrorCode, Place, Problem};
@@ -117,13 +117,16 @@ fn within<'a>(node: &'a mut Node, step: &str, is_last: bool, place: &Place) -> R
         let help = "leave out the member that it stands in, or write its shape here";
         return Err(Problem::new(ErrorCode::Unsupported, place, message).help(help));
     }
-    let is_form = node.get("from").is_some() || node.get("of").is_some();
+    let is_form = shape::form(node).is_some();
     let found = names.iter().position(|name| name == step);
     let Some(found) = found.filter(|_| !is_form || names[0] != "item" || !is_last) else {
         let known: Vec<&str> = names.iter().map(String::as_str).collect();
         let problem = Problem::new(ErrorCode::UnknownName, place, format!("`{step}` names nothing here"));
         return Err(match &known[..] {
-            [] => problem.help("nothing within this value can be left out"),
+            [] if is_form => {
+                problem.help("write `pick` or `item` here, whose members can be left out, or leave out the whole value")
+            }
+            [] => problem.help("end the path before it: nothing within this value can be left out"),
             [only] if is_form => problem.help(format!("go on with `{only}`")),
             _ => problem.suggest(step, known),
         });
@@ -146,7 +149,7 @@ fn within<'a>(node: &'a mut Node, step: &str, is_last: bool, place: &Place) -> R
 
 /// What can be left out of the node, or lies within.
 fn names(node: &Node) -> Vec<String> {
-    if node.get("from").is_none() && node.get("of").is_none() {
+    if shape::form(node).is_none() {
         return node.entries().unwrap_or_default().iter().map(|entry| entry.key.clone()).collect();
     }
     if let Some(picked) = node.get("pick").and_then(Node::list) {
