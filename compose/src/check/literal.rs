@@ -25,7 +25,8 @@ impl Checker<'_> {
         let record = self.contracts.record(id);
         let Some(entries) = node.entries() else {
             let message = format!("a {} is a map of its fields, not {}", record.name, node.noun());
-            self.problem(ErrorCode::WrongType, &node.place, message, "for example `{ points: 0 }`");
+            let field = record.fields.first().map(|field| format!(" {}: ... ", field.name)).unwrap_or_default();
+            self.problem(ErrorCode::WrongType, &node.place, message, format!("for example `{{{field}}}`"));
             return None;
         };
         let used: &[(usize, Option<ProjectionId>)] = &used.map(|p| self.fields_of(p)).unwrap_or_default();
