@@ -90,17 +90,33 @@ pub(crate) enum Instead {
 /// Runs every call and writes the answer. `deadline` bounds all of it.
 pub async fn run(plan: &Plan, inputs: &Inputs, upstream: &dyn Upstream, deadline: Instant) -> Result<Answer, Failure> {
     let outcomes = calls(plan, inputs, upstream, deadline).await?;
-    let body = match &plan.shape {
-        None => None,
-        Some(shape) => {
-            let mut out = Vec::with_capacity(1024);
-            let mut env = Env::new(inputs, &outcomes, plan.locals);
-            render(shape, &mut env, &mut out).map_err(|fault| fault_of(plan, fault))?;
-            Some(Bytes::from(out))
+    let mut notes = notes(plan, &outcomes);
+    let body = match written(plan, inputs, &outcomes) {
+        Ok(body) => body,
+        Err(fault) => {
+            let Some(changed) = changed(plan, &outcomes) else { return Err(fault_of(plan, fault)) };
+            // What was changed stays changed: the answer lacks everything, but it is no failure.
+            let call = plan.calls[fault.call.unwrap_or(changed)].name.clone();
+            notes.push(Note { path: String::new(), call, reason: "error", message: fault.message });
+            Some(Bytes::from_static(b"null"))
         }
     };
     let Head { headers, invalidates, lost } = head(plan, inputs, &outcomes);
-    Ok(Answer { body, notes: notes(plan, &outcomes), headers, invalidates, lost })
+    Ok(Answer { body, notes, headers, invalidates, lost })
+}
+
+fn written(plan: &Plan, inputs: &Inputs, outcomes: &[Outcome]) -> Result<Option<Bytes>, Fault> {
+    let Some(shape) = &plan.shape else { return Ok(None) };
+    let mut out = Vec::with_capacity(1024);
+    let mut env = Env::new(inputs, outcomes, plan.locals);
+    render(shape, &mut env, &mut out)?;
+    Ok(Some(Bytes::from(out)))
+}
+
+/// The first call that has changed something.
+fn changed(plan: &Plan, outcomes: &[Outcome]) -> Option<usize> {
+    let has_reply = |outcome: &Outcome| matches!(outcome, Outcome::Reply { .. } | Outcome::Found(_));
+    plan.calls.iter().zip(outcomes).position(|(call, outcome)| !call.safe && has_reply(outcome))
 }
 
 fn notes(plan: &Plan, outcomes: &[Outcome]) -> Vec<Note> {
