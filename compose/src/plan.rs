@@ -19,7 +19,7 @@ pub(crate) use layout::{Projection, ProjectionId, body_layout, camel_case, json_
 pub(crate) use print::wrapped;
 pub use provenance::{Absence, Origin, Provenance};
 pub use proxy::Proxy;
-pub use timeline::{Span, chain, timeline};
+pub use timeline::{Span, chain, longest_path, timeline};
 
 use crate::definition::ParamLocation;
 pub use crate::definition::{Fallback, Then};

@@ -6,7 +6,7 @@ mod wrap;
 use std::fmt;
 
 use super::cache::span;
-use super::{Call, CallSet, Fallback, OnFail, Plan, Request, Then, chain, critical_path, timeline};
+use super::{Call, CallSet, Fallback, OnFail, Plan, Request, Then, chain, longest_path, timeline};
 use crate::upstream::Code;
 pub(crate) use wrap::wrapped;
 
@@ -61,11 +61,12 @@ impl Plan {
     /// What one answer may cost.
     fn costs(&self) -> Vec<String> {
         let deadline = self.deadline.as_millis();
-        let time = match critical_path(&self.calls) {
+        let time = match longest_path(&self.calls) {
             Some((longest, last)) => {
                 let step = |i: usize| format!("{} {}", self.calls[i].name, self.calls[i].timeout.as_millis());
                 let steps: Vec<String> = chain(last, &self.calls).into_iter().map(step).collect();
-                format!("at most {} of {deadline} ms: {}", longest.as_millis(), steps.join(", then "))
+                let longest = longest.min(self.deadline).as_millis();
+                format!("at most {longest} of {deadline} ms: {}", steps.join(", then "))
             }
             None => format!("at most 0 of {deadline} ms"),
         };
@@ -94,7 +95,7 @@ impl Plan {
         let made = |call: &Call| variant.calls.iter().any(|other| other.name == call.name);
         let left_out: Vec<&str> = self.calls.iter().filter(|call| !made(call)).map(|call| call.name.as_str()).collect();
         let without = if left_out.is_empty() { String::new() } else { format!(", without {}", left_out.join(", ")) };
-        let longest = critical_path(&variant.calls).map_or(0, |(longest, _)| longest.as_millis());
+        let longest = longest_path(&variant.calls).map_or(0, |(longest, _)| longest.min(variant.deadline).as_millis());
         format!(
             "variant {name}: at most {longest} ms, {}{without}",
             counted("at most", variant.most_requests(), "request")

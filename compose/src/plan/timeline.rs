@@ -21,6 +21,11 @@ pub fn timeline(calls: &[Call]) -> Vec<Option<Span>> {
     spans
 }
 
+/// How long the calls may take altogether, those too that may fail, and the call that ends last.
+pub fn longest_path(calls: &[Call]) -> Option<(Duration, usize)> {
+    timeline(calls).into_iter().enumerate().filter_map(|(i, span)| Some((span?.end, i))).max()
+}
+
 /// The calls that end with this one, each starting as the one before it ends.
 pub fn chain(last: usize, calls: &[Call]) -> Vec<usize> {
     let spans = timeline(calls);

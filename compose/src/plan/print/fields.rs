@@ -28,22 +28,22 @@ fn of_message(message: &Message) -> String {
 fn of_value(value: &Value) -> String {
     match &value.read {
         JsonRead::Object(object) => {
-            let members = object.members.iter().map(|m| match of_value(&m.value) {
-                inner if inner.is_empty() => m.name.clone(),
-                inner => format!("{} {{ {inner} }}", m.name),
-            });
-            members.collect::<Vec<_>>().join(", ")
+            object.members.iter().map(|m| named(&m.name, &m.value)).collect::<Vec<_>>().join(", ")
         }
         JsonRead::List(item) => of_value(item),
         JsonRead::Map { value, .. } => of_value(value),
         JsonRead::Union(union) => {
-            let cases = union.cases.iter().filter_map(|case| Some((&case.name, &case.used.as_ref()?.1)));
-            let cases = cases.map(|(name, value)| match of_value(value) {
-                inner if inner.is_empty() => name.clone(),
-                inner => format!("{name} {{ {inner} }}"),
-            });
+            let cases = union.cases.iter().filter_map(|case| Some(named(&case.name, &case.used.as_ref()?.1)));
             cases.collect::<Vec<_>>().join(" or ")
         }
         _ => String::new(),
+    }
+}
+
+fn named(name: &str, value: &Value) -> String {
+    let many = if matches!(value.read, JsonRead::List(_)) { "[]" } else { "" };
+    match of_value(value) {
+        inner if inner.is_empty() => format!("{name}{many}"),
+        inner => format!("{name}{many} {{ {inner} }}"),
     }
 }
