@@ -22,14 +22,7 @@ impl Checker<'_> {
         }
         if !assignable(&value, &value.ty.kind, &to.kind) {
             let (has, wants) = (self.contracts.describe(&value.ty), self.contracts.describe(to));
-            let help = match (&value.ty.kind, &to.kind) {
-                (Kind::Record(_) | Kind::Union(_) | Kind::List(_) | Kind::Map(_) | Kind::Money | Kind::Json, _) => {
-                    "send a value of the contract's type"
-                }
-                (_, Kind::String) => "write `string(...)` around it",
-                (Kind::String, Kind::Enum(_)) => "one of its names in quotes, or a parameter whose type is the enum",
-                _ => "send a value of the contract's type",
-            };
+            let help = help(&value.ty.kind, &to.kind);
             self.problem(ErrorCode::WrongType, place, format!("this is {has}, but the contract wants {wants}"), help);
             return None;
         }
@@ -52,6 +45,23 @@ impl Checker<'_> {
                 "name a field that is a list of such keys",
             );
         }
+    }
+}
+
+/// What to write where a value of one type stands and one of another is wanted.
+fn help(from: &Kind, to: &Kind) -> &'static str {
+    match (from, to) {
+        (from, Kind::List(item)) if *from == item.kind => "write `[ ... ]` around it: a list of one",
+        (Kind::List(item), to) if item.kind == *to => "take one of them: `first(list) ?? ...`",
+        (Kind::Record(_), Kind::Record(_)) => "give the fields one by one: `a.name: ...`, `a.size: ...`",
+        (Kind::Record(_), _) => "take a field of it",
+        (_, Kind::Record(_)) => "give its fields: `a.name: ...`",
+        (Kind::Union(_) | Kind::List(_) | Kind::Map(_) | Kind::Money | Kind::Json | Kind::Bytes, _) => {
+            "send a value of the contract's type"
+        }
+        (_, Kind::String) => "write `string(...)` around it",
+        (Kind::String, Kind::Enum(_)) => "one of its names in quotes, or a parameter whose type is the enum",
+        _ => "send a value of the contract's type",
     }
 }
 

@@ -89,12 +89,11 @@ impl Checker<'_> {
         let key = key?;
         let lists: Vec<(Code, usize)> = steps.into_iter().map(|(list, _)| list).collect();
         if lists.is_empty() {
-            self.problem(
-                ErrorCode::WrongType,
-                &each.place,
-                "`each` takes a list",
-                "write `[]` behind it: `orders.lines[].product_id`",
-            );
+            let help = match key.ty.kind {
+                Kind::List(_) => "write `[]` behind it",
+                _ => "name a list, and `[]` behind it: `orders.lines[].product_id`",
+            };
+            self.problem(ErrorCode::WrongType, &each.place, "`each` takes a list", help);
             return None;
         }
         if !matches!(key.ty.kind, Kind::String | Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64) {

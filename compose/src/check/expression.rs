@@ -285,6 +285,8 @@ impl Checker<'_> {
             let help = match (&left.ty.kind, &right.ty.kind) {
                 _ if is_null => "only `==` and `!=` take null",
                 (Kind::Enum(_), Kind::String) | (Kind::String, Kind::Enum(_)) => "write `string(...)` around the enum",
+                (Kind::Money, _) | (_, Kind::Money) => "compare `minor(money)`, an integer",
+                (Kind::List(_) | Kind::Map(_) | Kind::Record(_) | Kind::Union(_), _) => "compare what is within",
                 _ => "compare values of one kind",
             };
             self.problem(ErrorCode::WrongType, here, format!("{l} and {r} cannot be compared"), help);

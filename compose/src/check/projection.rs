@@ -134,7 +134,7 @@ impl Checker<'_> {
                         ErrorCode::WrongType,
                         &self.at(of, place),
                         format!("`[]` stands behind a list, not {has}"),
-                        "remove it",
+                        "name a list before it, as in `orders.lines[].product_id`",
                     );
                     return None;
                 };

@@ -269,6 +269,8 @@ fn unexpected(token: &Token) -> Mistake {
     match &token.kind {
         TokenKind::Symbol(")" | "]") => mistake.help("nothing before it opens what it closes"),
         TokenKind::Symbol(_) => mistake.help("compare two values at a time, and join comparisons with `&&`"),
+        TokenKind::Name(name) if name == "and" => mistake.help("write `&&`"),
+        TokenKind::Name(name) if name == "or" => mistake.help("write `||`, or `??` for what may be null"),
         _ => mistake.help("is an operator missing?"),
     }
 }
