@@ -17,6 +17,8 @@ pub struct Decimal {
 }
 
 impl Decimal {
+    pub const ZERO: Decimal = Decimal { digits: 0, scale: 0 };
+
     pub fn of(value: &Value<'_>) -> Result<Decimal, Fault> {
         match value {
             Value::Decimal(decimal) => Ok(*decimal),

@@ -88,7 +88,8 @@ impl Number {
             Number::Money => Value::Null,
             Number::Timestamp | Number::Duration => Value::Time { seconds: 0, nanos: 0 },
             Number::Int32 | Number::Int64 | Number::Uint32 | Number::Uint64 => Value::Int(0),
-            Number::Float | Number::Double | Number::Decimal => Value::Int(0),
+            Number::Float | Number::Double => Value::Int(0),
+            Number::Decimal => Value::Decimal(Decimal::ZERO),
         }
     }
 }
