@@ -84,6 +84,10 @@ fn is_number(kind: &Kind) -> bool {
     matches!(kind, Int32 | Int64 | Uint32 | Uint64 | Float | Double)
 }
 
+pub(super) fn is_literal(value: &Typed) -> bool {
+    matches!(value.code, Code::Int(_) | Code::Float(_))
+}
+
 /// Widening only: nothing is ever cut off.
 pub(super) fn assignable(value: &Typed, from: &Kind, to: &Kind) -> bool {
     let literal = match value.code {

@@ -1,7 +1,7 @@
 //! Calls of functions: which signature fits, and what it gives.
 
 use super::argument::fits;
-use super::assign::widened;
+use super::assign::{assignable, is_literal, widened};
 use super::expression::merged;
 use super::{Checker, Typed};
 use crate::expr::{Code, Expr, FUNCTIONS, Gives, Kind as Ast, Signature, Takes};
@@ -170,15 +170,17 @@ fn misfit(function: &Signature, arguments: &[Typed]) -> Option<usize> {
     })
 }
 
-/// The type that takes all.
+/// The type that takes all. Literals come last: they fit where their value does.
 fn common(values: &[Typed]) -> Option<Kind> {
-    let (first, rest) = values.split_first()?;
-    let whole = rest.iter().try_fold(first.clone(), |whole, value| {
+    let (literals, others): (Vec<&Typed>, Vec<&Typed>) = values.iter().partition(|value| is_literal(value));
+    let mut ordered = others.into_iter().chain(literals);
+    let first = ordered.next()?.clone();
+    let whole = ordered.try_fold(first, |whole, value| {
         let kind = widened(&whole, value)?;
-        let code = if kind == whole.ty.kind { whole.code } else { value.code.clone() };
-        Some(Typed::new(Type::required(kind), code))
+        Some(Typed::new(Type::required(kind), whole.code))
     });
-    whole.map(|whole| whole.ty.kind)
+    let kind = whole?.ty.kind;
+    values.iter().all(|value| value.ty.kind == kind || assignable(value, &value.ty.kind, &kind)).then_some(kind)
 }
 
 /// The items' kind, or the kind itself.
