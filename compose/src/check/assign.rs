@@ -22,7 +22,7 @@ impl Checker<'_> {
         }
         if !assignable(&value, &value.ty.kind, &to.kind) {
             let (has, wants) = (self.contracts.describe(&value.ty), self.contracts.describe(to));
-            let help = help(&value.ty.kind, &to.kind);
+            let help = help(&value, &to.kind);
             self.problem(ErrorCode::WrongType, place, format!("this is {has}, but the contract wants {wants}"), help);
             return None;
         }
@@ -49,8 +49,8 @@ impl Checker<'_> {
 }
 
 /// What to write where a value of one type stands and one of another is wanted.
-fn help(from: &Kind, to: &Kind) -> &'static str {
-    match (from, to) {
+fn help(value: &Typed, to: &Kind) -> &'static str {
+    match (&value.ty.kind, to) {
         (from, Kind::List(item)) if *from == item.kind => "write `[ ... ]` around it: a list of one",
         (Kind::List(item), to) if item.kind == *to => "take one of them: `first(list) ?? ...`",
         (Kind::Record(_), Kind::Record(_)) => "give the fields one by one: `a.name: ...`, `a.size: ...`",
@@ -60,6 +60,11 @@ fn help(from: &Kind, to: &Kind) -> &'static str {
             "send a value of the contract's type"
         }
         (_, Kind::String) => "write `string(...)` around it",
+        (_, Kind::Int32 | Kind::Int64) if matches!(value.code, Code::Int(_)) => "write a smaller number",
+        (Kind::Int64 | Kind::Uint32 | Kind::Uint64, Kind::Int32) => {
+            "write `int32(...)` around it: what does not fit is a failure"
+        }
+        (Kind::Uint64, Kind::Int64) => "write `int64(...)` around it: what does not fit is a failure",
         (Kind::String, Kind::Enum(_)) => "one of its names in quotes, or a parameter whose type is the enum",
         _ => "send a value of the contract's type",
     }

@@ -48,7 +48,10 @@ impl Checker<'_> {
                 return None;
             }
             if name == "concat" && value.ty.nullable {
-                let help = "write `??` behind it: concat(a ?? \"\", b)";
+                let help = match value.ty.kind {
+                    Kind::String => "write `??` behind it: concat(a ?? \"\", b)",
+                    _ => "write `??` behind its text: concat(string(a) ?? \"\", b)",
+                };
                 self.problem(ErrorCode::Nullable, &self.at(argument, place), "this may be null here", help);
                 return None;
             }

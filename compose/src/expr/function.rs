@@ -99,7 +99,7 @@ pub(super) enum Run {
 pub const MAX_ARGUMENTS: usize = 32;
 
 #[rustfmt::skip]
-pub static FUNCTIONS: [Signature; 39] = [
+pub static FUNCTIONS: [Signature; 41] = [
     // texts
     f("concat",      &[Scalar],                           1, String,          "the texts of all, one behind the other",                   Checked).repeating(),
     f("string",      &[Scalar],                           1, String,          "the value as text",                                        With(text::string)),
@@ -127,6 +127,8 @@ pub static FUNCTIONS: [Signature; 39] = [
     // numbers and money
     f("number",      &[Text],                             1, Double,          "the number that a text is",                                With(number::of_text)),
     f("number",      &[Integer],                          1, Double,          "the double that is nearest to an integer",                 With(number::of_integer)),
+    f("int32",       &[Integer],                          1, Int32,           "an integer as int32; one that does not fit is a failure",  With(number::int32)),
+    f("int64",       &[Integer],                          1, Int64,           "an integer as int64; one that does not fit is a failure",  With(number::int64)),
     f("decimal",     &[Text],                             1, Gives::Decimal,  "the exact decimal that a text is",                         With(decimal::of)),
     f("decimal",     &[Integer],                          1, Gives::Decimal,  "an integer as a decimal",                                  With(decimal::of)),
     f("round",       &[Decimal, Digits],                  1, Gives::Decimal,  "to so many decimals, or none; a half away from zero",      With(decimal::round)),

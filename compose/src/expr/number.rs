@@ -1,6 +1,7 @@
 //! Arithmetic: exact, or a failure. Floating point rounds as IEEE 754 does, but never to infinity.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use super::decimal::{self, Decimal};
 use super::eval::Evaluated;
@@ -104,6 +105,20 @@ pub(super) fn of_text<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
 pub(super) fn of_integer<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
     let [integer] = values else { return Err(Fault::misfit()) };
     integer.number().map(Value::Float).ok_or_else(Fault::misfit)
+}
+
+pub(super) fn int32<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+    narrowed(values, i32::MIN.into()..=i32::MAX.into(), "an integer does not fit into int32")
+}
+
+pub(super) fn int64<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+    narrowed(values, i64::MIN.into()..=i64::MAX.into(), "an integer does not fit into int64")
+}
+
+fn narrowed<'a>(values: &[Value<'a>], range: RangeInclusive<i128>, otherwise: &'static str) -> Evaluated<'a> {
+    let [integer] = values else { return Err(Fault::misfit()) };
+    let integer = integer.integer().ok_or_else(Fault::misfit)?;
+    if range.contains(&integer) { Ok(Value::of_integer(integer)) } else { Err(Fault::new(otherwise)) }
 }
 
 /// Of the text that the number is written as, so that what is seen is what is rounded.
