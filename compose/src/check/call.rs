@@ -48,16 +48,20 @@ impl<'a> Checker<'a> {
         while let Some(last) = stuck.iter().position(|i| !awaited(*i, &stuck)) {
             stuck.remove(last);
         }
-        let names: Vec<&Spanned<String>> = stuck.iter().map(|i| &self.view.calls[*i].name).collect();
-        let message = match names[..] {
-            [one] => format!("the call `{}` waits for itself", one.value),
-            _ => {
-                let names: Vec<String> = names.iter().map(|n| format!("`{}`", n.value)).collect();
-                format!("the calls {} wait for each other", names.join(", "))
-            }
-        };
-        if let Some(first) = names.first() {
-            self.problem(ErrorCode::Cycle, &first.place, message, "remove one of the references");
+        let awaits = everything_awaited(needs);
+        while let Some(first) = stuck.first().copied() {
+            let on_cycle = |i: usize| CallSet::one(i).within(awaits[first]) && CallSet::one(first).within(awaits[i]);
+            // One between two cycles waits for the one and is awaited by the other.
+            let (cycle, others): (Vec<usize>, Vec<usize>) = stuck.into_iter().partition(|i| on_cycle(*i));
+            stuck = others.into_iter().filter(|i| *i != first).collect();
+            let names: Vec<String> = cycle.iter().map(|i| format!("`{}`", self.view.calls[*i].name.value)).collect();
+            let message = match &names[..] {
+                [] => continue,
+                [one] => format!("the call {one} waits for itself"),
+                _ => format!("the calls {} wait for each other", names.join(", ")),
+            };
+            let place = &self.view.calls[first].name.place;
+            self.problem(ErrorCode::Cycle, place, message, "remove one of the references");
         }
     }
 
@@ -343,4 +347,16 @@ fn transposed<T>(value: Option<Option<T>>) -> Option<Option<T>> {
         Some(Some(value)) => Some(Some(value)),
         None => Some(None),
     }
+}
+
+/// By call, all calls that must be made before it; in a cycle also itself.
+fn everything_awaited(needs: &[CallSet]) -> Vec<CallSet> {
+    let mut awaits = needs.to_vec();
+    for through in 0..needs.len() {
+        let beyond = awaits[through];
+        for of in awaits.iter_mut().filter(|of| CallSet::one(through).within(**of)) {
+            *of = of.with(beyond);
+        }
+    }
+    awaits
 }
