@@ -89,7 +89,10 @@ pub(crate) enum Instead {
 
 /// Runs every call and writes the answer. `deadline` bounds all of it.
 pub async fn run(plan: &Plan, inputs: &Inputs, upstream: &dyn Upstream, deadline: Instant) -> Result<Answer, Failure> {
-    let outcomes = calls(plan, inputs, upstream, deadline).await?;
+    let outcomes = match calls(plan, inputs, upstream, deadline).await {
+        Ok(outcomes) => outcomes,
+        Err(failure) => return unreadable(plan, failure),
+    };
     let mut notes = notes(plan, &outcomes);
     let body = match written(plan, inputs, &outcomes) {
         Ok(body) => body,
@@ -98,11 +101,26 @@ pub async fn run(plan: &Plan, inputs: &Inputs, upstream: &dyn Upstream, deadline
             // What was changed stays changed: the answer lacks everything, but it is no failure.
             let call = plan.calls[fault.call.unwrap_or(changed)].name.clone();
             notes.push(Note { path: String::new(), call, reason: "error", message: fault.message });
-            Some(Bytes::from_static(b"null"))
+            Some(NULL)
         }
     };
     let Head { headers, invalidates, lost } = head(plan, inputs, &outcomes);
     Ok(Answer { body, notes, headers, invalidates, lost })
+}
+
+const NULL: Bytes = Bytes::from_static(b"null");
+
+/// A change whose reply breaks its contract has been made all the same.
+fn unreadable(plan: &Plan, failure: Failure) -> Result<Answer, Failure> {
+    let Failure { call, error, .. } = &failure;
+    let Some(call) = plan.calls.iter().find(|c| Some(&c.name) == call.as_ref() && !c.safe && error.malformed) else {
+        return Err(failure);
+    };
+    let reason = reason(error);
+    let note = Note { path: String::new(), call: call.name.clone(), reason, message: failure.error.message };
+    let lost = plan.headers.iter().map(|(name, _)| format!("the header `{name}`: the call it waits for has no reply"));
+    let body = plan.shape.as_ref().map(|_| NULL);
+    Ok(Answer { body, notes: vec![note], headers: Vec::new(), invalidates: Vec::new(), lost: lost.collect() })
 }
 
 fn written(plan: &Plan, inputs: &Inputs, outcomes: &[Outcome]) -> Result<Option<Bytes>, Fault> {

@@ -23,6 +23,19 @@ const FIELDS: [(&str, AuthField); 6] = [
     ("authenticated", AuthField::Authenticated),
 ];
 
+/// Headers that say what the client can read, or has read.
+const IMPERSONAL: [&str; 9] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+];
+
 impl Checker<'_> {
     pub(super) fn auth(&mut self, name: &str, here: &Place) -> Option<Typed> {
         let Some((_, field)) = FIELDS.iter().find(|(known, _)| *known == name) else {
@@ -46,12 +59,11 @@ impl Checker<'_> {
         Some(Typed { identity: Some(Identity::Auth(*field)), ..Typed::new(ty, Code::Auth(*field)) })
     }
 
-    /// A header may say who asks, but those that say what the client can read, or has read.
+    /// A header may say who asks.
     pub(super) fn identity_of_param(&mut self, param: usize) -> Option<Identity> {
         let declared = &self.view.params[param];
         let name = declared.name.value.to_ascii_lowercase();
-        let names_who = declared.location == ParamLocation::Header
-            && !["accept", "if-"].iter().any(|known| name.starts_with(known));
+        let names_who = declared.location == ParamLocation::Header && !IMPERSONAL.contains(&name.as_str());
         self.personal |= names_who;
         names_who.then_some(Identity::Header(param))
     }

@@ -19,8 +19,13 @@ pub fn variant<'p>(
     if plan.variants.is_empty() {
         return Ok(plan);
     }
-    let in_query = || form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == VARIANT);
-    let asked = match in_query() {
+    let mut in_query = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == VARIANT);
+    let first = in_query.next();
+    if in_query.next().is_some() {
+        let at = InputPlace::Parameter(VARIANT.to_owned());
+        return Err(InputError { at, code: "duplicate", message: "is given more than once".to_owned() });
+    }
+    let asked = match first {
         Some((_, name)) => Some((VARIANT, name.into_owned())),
         None => header(VARIANT_HEADER).map(|name| (VARIANT_HEADER, name)),
     };

@@ -1,5 +1,6 @@
 //! `oneOf` and `anyOf` with a `discriminator`: a member that names which of the alternatives an object is.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::keyword;
@@ -21,15 +22,17 @@ impl<'a> Types<'a> {
             return Err(Problem::new(ErrorCode::Contract, place, "a discriminator needs a `propertyName`")
                 .help("name the member that says which of the alternatives an object is"));
         };
+        let mapping = self.mapping(node)?;
         let mut cases: Vec<(String, Type)> = Vec::new();
+        let mut taken: HashSet<String> = HashSet::new();
         for alternative in several {
             let ty = self.try_read(alternative, &nested(name, "case"))?;
-            let names = self.names_of(node, alternative, tag)?;
+            let names = self.names_of(&mapping, alternative, tag)?;
             if names.is_empty() || !matches!(ty.kind, Kind::Record(_)) || keyword::has_any(node, &["properties"]) {
                 return Ok(Type { kind: Kind::Json, nullable });
             }
             for name in names {
-                if cases.iter().any(|(other, _)| *other == name) {
+                if !taken.insert(name.clone()) {
                     let message = format!("two alternatives are named `{name}`");
                     return Err(Problem::new(ErrorCode::Contract, &alternative.place, message)
                         .help("give each its own name in the discriminator's `mapping`"));
@@ -54,24 +57,33 @@ impl<'a> Types<'a> {
         Ok(Type { kind: Kind::Union(union), nullable })
     }
 
-    /// What the discriminator calls an alternative: by its mapping, by its only value, or by the component's name.
-    fn names_of(&mut self, node: &'a Node, alternative: &'a Node, tag: &str) -> Result<Vec<String>, Problem> {
-        let target = self.references.follow(alternative)?.node;
-        let mapping = node.get("discriminator").and_then(|d| d.get("mapping")).and_then(Node::entries);
-        let mut names = Vec::new();
-        for entry in mapping.unwrap_or_default() {
+    /// The names that the discriminator gives, by the schema that each stands for.
+    fn mapping(&mut self, node: &'a Node) -> Result<HashMap<*const Node, Vec<String>>, Problem> {
+        let declared = node.get("discriminator").and_then(|d| d.get("mapping")).and_then(Node::entries);
+        let mut names: HashMap<*const Node, Vec<String>> = HashMap::new();
+        for entry in declared.unwrap_or_default() {
             let text = entry.value.text().unwrap_or_default();
             let named = if text.contains(['#', '/', '.']) {
                 self.references.find(&entry.value)?.node
             } else {
                 self.references.component(&entry.value)?
             };
-            if std::ptr::eq(self.references.follow(named)?.node, target) {
-                names.push(entry.key.clone());
-            }
+            let target = std::ptr::from_ref(self.references.follow(named)?.node);
+            names.entry(target).or_default().push(entry.key.clone());
         }
-        if !names.is_empty() {
-            return Ok(names);
+        Ok(names)
+    }
+
+    /// What the discriminator calls an alternative: by its mapping, by its only value, or by the component's name.
+    fn names_of(
+        &mut self,
+        mapping: &HashMap<*const Node, Vec<String>>,
+        alternative: &'a Node,
+        tag: &str,
+    ) -> Result<Vec<String>, Problem> {
+        let target = self.references.follow(alternative)?.node;
+        if let Some(names) = mapping.get(&std::ptr::from_ref(target)) {
+            return Ok(names.clone());
         }
         let property = target.get("properties").and_then(|p| p.get(tag));
         if let [only] = property.map(keyword::enum_names).unwrap_or_default().as_slice() {
