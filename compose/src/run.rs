@@ -6,6 +6,8 @@ mod send;
 mod start;
 mod stream;
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -163,7 +165,8 @@ async fn calls(
     deadline: Instant,
 ) -> Result<Vec<Outcome>, Failure> {
     let mut outcomes: Vec<Outcome> = plan.calls.iter().map(|_| Outcome::Pending).collect();
-    let mut flights = FuturesUnordered::new();
+    // Those that wait have sent nothing yet: what a failure leaves here is never sent.
+    let (mut waiting, mut flights) = (VecDeque::new(), FuturesUnordered::new());
     let (mut started, mut done) = (CallSet::default(), CallSet::default());
     let mut failed: Option<(usize, Failure)> = None;
     loop {
@@ -175,7 +178,7 @@ async fn calls(
                 let call = &plan.calls[i];
                 match start(plan, call, inputs, &outcomes) {
                     Ok(Start::Send(sending)) => {
-                        flights.push(async move { (i, send(call, sending, upstream, deadline).await) });
+                        waiting.push_back(async move { (i, send(call, sending, upstream, deadline).await) });
                         continue;
                     }
                     Ok(Start::Ended(outcome)) => (i, Ok(outcome)),
@@ -183,8 +186,14 @@ async fn calls(
                 }
             }
             _ => {
-                let next =
-                    if failed.is_none() { flights.next().await } else { flights.next().now_or_never().flatten() };
+                let mut next = flights.next().now_or_never().flatten();
+                if next.is_none() && failed.is_none() {
+                    if let Some(flight) = waiting.pop_front() {
+                        flights.push(flight);
+                        continue;
+                    }
+                    next = flights.next().await;
+                }
                 let Some(ended) = next else { return failed.map_or(Ok(outcomes), |(_, failure)| Err(failure)) };
                 ended
             }
