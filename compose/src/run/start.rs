@@ -60,17 +60,29 @@ fn of_keys<'a>(call: &'a Call, each: &'a Each, env: &mut Env<'a>) -> Result<Star
     if keys.is_empty() {
         return Ok(Start::Ended(Outcome::Found(Found::none(each.missing))));
     }
-    let requests: Result<Vec<_>, Fault> = match &each.batch {
-        Some(batch) => keys.chunks(batch.max).map(|keys| encode(&call.request, env, keys)).collect(),
-        None => keys
-            .iter()
-            .map(|key| {
-                env.locals[each.local] = key.clone();
-                encode(&call.request, env, &[])
-            })
-            .collect(),
-    };
-    let counts = each.batch.is_none() || each.missing == Missing::Fail;
+    let Some(batch) = &each.batch else { return one_by_one(call, each, &keys, env) };
+    let requests: Result<Vec<_>, Fault> = keys.chunks(batch.max).map(|keys| encode(&call.request, env, keys)).collect();
+    let counts = each.missing == Missing::Fail;
     let keys = keys.iter().filter(|_| counts).filter_map(Value::text).map(Cow::into_owned).collect();
     Ok(Start::Send(Sending { requests: requests?, keys }))
+}
+
+/// A key that no request can be made of is as one that the service does not find.
+fn one_by_one<'a>(call: &'a Call, each: &Each, keys: &[Value<'a>], env: &mut Env<'a>) -> Result<Start, Fault> {
+    let mut sending = Sending { requests: Vec::with_capacity(keys.len()), keys: Vec::with_capacity(keys.len()) };
+    for key in keys {
+        env.locals[each.local] = key.clone();
+        match encode(&call.request, env, &[]) {
+            Ok(request) => {
+                sending.requests.push(request);
+                sending.keys.extend(key.text().map(Cow::into_owned));
+            }
+            Err(fault) if fault.code == Code::InvalidArgument && each.missing != Missing::Fail => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    if sending.requests.is_empty() {
+        return Ok(Start::Ended(Outcome::Found(Found::none(each.missing))));
+    }
+    Ok(Start::Send(sending))
 }
