@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::stream::{BoxStream, StreamExt};
+use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Failure, decoded, fault_of};
@@ -30,8 +30,12 @@ pub async fn open(plan: Arc<Plan>, inputs: Inputs, upstream: &dyn Upstream) -> R
     let opened = timeout_at(deadline, upstream.open(call, Request { target, body, deadline, second: false })).await;
     let late = || CallError::new(Code::DeadlineExceeded, "the stream did not open in time");
     let replies = opened.unwrap_or_else(|_| Err(late())).map_err(|error| failed(call, error))?;
-    let plan = Arc::clone(&plan);
-    Ok(replies.map(move |reply| event(&plan, &inputs, reply)).boxed())
+    let events = stream::try_unfold((Arc::clone(&plan), inputs, replies), async |(plan, inputs, mut replies)| {
+        let Some(reply) = replies.next().await else { return Ok(None) };
+        let text = event(&plan, &inputs, reply)?;
+        Ok(Some((text, (plan, inputs, replies))))
+    });
+    Ok(events.boxed())
 }
 
 fn failed(call: &Call, error: CallError) -> Failure {
@@ -44,7 +48,10 @@ fn event(plan: &Plan, inputs: &Inputs, reply: Result<Bytes, CallError>) -> Resul
     let mut env = Env::new(inputs, &[], plan.locals);
     env.locals[0] = root(&tape);
     let mut out = Vec::with_capacity(256);
-    render(shape, &mut env, &mut out).map_err(|fault| fault_of(plan, fault))?;
+    render(shape, &mut env, &mut out).map_err(|fault| match fault_of(plan, fault) {
+        client if client.from_client => client,
+        event => Failure { call: Some(call.name.clone()), ..event },
+    })?;
     Ok(out.into())
 }
 
