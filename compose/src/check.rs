@@ -16,6 +16,7 @@ mod expression;
 mod field_mask;
 mod fragment;
 mod function;
+mod gaps;
 mod header;
 mod identity;
 mod input;
@@ -46,6 +47,7 @@ use std::time::Duration;
 pub(crate) use scope::visit;
 
 use fragment::Library;
+use gaps::Gaps;
 use identity::Identity;
 
 use crate::definition::{Definitions, Nulls, View};
@@ -175,7 +177,7 @@ struct Checker<'a> {
     /// Parts of the shape so far, and how deep the present one lies.
     parts: usize,
     depth: usize,
-    missing: Vec<Vec<String>>,
+    missing: Vec<Gaps>,
     values: Vec<Provenance>,
     /// The calls whose failure leaves members out, and those of them that the present member reads.
     omits: CallSet,
@@ -221,7 +223,7 @@ impl<'a> Checker<'a> {
             noted: CallSet::default(),
             in_item: false,
             depth: 0,
-            missing: view.calls.iter().map(|_| Vec::new()).collect(),
+            missing: view.calls.iter().map(|_| Gaps::default()).collect(),
             values: Vec::new(),
         }
     }
@@ -352,11 +354,7 @@ impl<'a> Checker<'a> {
         self.noted = self.noted.with(reads.only(self.omits));
         let here: String = self.pointer.iter().map(|step| format!("/{step}")).collect();
         for call in reads.only(self.optional).iter() {
-            let covered = |path: &String| here == *path || here.starts_with(&format!("{path}/"));
-            if !self.missing[call].iter().any(covered) {
-                self.missing[call].retain(|path| !path.starts_with(&format!("{here}/")));
-                self.missing[call].push(here.clone());
-            }
+            self.missing[call].add(&here);
         }
     }
 }

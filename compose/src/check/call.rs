@@ -312,7 +312,7 @@ impl<'a> Checker<'a> {
             let on_fail = operation.and_then(|o| self.defaults(i, o, projection, layout.as_ref()));
             let on_fail = on_fail.unwrap_or_else(OnFail::fail);
             let coverage = self.coverage(projection.filter(|_| layout.is_some()));
-            let (mut paths, headers) = (self.missing[i].clone(), self.headers[i].clone());
+            let (mut paths, headers) = (self.missing[i].paths(), self.headers[i].clone());
             if !call.safe && paths.is_empty() {
                 // That a change has failed is told even where nothing in the answer shows it.
                 paths.push(String::new());

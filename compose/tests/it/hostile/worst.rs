@@ -134,6 +134,7 @@ fn files_of_one_token() {
 fn files_of_many_things() {
     const HEAD: &str = "view: v\nroute: GET /v\naccess: user\n";
     const CALLS: &str = "calls: { m: { grpc: s/t.S.Get } }\n";
+    const OPTIONAL: &str = "calls: { m: { grpc: s/t.S.Get, on_fail: null } }\n";
     let many = |n: usize, thing: &dyn Fn(usize) -> String| (0..n).map(thing).collect::<String>();
     let view = |i: usize| format!("view: v{i}\nroute: GET /v{i}\naccess: user\nshape: {{ a: '1' }}\n---\n");
     let fragment =
@@ -143,6 +144,7 @@ fn files_of_many_things() {
             many(n, &view),
             format!("{HEAD}{CALLS}shape:\n{}", many(n, &|i| format!("  a{i}: m.nothing{i}\n"))),
             format!("{HEAD}{CALLS}shape:\n{}", many(n, &|i| format!("  a{i}: m.a1\n"))),
+            format!("{HEAD}{OPTIONAL}shape:\n{}", many(n, &|i| format!("  a{i}: m?.a1\n"))),
             format!("{HEAD}{CALLS}shape: {{ of: m, pick: [{}] }}\n", many(n, &|i| format!("x{i}, "))),
             format!("{HEAD}params:\n{}", many(n, &|i| format!("  p{i}: {{ in: query, type: int32 }}\n"))),
             format!("{HEAD}calls:\n{}", many(n, &|i| format!("  c{i}: {{ grpc: s/t.S.Get }}\n"))),
