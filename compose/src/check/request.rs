@@ -280,6 +280,7 @@ impl Checker<'_> {
 
     /// How the field is written; records field by field.
     pub(super) fn value(&mut self, field: &Field, value: Typed, place: &Place, depth: usize) -> Option<FieldEncoder> {
+        self.grow(place)?;
         let Some(projection) = value.projection else {
             return encoder(field, FieldValue::Code(value.code));
         };

@@ -60,11 +60,11 @@ impl Checker<'_> {
         }
     }
 
-    /// Counts one more part of the shape; None where there are too many.
+    /// Counts one more part of the shape or of what is sent; None where there are too many.
     pub(super) fn grow(&mut self, place: &Place) -> Option<()> {
         self.parts += 1;
         if self.parts == MAX_PARTS + 1 {
-            let message = format!("the shape has more than {MAX_PARTS} parts");
+            let message = format!("the view has more than {MAX_PARTS} parts");
             self.problem(ErrorCode::TooMuch, place, message, "write fewer fields, or split the view");
         }
         if self.depth > MAX_DEPTH {

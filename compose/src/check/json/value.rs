@@ -10,6 +10,7 @@ use crate::schema::{Direction, Field, Kind, RecordId, Type};
 impl Checker<'_> {
     /// Records member by member, lists and maps item by item.
     pub(super) fn json(&mut self, value: Typed, place: &Place, depth: usize) -> Option<Json> {
+        self.grow(place)?;
         let Some(projection) = value.projection else {
             return Some(Json::Value(value.code, Format::sent(&value.ty.kind)));
         };
