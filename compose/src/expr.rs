@@ -180,6 +180,8 @@ pub enum Code {
     Seconds(Box<Code>),
     /// A float of 32 bits as its text: 0.1, not 0.10000000149011612.
     Single(Box<Code>),
+    /// A number as the nearest float of 32 bits.
+    Narrowed(Box<Code>),
     /// The texts of all, of which none is null.
     Concat(Vec<Code>),
     /// Of a list's items.

@@ -1,5 +1,6 @@
 //! What the parameters of functions take, and in which form a value reaches the function.
 
+use super::assign::as_float;
 use super::expression::{comparable, is_ordered};
 use super::function::written;
 use super::{Checker, Typed};
@@ -76,15 +77,15 @@ pub(super) fn wrong_literal(takes: Takes, value: &Typed, first: &Typed) -> Optio
 }
 
 impl Checker<'_> {
-    /// The value as the function reads it.
-    pub(super) fn handed_over(&mut self, takes: Takes, value: Typed) -> Code {
+    /// The value as the function reads it; where floats of 32 bits are compared, as such.
+    pub(super) fn handed_over(&mut self, takes: Takes, value: Typed, as_floats: bool) -> Code {
         match (takes, value.ty.kind.clone()) {
             (Takes::Text | Takes::Scalar, _) | (Takes::Number, Kind::Float) => written(value),
             (Takes::List(of), Kind::List(item)) => {
                 // Where nothing changes the list stays where it is.
                 let local = self.scope.len();
                 let entry = Typed::new(*item, Code::Local(local));
-                match self.handed_over(*of, entry.clone()) {
+                match self.handed_over(*of, entry.clone(), as_floats) {
                     same if same == entry.code => value.code,
                     changed => {
                         self.locals = self.locals.max(local + 1);
@@ -93,6 +94,7 @@ impl Checker<'_> {
                 }
             }
             (Takes::Decimal | Takes::Ordered | Takes::Same | Takes::Summand, Kind::Decimal) => as_number(value.code),
+            (Takes::Ordered | Takes::Same, Kind::Float) if as_floats => Code::Narrowed(Box::new(value.code)),
             _ => value.code,
         }
     }
@@ -112,4 +114,16 @@ pub(super) fn sortable(value: Typed) -> Typed {
         Type { kind: Kind::Decimal, .. } => Typed { code: as_number(value.code.clone()), ..value },
         _ => value,
     }
+}
+
+/// Both in the form in which they are compared: a float of 32 bits is its literal, whatever its reply has.
+pub(super) fn alike(left: Typed, right: Typed) -> (Typed, Typed) {
+    let (l, r) = (left.ty.kind.clone(), right.ty.kind.clone());
+    let (left, right) = (as_float(left, &r), as_float(right, &l));
+    let floats = left.ty.kind == Kind::Float && right.ty.kind == Kind::Float;
+    let narrowed = |value: Typed| match floats {
+        true => Typed { code: Code::Narrowed(Box::new(value.code)), ..value },
+        false => sortable(value),
+    };
+    (narrowed(left), narrowed(right))
 }

@@ -1,7 +1,7 @@
 //! Types of `+ - * /`: the wider operand's, where one type takes both.
 
 use super::argument::sortable;
-use super::assign::widened;
+use super::assign::{as_float, widened};
 use super::expression::merged;
 use super::{Checker, Typed};
 use crate::expr::{Code, Expr, Number, Operator, Whose};
@@ -19,6 +19,8 @@ impl Checker<'_> {
     ) -> Option<Typed> {
         let (left, right) = (self.expr(a, place), self.expr(b, place));
         let (left, right) = (left?, right?);
+        let (l, r) = (left.ty.kind.clone(), right.ty.kind.clone());
+        let (left, right) = (as_float(left, &r), as_float(right, &l));
         let Some(number) = number(operator, &left, &right) else {
             let (l, r) = (self.contracts.describe(&left.ty), self.contracts.describe(&right.ty));
             let message = format!("`{}` does not take {l} and {r}", operator.symbol());

@@ -73,6 +73,10 @@ fn help(value: &Typed, to: &Kind) -> &'static str {
 /// The numeric type that takes both.
 pub(super) fn widened(a: &Typed, b: &Typed) -> Option<Kind> {
     let numbers = is_number(&a.ty.kind) && is_number(&b.ty.kind);
+    // A literal has no type of its own, which would make a double of what stands beside it.
+    if a.ty.kind == Kind::Float && is_literal(b) && assignable(b, &b.ty.kind, &Kind::Float) {
+        return Some(Kind::Float);
+    }
     match (&a.ty.kind, &b.ty.kind) {
         (a, b) if a == b => Some(a.clone()),
         (_, wide) if numbers && assignable(a, &a.ty.kind, wide) => Some(wide.clone()),
@@ -99,7 +103,6 @@ pub(super) fn assignable(value: &Typed, from: &Kind, to: &Kind) -> bool {
         Code::Int(i) => Some(i),
         _ => None,
     };
-    let is_number = literal.is_some() || matches!(value.code, Code::Float(_));
     match (from, to) {
         _ if value.code == Code::Null => true,
         (a, b) if a == b => true,
@@ -108,7 +111,8 @@ pub(super) fn assignable(value: &Typed, from: &Kind, to: &Kind) -> bool {
         (Kind::Int32 | Kind::Uint32, Kind::Int64 | Kind::Double)
         | (Kind::Uint32, Kind::Uint64)
         | (Kind::Float, Kind::Double) => true,
-        (Kind::Int32 | Kind::Int64 | Kind::Double, Kind::Float) | (Kind::Int64, Kind::Double) => is_number,
+        (Kind::Int32 | Kind::Int64 | Kind::Double, Kind::Float) => survives_as_float(&value.code),
+        (Kind::Int64, Kind::Double) => literal.is_some(),
         // JSON carries names: whatever the one can be, the other knows.
         (Kind::Enum(names), Kind::Enum(wider)) if wider.text => {
             names.values.iter().all(|(_, name)| wider.number_of(name).is_some())
@@ -116,5 +120,29 @@ pub(super) fn assignable(value: &Typed, from: &Kind, to: &Kind) -> bool {
         (Kind::Enum(names), Kind::String) => names.text || literal.is_none(),
         (Kind::List(a), Kind::List(b)) => a.kind == b.kind && !a.nullable,
         _ => false,
+    }
+}
+
+/// Whether a literal is a float of 32 bits. A fraction is rounded to the nearest; nothing else is changed.
+fn survives_as_float(code: &Code) -> bool {
+    match code {
+        Code::Int(i) => i128::from(*i) == (*i as f32) as i128,
+        Code::Float(f) => {
+            let float = *f as f32;
+            let whole = || float.to_string().parse() == Ok(*f);
+            float.is_finite() && (float == 0.0) == (*f == 0.0) && (f.fract() != 0.0 || whole())
+        }
+        _ => false,
+    }
+}
+
+/// A literal as one of the wanted type, where that is a float of 32 bits.
+pub(super) fn as_float(value: Typed, wanted: &Kind) -> Typed {
+    match value.code {
+        Code::Float(f) if *wanted == Kind::Float && survives_as_float(&value.code) => {
+            let ty = Type { kind: Kind::Float, ..value.ty };
+            Typed { ty, code: Code::Float((f as f32).into()), ..value }
+        }
+        _ => value,
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::argument::sortable;
-use super::assign::widened;
+use super::argument::alike;
+use super::assign::{as_float, widened};
 use super::direction::not_known;
 use super::projection::has_each;
 use super::{Checker, Typed};
@@ -293,7 +293,7 @@ impl Checker<'_> {
             return None;
         }
         let may_fail = matches!(left.ty.kind, Kind::Decimal | Kind::Money) && !is_null;
-        let (left, right) = if is_null { (left, right) } else { (sortable(left), sortable(right)) };
+        let (left, right) = if is_null { (left, right) } else { alike(left, right) };
         let code = Code::Compare(how, Box::new(left.code.clone()), Box::new(right.code.clone()));
         let whole = merged(&left, &right, Type::required(Kind::Bool), code);
         if may_fail { self.fallible(whole, here) } else { Some(whole) }
@@ -342,6 +342,7 @@ impl Checker<'_> {
             self.problem(ErrorCode::WrongType, here, format!("`??` cannot choose between {l} and {r}"), help);
             return None;
         };
+        let right = as_float(right, &kind);
         let ty = Type { kind, nullable: right.ty.nullable };
         let code = Code::Coalesce(Box::new(left.code.clone()), Box::new(right.code.clone()));
         Some(Typed { int64: left.int64, ..merged(&left, &right, ty, code) })

@@ -1,7 +1,7 @@
 //! Calls of functions: which signature fits, and what it gives.
 
 use super::argument::fits;
-use super::assign::{assignable, is_literal, widened};
+use super::assign::{as_float, assignable, is_literal, widened};
 use super::expression::merged;
 use super::{Checker, Typed};
 use crate::expr::{Code, Expr, FUNCTIONS, Gives, Kind as Ast, Signature, Takes};
@@ -91,6 +91,8 @@ impl Checker<'_> {
     ) -> Option<Typed> {
         let first = typed.first()?.clone();
         let ty = result(function, &typed)?;
+        let compared = if function.gives == Gives::First { ty.kind.clone() } else { item(&first.ty.kind).clone() };
+        let as_floats = compared == Kind::Float && function.takes.contains(&Takes::Same);
         let mut whole = Typed::new(ty, Code::Null);
         let mut codes = Vec::new();
         for (i, mut value) in typed.into_iter().enumerate() {
@@ -102,7 +104,8 @@ impl Checker<'_> {
             }
             let nullable = whole.ty.nullable || value.ty.nullable;
             whole = merged(&whole, &value, Type { nullable, ..whole.ty.clone() }, Code::Null);
-            codes.push(self.handed_over(takes, value));
+            let value = if as_floats { as_float(value, &compared) } else { value };
+            codes.push(self.handed_over(takes, value, as_floats));
         }
         let projection = first.projection.filter(|_| function.gives == Gives::Item);
         let code = match function.name {
@@ -144,6 +147,7 @@ impl Checker<'_> {
             );
             return None;
         }
+        let (yes, no) = (as_float(yes, &kind), as_float(no, &kind));
         let code = Code::If(Box::new(condition.code.clone()), Box::new(yes.code.clone()), Box::new(no.code.clone()));
         let branches = merged(&yes, &no, Type { kind, nullable }, code);
         Some(Typed {

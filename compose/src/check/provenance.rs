@@ -104,6 +104,7 @@ impl Checker<'_> {
             Code::MoneyPart { of, .. }
             | Code::EnumName { of, .. }
             | Code::Seconds(of)
+            | Code::Narrowed(of)
             | Code::Single(of)
             | Code::Decimal(of)
             | Code::Blame { of, .. } => self.part_within(of, lists),

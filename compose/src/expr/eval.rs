@@ -135,6 +135,7 @@ impl<'a> Env<'a> {
                 Value::Int(number) => Value::Text(Cow::Borrowed(names.name_of(number as i32))),
                 other => other,
             },
+            Code::Narrowed(of) => number::nearest_float(self.eval(of)?),
             Code::Single(of) => number::single(self.eval(of)?)?,
             Code::Seconds(of) => time::seconds(&self.eval(of)?)?,
             Code::Concat(parts) => self.concat(parts)?,

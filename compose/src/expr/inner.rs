@@ -17,6 +17,7 @@ impl Code {
             | Code::Blame { of, .. }
             | Code::Not(of)
             | Code::Seconds(of)
+            | Code::Narrowed(of)
             | Code::Single(of) => vec![of],
             Code::Entry { of: a, key: b }
             | Code::Item { of: a, index: b }

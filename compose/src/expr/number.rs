@@ -74,6 +74,14 @@ fn finite<'a>(result: f64) -> Evaluated<'a> {
     }
 }
 
+/// As the nearest float of 32 bits; services may send more digits than it has.
+pub(super) fn nearest_float(value: Value<'_>) -> Value<'_> {
+    match value.number() {
+        Some(number) => Value::Float((number as f32).into()),
+        None => value,
+    }
+}
+
 /// A float of 32 bits as its text.
 pub(super) fn single(value: Value<'_>) -> Result<Value<'_>, Fault> {
     let Value::Float(f) = value else { return Ok(value) };
