@@ -18,6 +18,7 @@ pub(super) fn fits(takes: Takes, value: &Typed, first: &Typed) -> bool {
     }
     match takes {
         Takes::Any => true,
+        Takes::Bytes => *kind == Bytes,
         Takes::Call => false,
         Takes::Condition => *kind == Kind::Bool,
         Takes::Count | Takes::Digits | Takes::Integer => matches!(kind, Int32 | Int64 | Uint32 | Uint64),
@@ -45,7 +46,7 @@ pub(super) fn fits(takes: Takes, value: &Typed, first: &Typed) -> bool {
             matches!(kind, Kind::Bool | Int32 | Int64 | Uint32 | Uint64 | Float | Double)
                 || matches!(kind, String | Bytes | Enum(_) | Timestamp | Duration | Date | Decimal)
         }
-        Takes::Sized => matches!(kind, String | Bytes | Kind::List(_) | Kind::Map(_)),
+        Takes::Sized => matches!(kind, String | Kind::List(_) | Kind::Map(_)),
         Takes::Summand => {
             matches!(kind, Int32 | Int64 | Uint32 | Uint64 | Float | Double | Decimal | Money | Duration)
         }

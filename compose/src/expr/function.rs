@@ -27,6 +27,7 @@ pub struct Signature {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
     Any,
+    Bytes,
     Call,
     Condition,
     /// An integer that is not negative.
@@ -99,7 +100,7 @@ pub(super) enum Run {
 pub const MAX_ARGUMENTS: usize = 32;
 
 #[rustfmt::skip]
-pub static FUNCTIONS: [Signature; 41] = [
+pub static FUNCTIONS: [Signature; 42] = [
     // texts
     f("concat",      &[Scalar],                           1, String,          "the texts of all, one behind the other",                   Checked).repeating(),
     f("string",      &[Scalar],                           1, String,          "the value as text",                                        With(text::string)),
@@ -116,7 +117,8 @@ pub static FUNCTIONS: [Signature; 41] = [
     f("etag",        &[Text],                             1, String,          "the tag of an entity-tag: `x` of `W/\"x\"`",               With(text::etag)),
     // lists
     f("contains",    &[List(&Ordered), Same],             2, Bool,            "whether one of the items is equal to it",                  With(list::contains)),
-    f("len",         &[Sized],                            1, Int32,           "characters of a text, bytes, items or entries",            With(list::len)),
+    f("len",         &[Sized],                            1, Int32,           "characters of a text, items or entries",                   With(list::len)),
+    f("len",         &[Takes::Bytes],                     1, Int32,           "how many bytes",                                           With(list::len_of_bytes)),
     f("first",       &[List(&Any)],                       1, Item,            "the first item; null of an empty list",                    With(list::first)),
     f("last",        &[List(&Any)],                       1, Item,            "the last item; null of an empty list",                     With(list::last)),
     f("sum",         &[List(&Summand)],                   1, Gives::Sum,      "of all that is not null; of nothing 0, of no money null",  Checked),
@@ -202,6 +204,7 @@ impl fmt::Display for Takes {
         let name = match self {
             List(item) => return write!(f, "list<{item}>"),
             Any | Same => "T",
+            Takes::Bytes => "bytes",
             Call => "call",
             Condition => "bool",
             Count => "count",
@@ -217,7 +220,7 @@ impl fmt::Display for Takes {
             Pattern => "pattern",
             Scalar => "scalar",
             Separator => "separator",
-            Sized => "text|bytes|list|map",
+            Sized => "text|list|map",
             Summand => "T: number|decimal|money|duration",
             Text => "text",
         };

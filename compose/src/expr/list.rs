@@ -100,10 +100,22 @@ pub(super) fn len<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
     let [value] = values else { return Err(Fault::misfit()) };
     let len = match value {
         Value::List(list) => list.len(),
-        Value::Bytes(bytes) => bytes.len(),
         value => text::of(value)?.chars().count(),
     };
+    counted(len)
+}
+
+fn counted<'a>(len: usize) -> Evaluated<'a> {
     i32::try_from(len).map(|len| Value::Int(len.into())).map_err(|_| Fault::misfit())
+}
+
+/// JSON carries bytes as base64.
+pub(super) fn len_of_bytes<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+    match values {
+        [Value::Bytes(bytes)] => counted(bytes.len()),
+        [base64] => counted(text::of(base64)?.bytes().filter(|&byte| byte != b'=').count() * 3 / 4),
+        _ => Err(Fault::misfit()),
+    }
 }
 
 pub(super) fn first<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
