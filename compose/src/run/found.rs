@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 
-use crate::definition::Missing;
+use crate::definition::{Missing, Then};
 use crate::expr::{Env, Fault, Value};
-use crate::plan::{Batch, Keys};
+use crate::plan::{Batch, Call, Keys};
 use crate::tape::Tape;
+use crate::upstream::Code;
 
 /// The results of a call with `each`, by key.
 #[derive(Debug)]
@@ -114,6 +115,14 @@ fn key_at(tapes: &[Tape], place: Place, slot: u16) -> Option<Cow<'_, str>> {
     match Value::of_cell(tape, *tape.cells.get(place.record as usize + usize::from(slot))?) {
         Value::Text(t) => Some(t),
         other => other.text().map(|t| Cow::Owned(t.into_owned())),
+    }
+}
+
+/// What a look-up outside the keys gives: null where the call may fail so.
+pub(crate) fn absent(call: &Call, missing: Missing) -> Missing {
+    match call.on_fail.of(Code::Internal).then {
+        Then::Null | Then::Omit if missing == Missing::Fail => Missing::Null,
+        _ => missing,
     }
 }
 

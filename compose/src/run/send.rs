@@ -9,6 +9,7 @@ use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::time::{Duration, Instant, sleep, timeout_at};
 
+use super::found::absent;
 use super::start::Sending;
 use super::{Found, Outcome};
 use crate::decode;
@@ -76,7 +77,7 @@ impl Flight<'_> {
                 });
                 let tapes: Vec<Option<Tape>> = replies.try_collect().await?;
                 let found = keys.into_iter().zip(tapes).filter_map(|(key, tape)| Some((key, tape?)));
-                Ok(Found::by_request(found.collect::<HashMap<_, _>>(), each.missing))
+                Ok(Found::by_request(found.collect::<HashMap<_, _>>(), absent(self.call, each.missing)))
             }
         }
     }
@@ -89,7 +90,7 @@ impl Flight<'_> {
         replies: Vec<Bytes>,
     ) -> Result<Found, CallError> {
         let tapes = replies.into_iter().map(|reply| decoded(self.call, reply)).collect::<Result<Vec<_>, _>>()?;
-        let found = Found::in_lists(batch, missing, tapes);
+        let found = Found::in_lists(batch, absent(self.call, missing), tapes);
         if wanted.iter().any(|key| found.get(&Value::Text(Cow::Borrowed(key))).is_none()) {
             return Err(CallError::new(Code::Internal, "the batch has no result for one of its keys"));
         }

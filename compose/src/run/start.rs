@@ -58,7 +58,7 @@ fn of_keys<'a>(call: &'a Call, each: &'a Each, env: &mut Env<'a>) -> Result<Star
         return Err(Fault { code: Code::Internal, ..Fault::new(message) });
     }
     if keys.is_empty() {
-        return Ok(Start::Ended(Outcome::Found(Found::none(each.missing))));
+        return Ok(Start::Ended(Outcome::Found(Found::none(found::absent(call, each.missing)))));
     }
     let Some(batch) = &each.batch else { return one_by_one(call, each, &keys, env) };
     let requests: Result<Vec<_>, Fault> = keys.chunks(batch.max).map(|keys| encode(&call.request, env, keys)).collect();
