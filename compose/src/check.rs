@@ -118,6 +118,11 @@ impl Typed {
     fn new(ty: Type, code: Code) -> Typed {
         Typed { ty, projection: None, code, reads: CallSet::default(), from_client: false, int64: None, identity: None }
     }
+
+    /// The client alone says what it is.
+    fn is_of_client(&self) -> bool {
+        self.from_client && self.reads.is_empty()
+    }
 }
 
 /// What reading a call gives.

@@ -69,17 +69,20 @@ impl Checker<'_> {
     ) -> Option<Typed> {
         let ty = Type { kind: kind_of(number), nullable: left.ty.nullable || right.ty.nullable };
         let whole = merged(&left, &right, ty, Code::Null);
-        let side = |value: Typed| Box::new(sortable(value).code);
+        // Only the divisor can be wrong.
+        let of_client = right.is_of_client() || (left.is_of_client() && operator != Operator::Divide);
+        let side = |value: Typed| Box::new(answered(sortable(value)));
         let code = Code::Arithmetic { operator, number, left: side(left), right: side(right) };
-        self.fallible(Typed { code, ..whole }, here)
+        self.fallible(Typed { code, ..whole }, of_client, here)
     }
 
-    /// What may have no value says whose fault that is; what nobody is to blame for is known now.
-    pub(super) fn fallible(&mut self, value: Typed, here: &Place) -> Option<Typed> {
+    /// What may have no value says whose fault that is: the client's where one of the operands is of the client alone.
+    /// What nobody is to blame for is known now.
+    pub(super) fn fallible(&mut self, value: Typed, of_client: bool, here: &Place) -> Option<Typed> {
         let code = match value.reads.iter().next() {
-            Some(call) => Code::Blame { whose: Whose::Call(call), of: Box::new(value.code) },
-            None if value.from_client => Code::Blame { whose: Whose::Client, of: Box::new(value.code) },
-            None => match value.code.constant(&Inputs::none()) {
+            Some(call) if !of_client => Code::Blame { whose: Whose::Call(call), of: Box::new(value.code) },
+            _ if value.from_client => Code::Blame { whose: Whose::Client, of: Box::new(value.code) },
+            _ => match value.code.constant(&Inputs::none()) {
                 None => value.code,
                 Some(Ok(code)) => code.unwrap_or(value.code),
                 Some(Err(fault)) => {
@@ -94,6 +97,16 @@ impl Checker<'_> {
             },
         };
         Some(Typed { code, ..value })
+    }
+}
+
+/// An operand that may have no value by itself blames the call that it is from.
+pub(super) fn answered(value: Typed) -> Code {
+    match (value.reads.iter().next(), value.code) {
+        (Some(call), of @ (Code::Decimal(_) | Code::Each { .. })) => {
+            Code::Blame { whose: Whose::Call(call), of: Box::new(of) }
+        }
+        (_, code) => code,
     }
 }
 

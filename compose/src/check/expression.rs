@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::argument::alike;
+use super::arithmetic::answered;
 use super::assign::{as_float, widened};
 use super::direction::not_known;
 use super::projection::has_each;
@@ -294,9 +295,11 @@ impl Checker<'_> {
         }
         let may_fail = matches!(left.ty.kind, Kind::Decimal | Kind::Money) && !is_null;
         let (left, right) = if is_null { (left, right) } else { alike(left, right) };
-        let code = Code::Compare(how, Box::new(left.code.clone()), Box::new(right.code.clone()));
-        let whole = merged(&left, &right, Type::required(Kind::Bool), code);
-        if may_fail { self.fallible(whole, here) } else { Some(whole) }
+        let of_client = left.is_of_client() || right.is_of_client();
+        let whole = merged(&left, &right, Type::required(Kind::Bool), Code::Null);
+        let code = Code::Compare(how, Box::new(answered(left)), Box::new(answered(right)));
+        let whole = Typed { code, ..whole };
+        if may_fail { self.fallible(whole, of_client, here) } else { Some(whole) }
     }
 
     /// A text beside an enum is one of its names.

@@ -1,6 +1,7 @@
 //! Calls of functions: which signature fits, and what it gives.
 
 use super::argument::fits;
+use super::arithmetic::answered;
 use super::assign::{as_float, assignable, is_literal, widened};
 use super::expression::merged;
 use super::{Checker, Typed};
@@ -90,6 +91,7 @@ impl Checker<'_> {
         here: &Place,
     ) -> Option<Typed> {
         let first = typed.first()?.clone();
+        let of_client = typed.iter().any(Typed::is_of_client);
         let ty = result(function, &typed)?;
         let compared = if function.gives == Gives::First { ty.kind.clone() } else { item(&first.ty.kind).clone() };
         let as_floats = compared == Kind::Float && function.takes.contains(&Takes::Same);
@@ -105,7 +107,8 @@ impl Checker<'_> {
             let nullable = whole.ty.nullable || value.ty.nullable;
             whole = merged(&whole, &value, Type { nullable, ..whole.ty.clone() }, Code::Null);
             let value = if as_floats { as_float(value, &compared) } else { value };
-            codes.push(self.handed_over(takes, value, as_floats));
+            let code = self.handed_over(takes, value.clone(), as_floats);
+            codes.push(answered(Typed { code, ..value }));
         }
         let projection = first.projection.filter(|_| function.gives == Gives::Item);
         let code = match function.name {
@@ -117,7 +120,7 @@ impl Checker<'_> {
             }
             _ => Code::Function { function, arguments: codes },
         };
-        self.fallible(Typed { projection, code, ..whole }, here)
+        self.fallible(Typed { projection, code, ..whole }, of_client, here)
     }
 
     fn choice(&mut self, typed: Vec<Typed>, here: &Place) -> Option<Typed> {

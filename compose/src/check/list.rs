@@ -71,7 +71,7 @@ impl Checker<'_> {
         }
         let float = matches!(by.ty.kind, Kind::Float | Kind::Double);
         // A decimal travels as a text, which may be none.
-        let by = if by.ty.kind == Kind::Decimal { self.fallible(sortable(by), &sort.by.place)? } else { by };
+        let by = if by.ty.kind == Kind::Decimal { self.fallible(sortable(by), false, &sort.by.place)? } else { by };
         Some((Sort { by: by.code, float, descending: sort.descending }, by.reads))
     }
 

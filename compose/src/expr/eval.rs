@@ -18,6 +18,8 @@ use crate::upstream;
 #[derive(Debug)]
 pub struct Fault {
     pub call: Option<usize>,
+    /// The client's values are to blame.
+    pub of_client: bool,
     pub code: upstream::Code,
     pub message: String,
     /// Not an answer is missing, only the item of a list, which is to be left out.
@@ -26,7 +28,8 @@ pub struct Fault {
 
 impl Fault {
     pub fn new(message: impl Into<String>) -> Fault {
-        Fault { call: None, code: upstream::Code::Internal, message: message.into(), drops_item: false }
+        let code = upstream::Code::Internal;
+        Fault { call: None, of_client: false, code, message: message.into(), drops_item: false }
     }
 
     /// The checker lets no expression through that comes here.
@@ -41,9 +44,10 @@ impl Fault {
 
     fn blamed_on(self, whose: Whose) -> Fault {
         match whose {
-            Whose::Call(call) => Fault { call: self.call.or(Some(call)), ..self },
-            Whose::Client if self.call.is_none() => Fault { code: upstream::Code::InvalidArgument, ..self },
-            Whose::Client => self,
+            // Who was blamed closer to the mistake stays so.
+            _ if self.call.is_some() || self.of_client => self,
+            Whose::Call(call) => Fault { call: Some(call), ..self },
+            Whose::Client => Fault { of_client: true, code: upstream::Code::InvalidArgument, ..self },
         }
     }
 }
