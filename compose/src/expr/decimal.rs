@@ -21,7 +21,7 @@ impl Decimal {
 
     pub fn of(value: &Value<'_>) -> Result<Decimal, Fault> {
         match value {
-            Value::Decimal(decimal) => Ok(*decimal),
+            Value::Decimal(decimal) => Ok(**decimal),
             Value::Int(_) | Value::Uint(_) => {
                 Ok(Decimal { digits: value.integer().ok_or_else(Fault::misfit)?, scale: 0 })
             }
@@ -117,6 +117,12 @@ fn shifted(digits: i128, places: u32) -> Option<i128> {
     if digits == 0 { Some(0) } else { digits.checked_mul(10i128.checked_pow(places)?) }
 }
 
+impl From<Decimal> for Value<'_> {
+    fn from(decimal: Decimal) -> Self {
+        Value::Decimal(Box::new(decimal))
+    }
+}
+
 impl PartialEq for Decimal {
     fn eq(&self, other: &Decimal) -> bool {
         self.compare(*other) == Ordering::Equal
@@ -146,11 +152,11 @@ pub(super) fn digits(value: Option<&Value<'_>>) -> Result<u32, Fault> {
 
 pub(super) fn of<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
     let [value] = values else { return Err(Fault::misfit()) };
-    Decimal::of(value).map(Value::Decimal)
+    Decimal::of(value).map(Value::from)
 }
 
 pub(super) fn round<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
     let [value, wanted @ ..] = values else { return Err(Fault::misfit()) };
     let wanted = digits(wanted.first())?;
-    Decimal::of(value).map(|decimal| Value::Decimal(decimal.rounded(wanted)))
+    Decimal::of(value).map(|decimal| decimal.rounded(wanted).into())
 }

@@ -117,7 +117,7 @@ impl<'a> Env<'a> {
             Code::MoneyPart { of, part } => money::part(&self.eval(of)?, *part)?,
             Code::Decimal(of) => match self.eval(of)? {
                 Value::Null => Value::Null,
-                value => Value::Decimal(Decimal::of(&value)?),
+                value => Decimal::of(&value)?.into(),
             },
             Code::Arithmetic { operator, number, left, right } => {
                 arithmetic(*operator, *number, &self.eval(left)?, &self.eval(right)?)?

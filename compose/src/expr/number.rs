@@ -36,7 +36,7 @@ pub(super) fn arithmetic<'a>(operator: Operator, number: Number, left: &Value<'a
         Number::Uint64 => integer(operator, left, right, 0, u64::MAX.into()),
         Number::Float => float(operator, left, right).and_then(|f| finite((f as f32).into())),
         Number::Double => float(operator, left, right).and_then(finite),
-        Number::Decimal => Decimal::of(left)?.calculate(operator, Decimal::of(right)?).map(Value::Decimal),
+        Number::Decimal => Decimal::of(left)?.calculate(operator, Decimal::of(right)?).map(Value::from),
         Number::Money => money::arithmetic(operator, left, right),
         Number::Timestamp | Number::Duration => time::arithmetic(operator, number, left, right),
     }
@@ -98,7 +98,7 @@ impl Number {
             Number::Timestamp | Number::Duration => Value::Time { seconds: 0, nanos: 0 },
             Number::Int32 | Number::Int64 | Number::Uint32 | Number::Uint64 => Value::Int(0),
             Number::Float | Number::Double => Value::Int(0),
-            Number::Decimal => Value::Decimal(Decimal::ZERO),
+            Number::Decimal => Decimal::ZERO.into(),
         }
     }
 }

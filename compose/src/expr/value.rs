@@ -26,7 +26,7 @@ pub enum Value<'a> {
     Json(&'a str),
     Bytes(&'a [u8]),
     /// A decimal that is computed with; services send them as texts.
-    Decimal(Decimal),
+    Decimal(Box<Decimal>),
     Time {
         seconds: i64,
         nanos: i32,
@@ -41,6 +41,9 @@ pub enum Value<'a> {
     Record(Node<'a>),
     List(List<'a>),
 }
+
+/// Every look at a field makes one.
+const _: () = assert!(size_of::<Value<'_>>() <= 32);
 
 #[derive(Debug, Clone, Copy)]
 pub struct Node<'a> {

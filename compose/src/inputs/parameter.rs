@@ -99,7 +99,7 @@ pub(crate) fn of_text(kind: &Kind, text: &str) -> Result<Value<'static>, String>
         Kind::Timestamp => cell(literal::timestamp(text.as_bytes()), "a time like 2026-01-31T12:00:00Z"),
         Kind::Date => cell(literal::date(text.as_bytes()), "a date like 2026-01-31"),
         Kind::Decimal => match Decimal::parse(text) {
-            Some(decimal) => Ok(Value::Decimal(decimal)),
+            Some(decimal) => Ok(decimal.into()),
             None => Err("must be a decimal number like 12.50".into()),
         },
         Kind::Enum(names) => match names.number_of(text) {
