@@ -138,7 +138,7 @@ impl<'l> Decoder<'l> {
                 self.maps.push(slot);
             }
             self.value(&field.read, place, wire, &Path::Item(&path, index))?;
-        } else if tag.kind == Kind::Chunk && field.repeated {
+        } else if tag.kind == Kind::Chunk && field.repeated && own.is_packable() {
             let mut packed = wire.chunk().map_err(|flaw| broken(flaw, &path))?;
             while !packed.is_empty() {
                 let (index, place) = self.append(slot, &path)?;

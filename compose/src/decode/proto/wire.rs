@@ -30,6 +30,13 @@ pub enum Kind {
     Fixed32,
 }
 
+impl Kind {
+    /// Values of this kind may lie one behind the other in a chunk.
+    pub fn is_packable(self) -> bool {
+        matches!(self, Kind::Varint | Kind::Fixed32 | Kind::Fixed64)
+    }
+}
+
 /// Why bytes cannot be read.
 #[derive(Debug, Clone, Copy)]
 pub enum Flaw {

@@ -10,6 +10,7 @@ use super::Random;
 const CONTRACT: &str = r#"
     syntax = "proto3";
     package t;
+    import "old.proto";
     enum Status { STATUS_UNSPECIFIED = 0; STATUS_PAID = 1; }
     message Leaf { string name = 1; int32 size = 2; optional int64 mark = 3; Time at = 4; }
     message Time { int64 seconds = 1; int32 nanos = 2; }
@@ -27,6 +28,16 @@ const CONTRACT: &str = r#"
       repeated fixed32 r9 = 39; repeated fixed64 r10 = 40; repeated sfixed32 r11 = 41; repeated sfixed64 r12 = 42;
       repeated bool r13 = 43; repeated string r14 = 44; repeated bytes r15 = 45; repeated Status r16 = 46;
       repeated Leaf leaves = 47; repeated Time times = 48; repeated Wrapper wrappers = 49; repeated Nest nests = 2000;
+      Old old = 55;
+    }
+"#;
+
+const OLD: &str = r#"
+    syntax = "proto2";
+    package t;
+    message Old {
+      optional group One = 1 { optional string name = 1; }
+      repeated group Thing = 2 { optional string name = 1; repeated group Part = 2 { optional int32 size = 1; } }
     }
 "#;
 
@@ -34,13 +45,13 @@ struct Source;
 
 impl protox::file::FileResolver for Source {
     fn open_file(&self, name: &str) -> Result<protox::file::File, protox::Error> {
-        protox::file::File::from_source(name, CONTRACT)
+        protox::file::File::from_source(name, if name == "old.proto" { OLD } else { CONTRACT })
     }
 }
 
 fn descriptor() -> MessageDescriptor {
     let mut compiler = protox::Compiler::with_file_resolver(Source);
-    compiler.open_file("t.proto").expect("the contract compiles");
+    compiler.include_imports(true).open_file("t.proto").expect("the contract compiles");
     let pool = DescriptorPool::from_file_descriptor_set(compiler.file_descriptor_set()).expect("it is complete");
     pool.get_message_by_name("t.All").expect("it is declared")
 }
@@ -121,6 +132,16 @@ fn what_is_broken_is_said() {
     assert_eq!(refused(b"\xfa\x02\x00\xfa\x02\x03\x0a\x01\xff"), "/leaves/1/name format must be UTF-8 text");
     assert_eq!(refused(b"\x0c"), "/a1 syntax is not valid protobuf: a group ends that did not begin");
     assert_eq!(refused(&b"\xf3\x01".repeat(200)), " depth has groups nested deeper than 100 levels");
+}
+
+#[test]
+fn a_group_never_comes_packed() {
+    let show = |wire: &'static [u8]| {
+        let layout = Layout::Proto(layout(&descriptor().parent_pool().get_message_by_name("t.Old").unwrap()));
+        decode::reply(&layout, wire.into()).map(|tape| show_tape(&tape, &layout))
+    };
+    assert_eq!(show(b"\x12\x01x\x1a\x01y"), Ok("{one=null thing=[]}".into()));
+    assert_eq!(show(b"\x13\x0a\x01x\x14\x12\x01x"), Ok("{one=null thing=[{name=\"x\" part=[]}]}".into()));
 }
 
 #[test]
@@ -209,6 +230,7 @@ fn read(field: &FieldDescriptor) -> ProtoRead {
         Kind::Bool => ProtoRead::Bool,
         Kind::String => ProtoRead::String,
         Kind::Bytes => ProtoRead::Bytes,
+        Kind::Message(message) if field.is_group() => ProtoRead::Group(field.number(), Box::new(layout(&message))),
         Kind::Message(message) => match message.name() {
             "Time" => ProtoRead::Timestamp,
             "Date" => ProtoRead::Date,
@@ -236,11 +258,12 @@ fn message(random: &mut Random, descriptor: &MessageDescriptor, most: usize) -> 
 fn known(random: &mut Random, field: &FieldDescriptor, wire: &mut Vec<u8>) {
     let kind = match field.kind() {
         Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => 1,
+        Kind::Message(_) if field.is_group() => 3,
         Kind::String | Kind::Bytes | Kind::Message(_) => 2,
         Kind::Float | Kind::Fixed32 | Kind::Sfixed32 => 5,
         _ => 0,
     };
-    if field.is_list() && kind != 2 && random.below(2) == 0 {
+    if field.is_list() && !matches!(kind, 2 | 3) && random.below(2) == 0 {
         let mut packed = Vec::new();
         (0..random.below(5)).for_each(|_| value(random, field, &mut packed));
         varint(u64::from(field.number()) << 3 | 2, wire);
@@ -257,6 +280,10 @@ fn value(random: &mut Random, field: &FieldDescriptor, wire: &mut Vec<u8>) {
         Kind::Float | Kind::Fixed32 | Kind::Sfixed32 => wire.extend((random.next() as u32).to_le_bytes()),
         Kind::String => chunk(random.pick(&["", "a", "ü€😀", "a \"quoted\"\ntext of some length"]).as_bytes(), wire),
         Kind::Bytes => chunk(&random.next().to_le_bytes()[..random.below(9)], wire),
+        Kind::Message(message) if field.is_group() => {
+            wire.extend(self::message(random, &message, 4));
+            varint(u64::from(field.number()) << 3 | 4, wire);
+        }
         Kind::Message(message) => chunk(&self::message(random, &message, 4), wire),
         _ if field.parent_message().name() == "Time" => varint(random.next() % 1_000_000_000, wire),
         _ if field.parent_message().name() == "Date" => varint(1 + random.next() % 12, wire),
@@ -337,7 +364,7 @@ fn show_cell(tape: &Tape, read: &ProtoRead, cell: Cell) -> String {
         (_, Cell::Bytes(span)) => format!("{:?}", tape.slice(span)),
         (_, Cell::Time { seconds, nanos }) => format!("{{seconds={seconds} nanos={nanos}}}"),
         (_, Cell::Date { year, month, day }) => format!("{{year={year} month={month} day={day}}}"),
-        (ProtoRead::Message(layout), Cell::Record(at)) => show_record(tape, layout, at),
+        (ProtoRead::Message(layout) | ProtoRead::Group(_, layout), Cell::Record(at)) => show_record(tape, layout, at),
         (read, cell) => panic!("{cell:?} of {read:?}"),
     }
 }
