@@ -63,12 +63,12 @@ pub fn amount(number: &[u8]) -> Option<(i64, i32)> {
     Some((units, (nanos % NANOS) as i32))
 }
 
-/// RFC 3339, from year 1 to 9999.
+/// RFC 3339, from year 1 to 9999. A leap second is read as the next second, since Unix time has none.
 pub fn timestamp(text: &[u8]) -> Option<Cell> {
     let date = calendar_date(text.get(..10)?)?;
     let (b'T' | b't', b':', b':') = (*text.get(10)?, *text.get(13)?, *text.get(16)?) else { return None };
     let (hour, minute, second) = (two_digits(text, 11)?, two_digits(text, 14)?, two_digits(text, 17)?);
-    if hour > 23 || minute > 59 || second > 59 {
+    if hour > 23 || minute > 59 || second > 60 {
         return None;
     }
     let (nanos, zone) = match text[19..].strip_prefix(b".") {
@@ -77,6 +77,9 @@ pub fn timestamp(text: &[u8]) -> Option<Cell> {
     };
     let days = i64::from(date.to_julian_day()) - UNIX_EPOCH_JULIAN_DAY;
     let seconds = days * 86_400 + hour * 3600 + minute * 60 + second - offset(zone)?;
+    if second == 60 && seconds % 86_400 != 0 {
+        return None;
+    }
     let in_range = (-62_135_596_800..=253_402_300_799).contains(&seconds);
     in_range.then_some(Cell::Time { seconds, nanos })
 }
