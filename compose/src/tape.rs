@@ -174,8 +174,10 @@ pub enum JsonRead {
         min: i64,
         max: u64,
     },
-    /// Any number, into `Cell::Number`.
+    /// A number that 64 bits of floating point can hold, into `Cell::Number`.
     Number,
+    /// The same of 32 bits.
+    Float,
     /// Any string, into `Cell::Escaped`, or `Cell::Text` where it has no escapes.
     String,
     /// Base64, into `Cell::Escaped` or `Cell::Text` as it stands.
@@ -186,7 +188,7 @@ pub enum JsonRead {
     Duration,
     /// `2026-11-21`, into `Cell::Date`.
     Date,
-    /// A decimal number as a string, into `Cell::Text` (or `Cell::Escaped`) as it stands.
+    /// A decimal number that can be computed with as a string, into `Cell::Text` (or `Cell::Escaped`) as it stands.
     Decimal,
     /// One of these names, into `Cell::Int` with its number; in a reply, an unknown name is -1.
     Enum(std::sync::Arc<crate::schema::Enum>),

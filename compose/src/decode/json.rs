@@ -15,7 +15,7 @@ use super::scan::{Flaw, Inside, Scan};
 use super::{MAX_BODY_CELLS, MAX_CELLS, MAX_VIOLATIONS, Path, Violation, literal, map};
 use crate::tape::{Cell, JsonRead, Member, Object, Value};
 use crate::write::unescape;
-use expectation::{expectation, listed};
+use expectation::{bounds, expectation, listed};
 
 pub fn reply(value: &Value, text: &[u8]) -> Result<Vec<Cell>, Violation> {
     let (cells, violations) = decode(value, text, false);
@@ -93,16 +93,19 @@ impl Decoder<'_> {
                 self.scan.word("false")?;
                 Ok(Cell::Bool(false))
             }
-            (JsonRead::Number, b'-' | b'0'..=b'9') => {
+            (JsonRead::Number | JsonRead::Float, b'-' | b'0'..=b'9') => {
                 self.scan.number()?;
-                Ok(Cell::Number(self.scan.span_since(start)))
+                let single = value.read == JsonRead::Float;
+                let fits = literal::is_finite(&self.scan.text[start..self.scan.at], single);
+                let cell = if fits { Ok(Cell::Number(self.scan.span_since(start))) } else { Err("range") };
+                self.accept(cell, &value.read, path)
             }
             (JsonRead::Integer { min, max }, b'-' | b'0'..=b'9') => {
                 self.scan.number()?;
                 let cell = integer(&self.scan.text[start..self.scan.at], *min, *max);
                 self.accept(cell, &value.read, path)
             }
-            (JsonRead::Bool | JsonRead::Number, _)
+            (JsonRead::Bool | JsonRead::Number | JsonRead::Float, _)
             | (
                 JsonRead::Object(_) | JsonRead::Money | JsonRead::List(_) | JsonRead::Map { .. } | JsonRead::Union(_),
                 _,
@@ -230,7 +233,8 @@ impl Decoder<'_> {
             JsonRead::Timestamp => literal::timestamp(&plain).ok_or("format"),
             JsonRead::Duration => literal::duration(&plain).ok_or("format"),
             JsonRead::Date => literal::date(&plain).ok_or("format"),
-            JsonRead::Decimal => literal::is_number(&plain).then_some(text).ok_or("format"),
+            JsonRead::Decimal if !literal::is_number(&plain) => Err("format"),
+            JsonRead::Decimal => literal::is_decimal(&plain).then_some(text).ok_or("range"),
             JsonRead::Bytes => literal::is_base64(&plain).then_some(text).ok_or("format"),
             _ => Err("type"),
         }
@@ -240,7 +244,8 @@ impl Decoder<'_> {
         match cell {
             Ok(cell) => Ok(cell),
             Err(code) => {
-                self.report(path, code, expectation(read))?;
+                let message = if code == "range" { bounds(read) } else { expectation(read) };
+                self.report(path, code, message)?;
                 Ok(Cell::Null)
             }
         }

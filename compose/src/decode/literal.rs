@@ -3,6 +3,7 @@
 use time::{Date, Month};
 
 use super::scan;
+use crate::expr::Decimal;
 use crate::tape::Cell;
 
 const UNIX_EPOCH_JULIAN_DAY: i64 = 2_440_588;
@@ -13,6 +14,21 @@ const MAX_DURATION_SECONDS: i64 = 315_576_000_000;
 /// The whole text is a JSON number.
 pub fn is_number(text: &[u8]) -> bool {
     scan::number(text) == Some(text.len())
+}
+
+/// A JSON number that is none of the infinities in 64 bits, or in 32 if `single`.
+pub fn is_finite(number: &[u8], single: bool) -> bool {
+    let safe = if single { f32::MAX_10_EXP } else { f64::MAX_10_EXP };
+    if number.len() <= safe as usize && !number.iter().any(|byte| matches!(byte, b'e' | b'E')) {
+        return true;
+    }
+    let text = std::str::from_utf8(number).unwrap_or_default();
+    if single { text.parse().is_ok_and(f32::is_finite) } else { text.parse().is_ok_and(f64::is_finite) }
+}
+
+/// A JSON number that decimals can be computed with.
+pub fn is_decimal(number: &[u8]) -> bool {
+    std::str::from_utf8(number).is_ok_and(|text| Decimal::parse(text).is_some())
 }
 
 /// Base64 of either alphabet, padded or not.

@@ -110,7 +110,7 @@ fn read(read: &JsonRead) -> Value {
     match read {
         JsonRead::Bool => scalar(&Kind::Bool),
         JsonRead::Integer { min, max } => integer(*min, *max),
-        JsonRead::Number => json!({ "type": "number" }),
+        JsonRead::Number | JsonRead::Float => json!({ "type": "number" }),
         JsonRead::String => scalar(&Kind::String),
         JsonRead::Bytes => scalar(&Kind::Bytes),
         JsonRead::Timestamp => scalar(&Kind::Timestamp),

@@ -7,7 +7,7 @@ pub fn expectation(read: &JsonRead) -> String {
     match read {
         JsonRead::Bool => "must be true or false".into(),
         JsonRead::Integer { min, max } => format!("must be an integer between {min} and {max}"),
-        JsonRead::Number => "must be a number".into(),
+        JsonRead::Number | JsonRead::Float => "must be a number".into(),
         JsonRead::String => "must be a string".into(),
         JsonRead::Bytes => "must be a string of base64".into(),
         JsonRead::Timestamp => "must be an RFC 3339 timestamp such as \"2026-11-21T09:30:00Z\"".into(),
@@ -22,6 +22,17 @@ pub fn expectation(read: &JsonRead) -> String {
         JsonRead::List(_) => "must be a list".into(),
         JsonRead::Map { .. } => "must be an object".into(),
         JsonRead::Any => "must be a JSON value".into(),
+    }
+}
+
+/// What it should have been, where only its size is wrong.
+#[cold]
+pub fn bounds(read: &JsonRead) -> String {
+    match read {
+        JsonRead::Number => "must be a number that 64 bits of floating point can hold".into(),
+        JsonRead::Float => "must be a number that 32 bits of floating point can hold".into(),
+        JsonRead::Decimal => "must be a decimal number of at most 38 digits, 28 of them behind the point".into(),
+        read => expectation(read),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use compose::decode::{self, Violation};
 use compose::schema::Enum;
-use compose::tape::{Cell, JsonRead, Layout, Member, Object, Tape, Value};
+use compose::tape::{Cell, JsonRead, Layout, Member, Object, Span, Tape, Value};
 use compose::write;
 
 use super::Random;
@@ -187,6 +187,8 @@ fn texts_become_values() {
     let uint64 = JsonRead::Integer { min: 0, max: u64::MAX };
     let (timestamp, duration) = (JsonRead::Timestamp, JsonRead::Duration);
     let time = |seconds, nanos| Ok(Cell::Time { seconds, nanos });
+    let number = |len| Ok(Cell::Number(Span { start: 0, len }));
+    let long: &'static str = "9".repeat(310).leak();
     let cases = [
         ("-2147483648", &int32, Ok(Cell::Int(-2_147_483_648))),
         ("2147483648", &int32, Err("range")),
@@ -230,6 +232,17 @@ fn texts_become_values() {
         (r#""A""#, &JsonRead::Bytes, Err("format")),
         (r#""-12.5e3""#, &JsonRead::Decimal, Ok(text(1, 7))),
         (r#""1,5""#, &JsonRead::Decimal, Err("format")),
+        (r#""1e400""#, &JsonRead::Decimal, Err("range")),
+        (r#""1e-29""#, &JsonRead::Decimal, Err("range")),
+        ("1.8e308", &JsonRead::Number, Err("range")),
+        ("-1e999", &JsonRead::Number, Err("range")),
+        ("1e-999", &JsonRead::Number, number(6)),
+        (long, &JsonRead::Number, Err("range")),
+        (&long[1..], &JsonRead::Number, Err("range")),
+        (&long[2..], &JsonRead::Number, number(308)),
+        ("3e38", &JsonRead::Float, number(4)),
+        ("1e39", &JsonRead::Float, Err("range")),
+        ("1000000000000000000000000000000000000000", &JsonRead::Float, Err("range")),
         ("1", &JsonRead::Bool, Err("type")),
         (r#""\ud800""#, &JsonRead::String, Err("syntax")),
         ("\"\t\"", &JsonRead::String, Err("syntax")),
@@ -261,6 +274,7 @@ fn money_is_exact_or_refused() {
     let refused = "/amount range must be an amount with at most 9 decimals that fits 64 bits before the point";
     assert_eq!(amount("0.0000000001"), Err(refused.into()));
     assert_eq!(amount("9223372036854775808"), Err(refused.into()));
+    let refused = "/amount range must be a decimal number of at most 38 digits, 28 of them behind the point";
     assert_eq!(amount("1e400"), Err(refused.into()));
     assert_eq!(read(r#"{"amount": "1"}"#), Err("/currency missing is required".into()));
     let number = r#"{"amount": 1, "currency": "EUR"}"#;
@@ -308,7 +322,7 @@ fn member(name: &str, required: bool, read: JsonRead) -> Member {
 }
 
 fn text(start: u32, len: u32) -> Cell {
-    Cell::Text(compose::tape::Span { start, len })
+    Cell::Text(Span { start, len })
 }
 
 fn said(violation: &Violation) -> String {
