@@ -69,6 +69,15 @@ pub struct Parameter {
     pub ty: Type,
     /// A list is sent as repeated `name=value` pairs, not as `name=a,b`.
     pub explode: bool,
+    pub limits: Limits,
+}
+
+/// What a contract says of a number, of the length of a text or of a list, beyond its type.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    pub min: Option<i64>,
+    pub max: Option<i64>,
+    pub default: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use super::Target;
 use crate::expr::is_name;
 use crate::plan::camel_case;
-use crate::schema::{Body, Contracts, Kind, Location, Parameter, Protocol, RecordId, Type};
+use crate::schema::{Body, Contracts, Field, Kind, Limits, Location, Parameter, Protocol, RecordId, Type};
 
 /// Records within records that parameters are asked for.
 const MAX_DEPTH: usize = 4;
@@ -25,6 +25,14 @@ struct Wanted<'w> {
     ty: &'w Type,
     required: bool,
     in_path: bool,
+    limits: Limits,
+}
+
+impl<'w> Wanted<'w> {
+    fn of_field(field: &'w Field, key: &'w str, in_path: bool) -> Wanted<'w> {
+        let limits = Limits::default();
+        Wanted { key, name: &field.name, ty: &field.ty, required: field.required, in_path, limits }
+    }
 }
 
 impl<'a> Asked<'a> {
@@ -72,6 +80,7 @@ impl<'a> Asked<'a> {
                 ty: &parameter.ty,
                 required: parameter.required,
                 in_path: parameter.location == Location::Path,
+                limits: parameter.limits,
             };
             lines.extend(self.value(target, &wanted)?);
         }
@@ -104,9 +113,8 @@ impl<'a> Asked<'a> {
                 omit.push(field.name.as_str());
             } else if apart(&field.name) && field.ty.kind == Kind::String {
                 omit.push(field.name.as_str());
-                let wanted =
-                    Wanted { key: &field.name, name: &field.name, ty: &field.ty, required: true, in_path: true };
-                lines.extend(self.value(target, &wanted)?);
+                let wanted = Wanted::of_field(field, &field.name, true);
+                lines.extend(self.value(target, &Wanted { required: true, ..wanted })?);
             }
         }
         let omit = if omit.is_empty() { String::new() } else { format!(", omit: [{}]", omit.join(", ")) };
@@ -133,9 +141,7 @@ impl<'a> Asked<'a> {
                 }
                 _ => {
                     let in_path = field.name == "id" && before.is_empty() && field.ty.kind == Kind::String;
-                    let wanted =
-                        Wanted { key: &key, name: &field.name, ty: &field.ty, required: field.required, in_path };
-                    lines.extend(self.value(target, &wanted)?);
+                    lines.extend(self.value(target, &Wanted::of_field(field, &key, in_path))?);
                 }
             }
         }
@@ -148,7 +154,8 @@ impl<'a> Asked<'a> {
         if matches!(wanted.name, "user_id" | "userId") && wanted.ty.kind == Kind::String {
             return Ok(Some(format!("{key}: $auth.sub")));
         }
-        if let Some(ty) = type_name(target, &wanted.ty.kind) {
+        let ty = type_name(target, &wanted.ty.kind).filter(|ty| !wanted.in_path || !ty.starts_with("list<"));
+        if let Some(ty) = ty {
             let name = self.param(&camel_case(wanted.name), &declared(wanted, &ty), wanted.in_path);
             let value = if is_name(&name) { format!("$params.{name}") } else { format!("'$params[\"{name}\"]'") };
             return Ok(Some(format!("{key}: {value}")));
@@ -210,17 +217,28 @@ fn declared(wanted: &Wanted<'_>, ty: &str) -> String {
     let is_list = ty.starts_with("list<");
     let place = if wanted.in_path { "path" } else { "query" };
     let paged = ["page_size", "pageSize", "limit"].contains(&wanted.name) && ty.contains("int");
-    let rest = match ty {
-        _ if paged => ", default: 20, min: 1, max: 100",
-        _ if is_list && wanted.required => ", max: 100",
-        _ if is_list => ", max: 100, optional: true",
-        "string" if wanted.in_path => ", max: 64",
-        "string" if wanted.required => ", max: 1000",
-        "string" => ", max: 1000, optional: true",
-        _ if wanted.required || wanted.in_path => "",
-        _ => ", optional: true",
+    let is_number = ["int32", "int64", "uint32", "uint64", "float", "double"].contains(&ty);
+    // What the contract does not bound has a bound that suits most.
+    let (least, most) = match ty {
+        _ if paged => (Some(1), Some(100)),
+        _ if is_list => (None, Some(100)),
+        "string" if wanted.in_path => (None, Some(64)),
+        "string" => (None, Some(1000)),
+        _ => (None, None),
     };
-    format!("in: {place}, type: {ty}{rest}")
+    let given = Some(wanted.limits).filter(|_| is_number || is_list || ty == "string").unwrap_or_default();
+    let within = |max: i64| if is_list { (1..=1000).contains(&max) } else { is_number || max > 0 };
+    let max = given.max.filter(|max| within(*max)).or(most);
+    let min = given.min.or(least).filter(|min| max.is_none_or(|max| *min <= max) && (is_number || *min > 0));
+    let fits = |default: &i64| min.is_none_or(|min| min <= *default) && max.is_none_or(|max| *default <= max);
+    let default = given.default.filter(|default| is_number && i32::try_from(*default).is_ok_and(|n| n >= 0));
+    let default = default.filter(fits).or(paged.then(|| max.unwrap_or(20).min(20)).filter(fits));
+    let default = default.filter(|_| !wanted.in_path);
+    let number = |key: &str, n: Option<i64>| n.map(|n| format!(", {key}: {n}")).unwrap_or_default();
+    let optional = !wanted.required && !wanted.in_path && default.is_none();
+    let optional = if optional { ", optional: true" } else { "" };
+    let (default, min, max) = (number("default", default), number("min", min), number("max", max));
+    format!("in: {place}, type: {ty}{default}{min}{max}{optional}")
 }
 
 /// As a parameter declares it.
@@ -240,6 +258,9 @@ fn type_name(target: &Target<'_>, kind: &Kind) -> Option<String> {
         Kind::Enum(_) => {
             let (name, _) = target.source.types.iter().find(|(_, ty)| ty.kind == *kind)?;
             return Some(format!("{}/{name}", target.source_name));
+        }
+        Kind::List(item) if !matches!(item.kind, Kind::List(_)) && !item.nullable => {
+            return Some(format!("list<{}>", type_name(target, &item.kind)?));
         }
         _ => return None,
     };

@@ -222,7 +222,9 @@ impl<'a> Reader<'a> {
             None => Type::required(Kind::Opaque(CONTENT_PARAMETER)),
         };
         let style = text(node, "style").unwrap_or(usual_style);
-        let optional = location != Location::Path && (!keyword::flag(node, "required") || self.has_default(node));
+        let schema = node.get("schema").and_then(|s| self.types.references.follow(s).ok()).map(|target| target.node);
+        let has_default = schema.is_some_and(|schema| schema.get("default").is_some());
+        let optional = location != Location::Path && (!keyword::flag(node, "required") || has_default);
         let explode = node.get("explode").and_then(Node::as_bool).unwrap_or(style == "form");
         Some(Parameter {
             name: name.to_owned(),
@@ -230,12 +232,8 @@ impl<'a> Reader<'a> {
             required: !optional,
             ty: Type { kind: written(ty.kind, (style != usual_style).then_some(style)), nullable: optional },
             explode: explode && location == Location::Query,
+            limits: schema.map(keyword::limits).unwrap_or_default(),
         })
-    }
-
-    fn has_default(&self, parameter: &'a Node) -> bool {
-        let schema = parameter.get("schema").and_then(|s| self.types.references.follow(s).ok());
-        schema.is_some_and(|s| s.node.get("default").is_some())
     }
 
     fn body(&mut self, operation: &'a Node, name: &str) -> Option<Body> {

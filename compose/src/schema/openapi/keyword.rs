@@ -1,7 +1,7 @@
 //! What single keywords of a JSON schema say, without following references.
 
 use crate::problem::{ErrorCode, Problem};
-use crate::schema::Kind;
+use crate::schema::{Kind, Limits};
 use crate::yaml::{self, Node};
 
 const TYPES: [&str; 7] = ["object", "array", "string", "integer", "number", "boolean", "null"];
@@ -20,6 +20,16 @@ pub fn has_any(schema: &Node, keywords: &[&str]) -> bool {
 
 pub fn flag(schema: &Node, keyword: &str) -> bool {
     schema.get(keyword).and_then(Node::as_bool) == Some(true)
+}
+
+pub fn limits(schema: &Node) -> Limits {
+    let number = |keyword: &str| schema.get(keyword).and_then(Node::text)?.parse().ok();
+    let either = |keywords: [&str; 3]| keywords.into_iter().find_map(number);
+    Limits {
+        min: either(["minimum", "minLength", "minItems"]),
+        max: either(["maximum", "maxLength", "maxItems"]),
+        default: number("default"),
+    }
 }
 
 /// The shaping alternatives of `oneOf` and `anyOf`; those that only demand properties are left out.
