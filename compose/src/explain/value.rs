@@ -43,7 +43,16 @@ impl<'a> Value<'a> {
     }
 
     fn unknown(&self) -> String {
-        let known: Vec<&str> = self.plan.values.iter().map(|value| value.pointer.as_str()).collect();
+        let values = self.plan.values.iter().filter(|value| !value.pointer.is_empty());
+        let known: Vec<&str> = values.clone().map(|value| value.pointer.as_str()).collect();
+        let inside = |value: &&Provenance| self.pointer.starts_with(&format!("{}/", value.pointer));
+        if let Some((whole, written)) = values.filter(inside).find_map(|value| {
+            let written = value.written.filter(|written| written.starts_with("an object"))?;
+            Some((value, written))
+        }) {
+            let whole = format!("`{}`, which is written as {written}: ask for that", whole.pointer);
+            return format!("in the answer of `{}` `{}` is a part of {whole}", self.plan.name, self.pointer);
+        }
         let mut text = format!("the answer of `{}` has no `{}`", self.plan.name, self.pointer);
         let last = |pointer: &str| pointer.rsplit('/').next().unwrap_or_default().to_owned();
         let same: Vec<&str> = known.iter().copied().filter(|p| last(p) == last(&self.pointer)).collect();
