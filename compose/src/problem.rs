@@ -65,6 +65,11 @@ impl Place {
         place
     }
 
+    /// By file, then from its start to its end.
+    pub fn order(&self) -> (&str, usize, usize) {
+        (&self.file.name, self.line, self.column)
+    }
+
     /// The text that stands here, as far as it stands on one line.
     pub fn text(&self) -> String {
         let line = self.rest_of_file().lines().next().unwrap_or_default();

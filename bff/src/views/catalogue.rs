@@ -74,7 +74,9 @@ impl Draft {
         let (deadline, max_requests, int64) = (config.deadline(), config.max_requests, config.int64.into());
         let rules = Rules { deadline, reserved, max_requests, int64, ..Rules::default() };
         let (plans, more) = check(&definitions, &contracts, rules);
-        faults.extend(problems.into_iter().chain(more).map(Fault::Located));
+        let mut problems: Vec<_> = problems.into_iter().chain(more).collect();
+        problems.sort_by(|a, b| a.place.order().cmp(&b.place.order()));
+        faults.extend(problems.into_iter().map(Fault::Located));
         Self { contracts, definitions, plans, faults }
     }
 
