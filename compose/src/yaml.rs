@@ -159,8 +159,14 @@ impl<'a> Reader<'a> {
             Some(Ok(event)) => Ok(event),
             Some(Err(error)) => {
                 let place = self.place(*error.marker(), 1);
+                if let Some(tab) = tab_near(&place) {
+                    let problem = Problem::new(ErrorCode::YamlSyntax, &tab, "not valid YAML: a tab is no indentation");
+                    return Err(problem.help("indent with spaces"));
+                }
                 let is_flow = place.line_text().contains(['{', '[']);
-                let help = if is_flow {
+                let help = if error.info().contains("mapping values") && !is_flow {
+                    "align the keys of one map in one column, and put a text with `: ` in quotes"
+                } else if is_flow {
                     "within `{ }` and `[ ]` put what has brackets, commas or quotes in quotes, as in `'f(a, \"b\")'`, and close each"
                 } else {
                     "put a text with `: ` or ` #`, or that begins with one of `{ } [ ] , & * ? | > % @`, in quotes; indent with spaces"
@@ -254,6 +260,16 @@ impl<'a> Reader<'a> {
             entries.push(Entry { key: text, place: key.place, value });
         }
     }
+}
+
+/// A tab in the indentation of this line or of the next: the parser notices it at the end of what stands before.
+fn tab_near(place: &Place) -> Option<Place> {
+    let lines = place.file.text.lines().enumerate().skip(place.line - 1).take(2);
+    lines.filter(|(_, line)| !line.trim().is_empty()).find_map(|(i, line)| {
+        let indentation = line.chars().take_while(|c| c.is_whitespace());
+        let column = indentation.clone().take_while(|c| *c != '\t').count();
+        (column < indentation.count()).then(|| Place { line: i + 1, column: column + 1, ..place.clone() })
+    })
 }
 
 fn no_references(place: &Place) -> Problem {
