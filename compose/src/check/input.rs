@@ -141,6 +141,9 @@ impl Checker<'_> {
                 "`min` is greater than `max`, so that no value fits",
                 "swap them",
             );
+        } else if param.max.is_some_and(|max| max < 0) && never_negative(&planned.kind) {
+            let help = "`max` is how long a text may be, or how great a number";
+            self.problem(ErrorCode::OutOfRange, place, "`max` is below 0, so that no value fits", help);
         } else if let Some(default) = &param.default
             && let Err(mistake) = crate::inputs::value(planned, &default.value)
         {
@@ -305,4 +308,9 @@ pub(super) fn constant(value: &Value<'_>, text: &str) -> Option<Code> {
         Value::Text(_) | Value::Time { .. } | Value::Date { .. } | Value::Decimal(_) => Some(Code::Text(text.into())),
         _ => None,
     }
+}
+
+/// Of texts the length is bounded.
+fn never_negative(kind: &Kind) -> bool {
+    matches!(kind, Kind::String | Kind::Uint32 | Kind::Uint64)
 }

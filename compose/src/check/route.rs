@@ -41,7 +41,7 @@ fn path(route: &Route) -> Option<Problem> {
         let message = format!("`{segment}` cannot be a part of a path");
         return Some(
             Problem::new(ErrorCode::Route, &route.place, message)
-                .help("parts are letters, digits and `-._~`, or a parameter `{name}`"),
+                .help("parts are ASCII letters, digits and `-._~`, or a parameter `{name}`"),
         );
     }
     let names: Vec<&str> = segments.iter().filter_map(|s| parameter(s)).collect();

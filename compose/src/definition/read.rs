@@ -161,7 +161,7 @@ impl<'a> Fields<'a> {
                 ErrorCode::WrongForm,
                 &node.place,
                 "a time span is expected here",
-                "write 250ms, 2s, 10m or 1h; a day at the most",
+                "write 250ms, 2s, 10m or 1h: more than 0, a day at the most",
             );
         }
         Some(Spanned { value: duration?, place: node.place.clone() })
@@ -193,7 +193,7 @@ fn with_variants(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
 fn view(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
     let before = problems.len();
     let mut fields = Fields::of(node, "a view", &keys::VIEW, problems)?;
-    let name = fields.required("view", "home").and_then(|n| fields.text(n));
+    let name = fields.required("view", "home").and_then(|n| fields.text(n)).and_then(|n| view_name(n, &mut fields));
     let route = fields.required("route", "GET /v1/home").and_then(|n| route(n, &mut fields));
     let access = fields.required("access", "user").map(|n| access(n, &mut fields));
     let deadline = fields.get("deadline").and_then(|n| fields.duration(n));
@@ -230,6 +230,16 @@ fn view(node: &Node, problems: &mut Vec<Problem>) -> Option<View> {
         nulls,
         shape,
     })
+}
+
+fn view_name(name: Spanned<String>, fields: &mut Fields<'_>) -> Option<Spanned<String>> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.value.chars().all(fits) {
+        return Some(name);
+    }
+    let message = format!("`{}` cannot name a view", name.value);
+    fields.problem(ErrorCode::Name, &name.place, message, "letters a to z, digits and `-`, as in `order-list`");
+    None
 }
 
 fn idempotency(node: &Node, fields: &mut Fields<'_>) -> Place {

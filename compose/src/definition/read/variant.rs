@@ -127,7 +127,10 @@ fn within<'a>(node: &'a mut Node, step: &str, is_last: bool, place: &Place) -> R
                 problem.help("write `pick` or `item` here, whose members can be left out, or leave out the whole value")
             }
             [] => problem.help("end the path before it: nothing within this value can be left out"),
-            [only] if is_form => problem.help(format!("go on with `{only}`")),
+            [only] if is_form && step == *only => problem.help(format!("go on to what lies within: `{only}.NAME`")),
+            [only] if is_form => {
+                problem.help(format!("write `{only}.{step}`: what a list's items have lies behind `{only}`"))
+            }
             _ => problem.suggest(step, known),
         });
     };
