@@ -1,4 +1,4 @@
-//! Fields that travel one way only.
+//! Fields that are not seen everywhere: they travel one way only, or the view hides them.
 
 use super::Checker;
 use crate::plan::ProjectionId;
@@ -10,6 +10,12 @@ impl Checker<'_> {
     pub(super) fn travels(&self, projection: ProjectionId, field: &Field) -> bool {
         let other = if self.body_projections.contains(&projection.0) { Direction::Answered } else { Direction::Sent };
         field.direction != other
+    }
+
+    /// Neither travels it the other way, nor does the view hide it from its clients.
+    pub(super) fn is_visible(&self, projection: ProjectionId, field: &Field) -> bool {
+        let is_body = self.body.as_ref().is_some_and(|body| body.projection == Some(projection));
+        self.travels(projection, field) && !(is_body && self.hidden.contains(&field.name))
     }
 }
 

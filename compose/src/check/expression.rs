@@ -184,9 +184,7 @@ impl Checker<'_> {
         let record = self.contracts.record(id);
         let is_body = self.body.as_ref().is_some_and(|b| b.projection == Some(projection));
         let visible = |f: &&Field| {
-            self.travels(projection, f)
-                && !(is_body && self.hidden.contains(&f.name))
-                && cases.is_none_or(|cases| cases.iter().any(|(case, _)| *case == f.name))
+            self.is_visible(projection, f) && cases.is_none_or(|cases| cases.iter().any(|(case, _)| *case == f.name))
         };
         let Some(i) = record.fields.iter().position(|f| f.name == name && visible(&f)) else {
             if let Some(union) = record.unions.iter().find(|u| cases.is_none() && u.name == name) {

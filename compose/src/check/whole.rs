@@ -110,7 +110,7 @@ impl Checker<'_> {
         place: &Place,
     ) -> Option<plan::Shape> {
         let fields = self.contracts.record(id).fields.iter();
-        let fields = fields.filter(|field| of.projection.is_none_or(|projection| self.travels(projection, field)));
+        let fields = fields.filter(|field| of.projection.is_none_or(|projection| self.is_visible(projection, field)));
         let written: Vec<&str> = fields.map(|f| f.name.as_str()).filter(|name| !omitted.contains(name)).collect();
         let mut members: Vec<Member> = Vec::new();
         for name in written {
@@ -171,6 +171,16 @@ impl Checker<'_> {
                     item: Box::new(item?),
                     nullable: value.ty.nullable,
                 })
+            }
+            _ if !value.ty.is_leaf() => {
+                let what = self.contracts.describe(&value.ty);
+                let help = match within.len() {
+                    1 => format!("add `{name}` to `omit`, or write `item: ...`"),
+                    _ => "add the field that it is in to `omit`, or write `item: ...`".to_owned(),
+                };
+                let message = format!("`{name}` is a {what}, which is not written as a whole");
+                self.problem(ErrorCode::WrongType, place, message, help);
+                None
             }
             _ => self.leaf(value, place),
         }

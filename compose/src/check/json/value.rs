@@ -66,11 +66,10 @@ impl Checker<'_> {
         depth: usize,
     ) -> Option<Vec<JsonMember>> {
         let record = self.contracts.record(id);
-        let is_body = self.body.as_ref().is_some_and(|body| body.projection == Some(projection));
         let mut members = Vec::new();
         let sent = |f: &&Field| !matches!(f.ty.kind, Kind::Opaque(_)) && f.direction != Direction::Answered;
         for field in record.fields.iter().filter(sent) {
-            if !self.travels(projection, field) || is_body && self.hidden.contains(&field.name) {
+            if !self.is_visible(projection, field) {
                 self.left_out(&field.name, field.required, &record.name, place)?;
                 continue;
             }
