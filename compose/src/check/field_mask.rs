@@ -8,7 +8,7 @@ use crate::plan::{Call, Encoder, FieldEncoder, FieldValue, Format, ProjectionId,
 use crate::problem::{ErrorCode, Problem};
 use crate::schema::{Field, Kind, Location, Operation, Parameter, Protocol, Record, RecordId, Type};
 
-const MASK: &str = "google.protobuf.FieldMask";
+pub(super) const MASK: &str = "google.protobuf.FieldMask";
 
 impl Checker<'_> {
     /// The request has a place for the paths, and the reply the part that they are of.

@@ -2,7 +2,7 @@
 
 mod value;
 
-use super::request::{Into, SPREAD, Sent, rest_of};
+use super::request::{Into, SPREAD, Sent, in_part, rest_of};
 use super::{Checker, Typed};
 use crate::definition::{self, Argument, Spanned};
 use crate::expr::Kind as Ast;
@@ -147,7 +147,7 @@ impl Checker<'_> {
             members.push((*i, self.json_group(&target, group, sent)));
         }
         if let Some((name, Source::Argument(argument))) = given.iter().find(|(n, _)| n.value == SPREAD) {
-            match self.spread(id, argument, &name.place, &taken, sent) {
+            match self.spread(id, argument, &name.place, (&taken, &in_part(&groups)), sent) {
                 Some(spread) => {
                     for (i, value) in spread {
                         taken.push(i);

@@ -1,6 +1,7 @@
 //! What a call sends, checked against what the operation takes.
 
 use super::direction::{not_known, sent as sent_field};
+use super::field_mask::MASK;
 use super::identity::Identity;
 use super::{Checker, Typed};
 use crate::definition::{self, Argument, Spanned};
@@ -22,6 +23,8 @@ pub(super) struct Sent {
     pub needs: Vec<Need>,
     pub from_client: bool,
     pub identity: Option<Identity>,
+    /// It carries a field mask: the single fields that it gives of a message are a change of it, not the whole.
+    pub is_change: bool,
 }
 
 /// An argument with the path that leads to its field.
@@ -48,6 +51,7 @@ impl Checker<'_> {
         let request = match &operation.protocol {
             Protocol::Grpc { path, input } => {
                 let given: Vec<Given<'_>> = call.request.iter().map(|(n, a)| (n.clone(), a)).collect();
+                sent.is_change = self.has_mask(*input, &given);
                 let message = self.message(*input, &given, &call.name.place, into, &mut sent);
                 Request::Grpc { path: path.clone(), message }
             }
@@ -70,13 +74,18 @@ impl Checker<'_> {
         into: Into<'_>,
         sent: &mut Sent,
     ) -> Encoder {
-        let (encoder, given) = self.fields(id, arguments, into, sent);
-        // What is not known may be a required field, misspelt: one problem is enough.
-        let Some(given) = given else { return encoder };
+        let (encoder, given) = self.fields(id, "", arguments, into, sent);
+        self.all_required(id, given, "", place);
+        encoder
+    }
+
+    /// What is not known may be a required field, misspelt: one problem is enough. `prefix` is what fields are written behind.
+    fn all_required(&mut self, id: RecordId, given: Option<Vec<usize>>, prefix: &str, place: &Place) {
+        let Some(given) = given else { return };
         let record = self.contracts.record(id);
         for (i, field) in record.fields.iter().enumerate() {
             if field.required && !given.contains(&i) {
-                let help = format!("add `{}: ...` to the request", field.name);
+                let help = format!("add `{prefix}{}: ...` to the request", field.name);
                 self.problem(
                     ErrorCode::Required,
                     place,
@@ -85,13 +94,22 @@ impl Checker<'_> {
                 );
             }
         }
-        encoder
+    }
+
+    fn has_mask(&self, id: RecordId, arguments: &[Given<'_>]) -> bool {
+        let is_mask =
+            |field: &&Field| matches!(field.ty.kind, Kind::Record(id) if self.contracts.record(id).name == MASK);
+        let mut masks = self.contracts.record(id).fields.iter().filter(is_mask);
+        masks.any(|mask| {
+            arguments.iter().any(|(name, _)| name.value == SPREAD || name.value.split('.').next() == Some(&mask.name))
+        })
     }
 
     /// The fields that are given, and which they are; the latter only where all are known.
     fn fields(
         &mut self,
         id: RecordId,
+        prefix: &str,
         arguments: &[Given<'_>],
         into: Into<'_>,
         sent: &mut Sent,
@@ -106,7 +124,7 @@ impl Checker<'_> {
             {
                 self.excluded(record, *i, *first, &name.place, "give one of them");
             }
-            fields.extend(self.group(&record.fields[*i], group, sent).map(|encoder| (*i, encoder)));
+            fields.extend(self.group(&record.fields[*i], prefix, group, sent).map(|encoder| (*i, encoder)));
         }
         if let Some((name, key)) = into {
             match sent_field(record, &name.value) {
@@ -123,7 +141,7 @@ impl Checker<'_> {
             }
         }
         if let Some((name, argument)) = arguments.iter().find(|(n, _)| n.value == SPREAD) {
-            match self.spread(id, argument, &name.place, &given, sent) {
+            match self.spread(id, argument, &name.place, (&given, &in_part(&groups)), sent) {
                 Some(spread) => {
                     for (i, value) in spread {
                         given.push(i);
@@ -184,7 +202,7 @@ impl Checker<'_> {
     }
 
     /// One field: given as a whole, or as `order.id: ...` and `order.note: ...`, which together are one message.
-    fn group(&mut self, field: &Field, group: &[Given<'_>], sent: &mut Sent) -> Option<FieldEncoder> {
+    fn group(&mut self, field: &Field, prefix: &str, group: &[Given<'_>], sent: &mut Sent) -> Option<FieldEncoder> {
         let (name, argument) = group.first()?;
         let whole = group.iter().position(|(rest, _)| rest.value.is_empty());
         match (whole, &field.ty.kind) {
@@ -194,8 +212,12 @@ impl Checker<'_> {
                 None
             }
             (None, Kind::Record(inner)) => {
-                // Single fields are a change of the message, not the whole of it: what it requires is there already.
-                let (message, _) = self.fields(*inner, group, None, sent);
+                let prefix = format!("{prefix}{}.", field.name);
+                let (message, given) = self.fields(*inner, &prefix, group, None, sent);
+                // What a changed message requires is there already.
+                if !sent.is_change {
+                    self.all_required(*inner, given, &prefix, &name.place);
+                }
                 encoder(field, FieldValue::Message(message))
             }
             (None, _) => {
@@ -216,7 +238,7 @@ impl Checker<'_> {
         id: RecordId,
         argument: &Argument,
         place: &Place,
-        given: &[usize],
+        (given, in_part): (&[usize], &[usize]),
         sent: &mut Sent,
     ) -> Option<Vec<(usize, Typed)>> {
         let body = match argument {
@@ -244,6 +266,12 @@ impl Checker<'_> {
             };
             if let Some(other) = given.iter().find(|other| record.excludes(**other, i)) {
                 self.excluded(record, i, *other, place, "`omit` it from the body");
+                continue;
+            }
+            if in_part.contains(&i) {
+                let name = &field.name;
+                let message = format!("`{name}` is given in part, so that the body's `{name}` would be lost");
+                self.problem(ErrorCode::Conflict, place, message, "`omit` it from the body, or give all of it");
                 continue;
             }
             if given.contains(&i) || matches!(field.ty.kind, Kind::Opaque(_)) {
@@ -307,6 +335,12 @@ impl Checker<'_> {
         });
         encoder(field, FieldValue::Record { of, local, encoder: inner? })
     }
+}
+
+/// The fields of which only parts are given.
+pub(super) fn in_part<T>(groups: &[Group<T>]) -> Vec<usize> {
+    let parts = groups.iter().filter(|(_, group)| group.iter().all(|(rest, _)| !rest.value.is_empty()));
+    parts.map(|(i, _)| *i).collect()
 }
 
 /// What is left of a name's path, at its place.
