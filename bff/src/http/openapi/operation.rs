@@ -163,7 +163,8 @@ fn refusals(plan: &Plan) -> impl Iterator<Item = u16> {
     let (proxy, sends) = (plan.proxy.is_some(), plan.proxy.as_ref().is_some_and(|proxy| proxy.max_body > 0));
     let may_occur = [
         (400, true),
-        (401, private),
+        // Where anybody may ask, a token that is no longer good is refused as well.
+        (401, true),
         (403, private || calls),
         (404, calls),
         (409, changes),
