@@ -23,12 +23,17 @@ pub struct Explanation<'a> {
 impl fmt::Display for Explanation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (view, plan) = (self.view, self.plan);
-        writeln!(f, "{}  {} {}  ({})", plan.name, plan.method, plan.path, plan.access.join(", "))?;
+        let variant = plan.variant.iter().map(|variant| format!(" in the variant {variant}")).collect::<String>();
+        writeln!(f, "{}{variant}  {} {}  ({})", plan.name, plan.method, plan.path, plan.access.join(", "))?;
         writeln!(f, "  written in {}", at(&view.name.place))?;
         writeln!(f, "  Cache-Control: {}", plan.cache_control())?;
         timeline::draw(plan, f)?;
-        for (call, planned) in view.calls.iter().zip(&plan.calls).chain(view.stream.iter().zip(&plan.stream)) {
-            self.call(call, planned, f)?;
+        // A variant makes fewer calls than are written.
+        for planned in plan.calls.iter().chain(&plan.stream) {
+            let mut written = view.calls.iter().chain(&view.stream);
+            if let Some(call) = written.find(|call| call.name.value == planned.name) {
+                self.call(call, planned, f)?;
+            }
         }
         Ok(())
     }
