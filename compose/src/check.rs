@@ -64,6 +64,8 @@ pub struct Rules {
     pub deadline: Duration,
     /// The timeout of a call whose view and source name none.
     pub timeout: Duration,
+    /// How long the server lets any request go on.
+    pub longest: Duration,
     /// Paths, and all below them, that the server itself answers.
     pub reserved: &'static [&'static str],
     /// Requests to services that one answer may cost.
@@ -77,6 +79,7 @@ impl Default for Rules {
         Rules {
             deadline: Duration::from_secs(2),
             timeout: Duration::from_secs(1),
+            longest: Duration::MAX,
             reserved: &[],
             max_requests: 100,
             int64: Int64::String,
@@ -87,14 +90,16 @@ impl Default for Rules {
 /// Plans for all views; a view with problems has none.
 pub fn check(definitions: &Definitions, contracts: &Contracts, rules: Rules) -> (Vec<Plan>, Vec<Problem>) {
     let views = &definitions.views;
-    let mut problems = route::problems(views, rules.reserved);
+    let routes = route::problems(views, rules.reserved);
+    let fits: Vec<bool> = routes.iter().map(Vec::is_empty).collect();
+    let mut problems: Vec<Problem> = routes.into_iter().flatten().collect();
     let (library, more) = Library::new(definitions, contracts);
     problems.extend(more);
     let mut plans = Vec::new();
-    for view in views {
+    for (view, fits) in views.iter().zip(fits) {
         let (plan, more) = variant::planned(view, contracts, &library, rules);
         problems.extend(more);
-        plans.extend(plan);
+        plans.extend(plan.filter(|_| fits));
     }
     (plans, first(problems))
 }
@@ -265,6 +270,7 @@ impl<'a> Checker<'a> {
         let deadline = view.deadline.as_ref().map_or(rules.deadline, |deadline| deadline.value);
         let calls = self.effects(calls);
         self.in_time(&calls, deadline);
+        self.in_server_time(rules.longest);
         self.affordable(&calls, rules.max_requests);
         let status = self.status();
         let body = body.map(|projection| {

@@ -35,6 +35,12 @@ pub struct Source {
     pub identity: bool,
 }
 
+impl Source {
+    pub(crate) fn offers(&self, operation: &str) -> bool {
+        self.operations.contains_key(operation) || self.streams.contains_key(operation)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Operation {
     pub name: String,

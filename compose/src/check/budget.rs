@@ -22,6 +22,15 @@ impl Checker<'_> {
         }
     }
 
+    /// A deadline that the server would not wait for is a promise to nobody.
+    pub(super) fn in_server_time(&mut self, longest: Duration) {
+        if let Some(deadline) = self.view.deadline.as_ref().filter(|deadline| deadline.value > longest) {
+            let message = format!("the server ends every request after {longest:?} (http.timeout_ms)");
+            let help = "shorten the deadline, or raise `http.timeout_ms`";
+            self.problem(ErrorCode::Deadline, &deadline.place, message, help);
+        }
+    }
+
     /// All calls together make no more requests than the server allows one view.
     pub(super) fn affordable(&mut self, calls: &[Call], max_requests: usize) {
         let all = calls.iter().map(Call::most_requests).fold(0, usize::saturating_add);

@@ -112,7 +112,11 @@ impl<'a> Checker<'a> {
             } else {
                 let problem =
                     Problem::new(ErrorCode::UnknownName, &place, format!("the contract has no operation `{name}`"));
-                self.problems.push(problem.suggest(name, wanted.keys().map(String::as_str)));
+                let elsewhere = self.contracts.sources.iter().find(|(_, other)| other.offers(name));
+                self.problems.push(match elsewhere {
+                    Some((other, _)) => problem.help(format!("did you mean `{other}/{name}`?")),
+                    None => problem.suggest(name, wanted.keys().map(String::as_str)),
+                });
             }
             return None;
         };

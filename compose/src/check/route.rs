@@ -3,11 +3,11 @@
 use crate::definition::{Route, View};
 use crate::problem::{ErrorCode, Problem};
 
-pub(super) fn problems(views: &[View], reserved: &[&str]) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for (i, view) in views.iter().enumerate() {
+/// Those of each view.
+pub(super) fn problems(views: &[View], reserved: &[&str]) -> Vec<Vec<Problem>> {
+    let of_view = |(i, view): (usize, &View)| {
         let route = &view.route;
-        problems.extend(path(route));
+        let mut problems: Vec<Problem> = path(route).into_iter().collect();
         if let Some(taken) = reserved.iter().find(|r| is_below(&route.path, r)) {
             problems.push(
                 Problem::new(ErrorCode::RouteConflict, &route.place, format!("the server itself answers `{taken}`"))
@@ -15,8 +15,9 @@ pub(super) fn problems(views: &[View], reserved: &[&str]) -> Vec<Problem> {
             );
         }
         problems.extend(views[..i].iter().find_map(|other| conflict(view, other)));
-    }
-    problems
+        problems
+    };
+    views.iter().enumerate().map(of_view).collect()
 }
 
 fn is_below(path: &str, prefix: &str) -> bool {
