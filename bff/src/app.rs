@@ -87,19 +87,14 @@ pub async fn run(
     clock: Clock,
     audience: Audience,
     stop: impl Future<Output = std::io::Result<()>>,
-    mut hangups: Signal,
+    hangups: Signal,
 ) -> Result<(), StartError> {
     let (config, listeners) = bind(config).await?;
     tracing::info!(public = %config.http.public_url(), admin = %config.admin.listen, "starting");
     audience.greet(&config);
     let app = build(config, clock, audience).await?;
     tracing::info!("ready");
-    let reloader = app.reloader.clone();
-    let reload = async {
-        while hangups.recv().await.is_some() {
-            reloader.reload("SIGHUP").await;
-        }
-    };
+    let reload = app.reload_at(hangups);
     let shutdown = CancellationToken::new();
     let stopping = async {
         let stopped = stop.await;
@@ -127,7 +122,7 @@ pub async fn bind(config: Config) -> Result<(Config, Listeners), StartError> {
 pub fn check(config: &Config) -> Result<String, StartError> {
     let views = prepare(config, &TaskTracker::new(), &Meter::none())?.views?;
     let plans: Vec<String> = views.iter().map(|view| view.plan().to_string()).collect();
-    Ok(format!("{}\n{} views, no problems\n", plans.join("\n"), plans.len()))
+    Ok(format!("{}\n{}, no problems\n", plans.join("\n"), views::counted(plans.len())))
 }
 
 /// What the server would say of itself.
@@ -215,6 +210,16 @@ impl App {
     /// For whoever fills the server before it runs, as the demo and the tests do.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Reads the views again at every hangup, while the server serves.
+    pub fn reload_at(&self, mut hangups: Signal) -> impl Future<Output = ()> + use<> {
+        let reloader = self.reloader.clone();
+        async move {
+            while hangups.recv().await.is_some() {
+                reloader.reload("SIGHUP").await;
+            }
+        }
     }
 
     /// Serves until `shutdown`; the operators' address answers until the last request is done.

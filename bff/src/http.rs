@@ -39,6 +39,7 @@ pub use trace_context::TraceContext;
 pub use views::StreamLimit;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRef;
 use axum::routing::{get, post};
@@ -48,7 +49,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use crate::clock::Clock;
 use crate::identity::Identity;
 use crate::meter::Meter;
-use crate::views::{Reloader, Views};
+use crate::views::{Reloader, Terms, Views};
 
 /// What the public routes are made of, except the views, which change while the server runs.
 pub struct Site {
@@ -77,8 +78,13 @@ pub struct AdminParts {
 }
 
 /// Where no view can stand: what is answered here, now or by a later version.
-pub const RESERVED: [&str; 7] =
+const RESERVED: [&str; 7] =
     ["/healthz", "/.well-known", "/v1/auth", "/v1/admin", "/v1/access-keys", "/openapi.json", "/docs"];
+
+/// What is allowed to a view here.
+pub fn terms(config: &Config) -> Terms {
+    Terms { reserved: &RESERVED, longest: Duration::from_millis(config.timeout_ms) }
+}
 
 impl Site {
     /// The public routes, with these views.

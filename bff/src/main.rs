@@ -1,6 +1,6 @@
 //! The command line: which configuration, and what to do with it.
 
-use std::io::{Write, stdout};
+use std::io::{self, ErrorKind, Write, stderr, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -41,6 +41,9 @@ enum Command {
         view: String,
         /// A JSON pointer into the answer, as in /orders/0/total.
         pointer: Option<String>,
+        /// Of one of its variants.
+        #[arg(long, value_name = "NAME")]
+        variant: Option<String>,
     },
     /// Print the JSON Schema of view files, which tells editors the keys and what they mean.
     Schema,
@@ -76,7 +79,8 @@ async fn main() -> ExitCode {
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error:#}");
+            // Whoever closed the other end does not listen.
+            drop(writeln!(stderr(), "{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -97,31 +101,39 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             telemetry.flush().await;
             served?;
         }
-        Command::Check => stdout().write_all(app::check(&config)?.as_bytes())?,
+        Command::Check => print(&app::check(&config)?)?,
         Command::New { view, operations } => {
-            stdout().write_all(app::new_view(&config, view.as_deref(), &operations)?.as_bytes())?;
+            print(&app::new_view(&config, view.as_deref(), &operations)?)?;
         }
-        Command::Explain { view, pointer } => {
-            stdout().write_all(app::explain(&config, &view, pointer.as_deref())?.as_bytes())?;
+        Command::Explain { view, pointer, variant } => {
+            print(&app::explain(&config, &view, pointer.as_deref(), variant.as_deref())?)?;
         }
-        Command::Schema => stdout().write_all(app::schema().as_bytes())?,
-        Command::Openapi => stdout().write_all(app::openapi(&config)?.as_bytes())?,
+        Command::Schema => print(app::schema())?,
+        Command::Openapi => print(&app::openapi(&config)?)?,
         Command::Contracts(Contracts::Pull { source, from, check }) => {
             let pulled = app::pull(&config, &source, from.as_deref()).await?;
             let told = if check { pulled.check()? } else { pulled.write()? };
-            stdout().write_all(told.as_bytes())?;
+            print(&told)?;
         }
         Command::Migrate => app::migrate(&config).await?,
-        Command::Seed => write!(stdout(), "{}", app::seed(&config, Clock::system()).await?)?,
+        Command::Seed => print(&app::seed(&config, Clock::system()).await?.to_string())?,
         Command::Healthz => app::probe(&config).await?,
     }
     Ok(())
 }
 
+/// Whoever reads no further, as `head` does, has had enough.
+fn print(text: &str) -> io::Result<()> {
+    match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
 /// What `bff dev` sets, whatever else does.
 const DEVELOPMENT: [(&str, &str); 2] = [("BFF__ENVIRONMENT", "development"), ("BFF__VIEWS__WATCH", "on")];
 
-async fn stop_signal() -> std::io::Result<()> {
+async fn stop_signal() -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         interrupted = ctrl_c() => interrupted,

@@ -34,6 +34,8 @@ pub struct Config {
     pub http: Option<String>,
     /// Folder of the `.proto` files that describe the gRPC service.
     pub protos: Option<String>,
+    /// Which packages of these the service serves; all unless set.
+    pub packages: Option<Vec<String>>,
     /// A compiled descriptor set, instead of `protos`.
     pub descriptors: Option<String>,
     /// The OpenAPI document that describes the HTTP service.
@@ -66,6 +68,7 @@ impl Default for Config {
             grpc: None,
             http: None,
             protos: None,
+            packages: None,
             descriptors: None,
             openapi: None,
             timeout_ms: 1_000,

@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod destination;
+mod files;
 mod load_error;
 mod reload;
 mod watch;
@@ -23,15 +24,17 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
 
-pub use catalogue::{Draft, Loader, Views};
+pub use catalogue::{Draft, Loader, Terms, Views};
 /// The JSON Schema of view files.
 pub use compose::definition::schema as file_schema;
 pub use compose::inputs::{InputError, InputPlace, VARIANT, VARIANT_HEADER};
 pub use compose::run::{Answer, Events, Failure, Note};
 pub use compose::upstream::Code;
 /// What a checked view says of itself.
-pub use compose::{definition::ParamLocation, explain, expr, plan, problem::nearest, scaffold::scaffold, schema, tape};
-pub use load_error::{Fault, LoadError};
+pub use compose::{
+    definition, definition::ParamLocation, explain, expr, plan, problem::nearest, scaffold::scaffold, schema, tape,
+};
+pub use load_error::{Fault, LoadError, counted};
 pub use reload::{Outcome, Reloader, Reloads, Swapped, reloads};
 pub use watch::{Watched, watch};
 

@@ -3,7 +3,7 @@
 use std::io::{Write, stdout};
 
 use crate::config::Config;
-use crate::views::{LoadError, Outcome, Views};
+use crate::views::{LoadError, Outcome, Views, counted};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
@@ -70,5 +70,5 @@ fn log(reason: &str, outcome: &Outcome) {
 const MAX_FAULTS: usize = 20;
 
 fn clean(reason: &str, views: usize) -> String {
-    format!("{reason}: {views} views, no problems\n")
+    format!("{reason}: {}, no problems\n", counted(views))
 }

@@ -8,15 +8,26 @@ use super::StartError;
 use crate::config::Config;
 use crate::http;
 use crate::upstream;
+use crate::views::definition::View;
 use crate::views::explain::{Explanation, Value};
+use crate::views::plan::Plan;
 use crate::views::schema::Operation;
-use crate::views::{Draft, file_schema, nearest, scaffold};
+use crate::views::{Draft, LoadError, file_schema, nearest, scaffold};
 
-/// The plan of a view, or where the value at `pointer` of its answer comes from.
-pub fn explain(config: &Config, name: &str, pointer: Option<&str>) -> Result<String, StartError> {
-    let draft = Draft::read(&config.views, &config.sources, &http::RESERVED);
+/// The plan of a view or of one of its variants, or where the value at `pointer` of its answer comes from.
+pub fn explain(
+    config: &Config,
+    name: &str,
+    pointer: Option<&str>,
+    variant: Option<&str>,
+) -> Result<String, StartError> {
+    let draft = draft(config);
     let Some((view, plan)) = draft.view(name) else {
         return Err(unexplained(draft, name));
+    };
+    let (view, plan) = match variant {
+        Some(variant) => of_variant(view, plan, variant)?,
+        None => (view, plan),
     };
     match pointer {
         Some(pointer) => match Value::find(plan, pointer) {
@@ -30,10 +41,27 @@ pub fn explain(config: &Config, name: &str, pointer: Option<&str>) -> Result<Str
     }
 }
 
+fn draft(config: &Config) -> Draft {
+    Draft::read(&config.views, &config.sources, http::terms(&config.http))
+}
+
+fn of_variant<'a>(view: &'a View, plan: &'a Plan, variant: &str) -> Result<(&'a View, &'a Plan), StartError> {
+    let written = view.variants.iter().find(|view| view.variant.as_ref().is_some_and(|name| name.value == variant));
+    written.zip(plan.variant(variant).map(AsRef::as_ref)).ok_or_else(|| {
+        let names: Vec<&str> = plan.variants.iter().filter_map(|plan| plan.variant.as_deref()).collect();
+        let help = match (nearest(variant, &names), names.is_empty()) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, true) => "it has none".to_owned(),
+            (None, false) => format!("it has {}", names.join(", ")),
+        };
+        StartError::Several(vec![format!("the view `{}` has no variant `{variant}`; {help}", plan.name)])
+    })
+}
+
 /// Writes a first version of a view that makes these calls, and says so; without any, lists what can be called.
 pub fn new_view(config: &Config, view: Option<&str>, operations: &[String]) -> Result<String, StartError> {
     let refused = |why: String| StartError::Several(vec![why]);
-    let draft = Draft::read(&config.views, &config.sources, &http::RESERVED);
+    let draft = draft(config);
     let (Some(view), false) = (view, operations.is_empty()) else {
         return Ok(listed(&draft, view));
     };
@@ -89,6 +117,10 @@ fn unexplained(draft: Draft, name: &str) -> StartError {
     let names: Vec<&str> = draft.definitions.views.iter().map(|view| view.name.value.as_str()).collect();
     if !draft.faults.is_empty() && (names.contains(&name) || names.is_empty()) {
         return StartError::Views(draft.into_error());
+    }
+    if draft.faults.iter().any(|fault| fault.is_within(name)) {
+        let faults = draft.faults.into_iter().filter(|fault| fault.is_within(name)).collect();
+        return StartError::Views(LoadError::new(faults, 0));
     }
     let help = match nearest(name, &names) {
         Some(near) => format!("did you mean `{near}`?"),

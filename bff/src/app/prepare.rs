@@ -51,7 +51,7 @@ fn loader(config: &Config, sources: Sources, tasks: &TaskTracker, meter: &Meter)
         config: config.views.clone(),
         settings: config.sources.clone(),
         sources,
-        reserved: &http::RESERVED,
+        terms: http::terms(&config.http),
         tasks: tasks.clone(),
         meter: meter.clone(),
     }

@@ -1,8 +1,9 @@
 //! From files to plans: contracts, definitions, and every problem of both at once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use compose::check::{Rules, check};
 use compose::definition::{self, Definitions};
@@ -14,6 +15,7 @@ use protox::file::{ChainFileResolver, GoogleFileResolver, IncludeFileResolver};
 use tokio_util::task::TaskTracker;
 
 use super::destination::Destination;
+use super::files::{bytes, read, view_files};
 use super::load_error::{Fault, LoadError};
 use super::{Config, View};
 use crate::meter::Meter;
@@ -28,19 +30,27 @@ pub struct Loader {
     pub config: Config,
     pub settings: BTreeMap<String, upstream::Config>,
     pub sources: BTreeMap<String, Arc<Source>>,
-    /// No view may have a path at or below one of these.
-    pub reserved: &'static [&'static str],
+    pub terms: Terms,
     /// Where what changes something runs to its end.
     pub tasks: TaskTracker,
     /// Counts what the views call.
     pub meter: Meter,
 }
 
+/// What the server allows a view.
+#[derive(Clone, Copy)]
+pub struct Terms {
+    /// No view may have a path at or below one of these.
+    pub reserved: &'static [&'static str],
+    /// How long any request may take.
+    pub longest: Duration,
+}
+
 impl Loader {
     /// Reads and checks the files of the folder against the contracts of the sources, as they are now.
     pub fn load(&self) -> Result<Views, LoadError> {
-        let Self { config, settings, sources, reserved, tasks, meter } = self;
-        let Draft { plans, mut faults, .. } = Draft::read(config, settings, reserved);
+        let Self { config, settings, sources, terms, tasks, meter } = self;
+        let Draft { plans, mut faults, .. } = Draft::read(config, settings, *terms);
         let views: Vec<_> =
             plans.into_iter().filter_map(|plan| view(Arc::new(plan), sources, tasks, meter, &mut faults)).collect();
         if faults.is_empty() { Ok(Views(views)) } else { Err(LoadError::new(faults, views.len())) }
@@ -57,22 +67,14 @@ pub struct Draft {
 }
 
 impl Draft {
-    pub fn read(
-        config: &Config,
-        settings: &BTreeMap<String, upstream::Config>,
-        reserved: &'static [&'static str],
-    ) -> Self {
+    pub fn read(config: &Config, settings: &BTreeMap<String, upstream::Config>, terms: Terms) -> Self {
         let mut faults = Vec::new();
         let contracts = contracts(settings, &mut faults);
-        let folder = Path::new(&config.dir);
-        let mut files = view_files(folder, &mut faults);
-        let fragments = folder.join("fragments");
-        if fragments.is_dir() {
-            files.extend(view_files(&fragments, &mut faults));
-        }
+        let files = view_files(Path::new(&config.dir), &mut faults);
         let (definitions, problems) = definition::read(&files);
+        let Terms { reserved, longest } = terms;
         let (deadline, max_requests, int64) = (config.deadline(), config.max_requests, config.int64.into());
-        let rules = Rules { deadline, reserved, max_requests, int64, ..Rules::default() };
+        let rules = Rules { deadline, longest, reserved, max_requests, int64, ..Rules::default() };
         let (plans, more) = check(&definitions, &contracts, rules);
         let mut problems: Vec<_> = problems.into_iter().chain(more).collect();
         problems.sort_by(|a, b| a.place.order().cmp(&b.place.order()));
@@ -125,32 +127,6 @@ fn view(
     Some(Arc::new(View { plan, destinations, variants, tasks: tasks.clone(), meter: meter.clone() }))
 }
 
-/// The view files of a folder, in the order of their names.
-fn view_files(dir: &Path, problems: &mut Vec<Fault>) -> Vec<Arc<File>> {
-    let entries = match std::fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) => {
-            problems.push(Fault::Other(format!("views.dir: cannot read the folder {}: {error}", dir.display())));
-            return Vec::new();
-        }
-    };
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut paths: Vec<PathBuf> =
-        paths.filter(|path| path.extension().is_some_and(|e| e == "yaml" || e == "yml")).collect();
-    paths.sort();
-    paths.iter().filter_map(|path| read(path, problems)).collect()
-}
-
-fn read(path: &Path, problems: &mut Vec<Fault>) -> Option<Arc<File>> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Some(Arc::new(File { name: path.display().to_string(), text })),
-        Err(error) => {
-            problems.push(Fault::Other(format!("cannot read {}: {error}", path.display())));
-            None
-        }
-    }
-}
-
 fn contracts(settings: &BTreeMap<String, upstream::Config>, problems: &mut Vec<Fault>) -> Contracts {
     let mut contracts = Contracts::default();
     let mut folders: BTreeMap<&str, Option<DescriptorPool>> = BTreeMap::new();
@@ -166,6 +142,9 @@ fn contracts(settings: &BTreeMap<String, upstream::Config>, problems: &mut Vec<F
         };
         if let Some(pool) = pool {
             contracts.add_proto(name, &pool);
+            if let Some(packages) = &source.packages {
+                problems.extend(restrict(&mut contracts, name, packages).into_iter().map(Fault::Other));
+            }
         }
         if let Some(path) = &source.openapi
             && let Some(file) = read(Path::new(path), problems)
@@ -176,24 +155,44 @@ fn contracts(settings: &BTreeMap<String, upstream::Config>, problems: &mut Vec<F
         if let Some(source_contracts) = contracts.sources.get_mut(name) {
             source_contracts.http = source.http.is_some();
             source_contracts.identity = source.identity != upstream::Identity::None;
-            source_contracts.timeout = Some(std::time::Duration::from_millis(source.timeout_ms));
+            source_contracts.timeout = Some(Duration::from_millis(source.timeout_ms));
         }
     }
     contracts
+}
+
+/// Leaves a source the services of these packages alone, and says which of them the contract does not have.
+fn restrict(contracts: &mut Contracts, name: &str, packages: &[String]) -> Vec<String> {
+    let Some(source) = contracts.sources.get_mut(name) else { return Vec::new() };
+    let names: BTreeSet<String> = source.operations.keys().chain(source.streams.keys()).cloned().collect();
+    let known: BTreeSet<&str> = names.iter().map(|name| package(name)).collect();
+    let known: Vec<&str> = known.into_iter().collect();
+    let is_offered = |operation: &str| packages.iter().any(|offered| offered == package(operation));
+    source.operations.retain(|operation, _| is_offered(operation));
+    source.streams.retain(|operation, _| is_offered(operation));
+    let unknown = packages.iter().filter(|package| !known.contains(&package.as_str()));
+    let told =
+        |package| format!("sources.{name}.packages: no service is in `{package}`; there are {}", known.join(", "));
+    unknown.map(told).collect()
+}
+
+/// `orders.v1` of `orders.v1.OrderService.GetOrder`.
+fn package(operation: &str) -> &str {
+    operation.rsplitn(3, '.').nth(2).unwrap_or_default()
 }
 
 /// A file that a document refers to: in the document's folder, or below it.
 fn beside_of(document: &str, name: &str) -> Option<Arc<File>> {
     let folder = Path::new(document).parent()?.canonicalize().ok()?;
     let path = Path::new(name).canonicalize().ok().filter(|path| path.starts_with(folder))?;
-    let text = std::fs::read_to_string(path).ok()?;
+    let text = String::from_utf8(bytes(&path).ok()?).ok()?;
     Some(Arc::new(File { name: name.to_owned(), text }))
 }
 
 /// A compiled descriptor set, as `protoc --descriptor_set_out --include_imports` writes it.
 fn descriptors(path: &Path) -> Result<DescriptorPool, String> {
     let wrong = |why: String| format!("cannot read the descriptors {}: {why}", path.display());
-    let bytes = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
+    let bytes = bytes(path).map_err(|e| wrong(e.to_string()))?;
     // A damaged set can make the library panic; it must not take the server with it.
     let decoded = std::panic::catch_unwind(|| compose::schema::descriptors(&bytes));
     decoded.map_err(|_| wrong("it is damaged".to_owned()))?.map_err(wrong)
@@ -234,6 +233,9 @@ fn proto_files(root: &Path, folder: &Path, depth: usize, names: &mut Vec<String>
         } else if path.extension().is_some_and(|e| e == "proto")
             && let Ok(relative) = path.strip_prefix(root)
         {
+            if !path.is_file() {
+                return Err(std::io::Error::other(format!("{} is no regular file", path.display())));
+            }
             let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
             names.push(parts.join("/"));
         }

@@ -1,6 +1,7 @@
 //! Everything that is wrong with the contracts and the views, for people and for programs.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use compose::problem::Problem;
@@ -18,12 +19,14 @@ pub struct LoadError {
 pub enum Fault {
     /// In the text of a file.
     Located(Problem),
-    /// With a file as a whole, or with no file at all.
+    /// With a file as a whole.
+    File { path: String, message: String, help: &'static str },
+    /// With no file at all.
     Other(String),
 }
 
 impl LoadError {
-    pub(super) fn new(faults: Vec<Fault>, fine: usize) -> Self {
+    pub fn new(faults: Vec<Fault>, fine: usize) -> Self {
         Self { faults: faults.into(), fine }
     }
 
@@ -37,17 +40,41 @@ impl LoadError {
 }
 
 impl Fault {
-    /// `file:line:column`
+    pub(super) fn file(path: &Path, message: String, help: &'static str) -> Self {
+        Self::File { path: path.display().to_string(), message, help }
+    }
+
+    /// `file:line:column`, or `file`.
     pub fn place(&self) -> Option<String> {
-        let Self::Located(Problem { place, .. }) = self else { return None };
-        Some(format!("{}:{}:{}", place.file.name, place.line, place.column))
+        match self {
+            Self::Located(Problem { place, .. }) => {
+                Some(format!("{}:{}:{}", place.file.name, place.line, place.column))
+            }
+            Self::File { path, .. } => Some(path.clone()),
+            Self::Other(_) => None,
+        }
+    }
+
+    /// Whether it is in the file that holds the view of this name, right or not.
+    pub fn is_within(&self, view: &str) -> bool {
+        let is_name = |written: &str| {
+            let written = written.split(" #").next().unwrap_or_default().trim();
+            written.trim_matches(['"', '\'']) == view
+        };
+        match self {
+            Self::Located(Problem { place, .. }) => {
+                place.file.text.lines().filter_map(|line| line.strip_prefix("view:")).any(is_name)
+            }
+            Self::File { path, .. } => Path::new(path).file_stem().is_some_and(|stem| stem == view),
+            Self::Other(_) => false,
+        }
     }
 
     /// Stable, for programs.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Located(problem) => problem.code.name(),
-            Self::Other(_) => "files",
+            Self::File { .. } | Self::Other(_) => "files",
         }
     }
 
@@ -56,6 +83,7 @@ impl Fault {
         match self {
             Self::Located(Problem { message, help: Some(help), .. }) => format!("{message}; {help}"),
             Self::Located(problem) => problem.message.clone(),
+            Self::File { message, help, .. } => format!("{message}; {help}"),
             Self::Other(message) => message.clone(),
         }
     }
@@ -81,7 +109,7 @@ impl fmt::Display for LoadError {
         match self.fine {
             0 => Ok(()),
             1 => write!(f, "; 1 view is fine"),
-            fine => write!(f, "; {fine} views are fine"),
+            fine => write!(f, "; {} are fine", counted(fine)),
         }
     }
 }
@@ -90,7 +118,13 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Located(problem) => problem.fmt(f),
-            Self::Other(message) => write!(f, "error: {message}"),
+            Self::File { message, help, .. } => writeln!(f, "error: {message}\n = help: {help}"),
+            Self::Other(message) => writeln!(f, "error: {message}"),
         }
     }
+}
+
+/// `1 view`, `2 views`.
+pub fn counted(views: usize) -> String {
+    if views == 1 { "1 view".to_owned() } else { format!("{views} views") }
 }

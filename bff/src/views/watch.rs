@@ -105,5 +105,5 @@ fn changed(event: &Event, odd: Option<&Path>) -> Vec<String> {
 }
 
 fn is_usual(name: &Path) -> bool {
-    name.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known))
+    name.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)))
 }

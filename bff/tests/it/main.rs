@@ -6,6 +6,7 @@ mod harness;
 
 mod account;
 mod attack;
+mod author;
 mod config;
 mod conformance;
 mod contracts;

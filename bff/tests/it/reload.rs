@@ -250,7 +250,7 @@ async fn an_author_sees_the_check_s_result_after_every_save() {
     };
     tokio::select! {
         () = save => {}
-        line = process.printed.recv() => assert_eq!(line.unwrap(), "title.yaml: 1 views, no problems"),
+        line = process.printed.recv() => assert_eq!(line.unwrap(), "title.yaml: 1 view, no problems"),
     }
     let answer = Answer::of(crate::harness::client().get(format!("{}/v1/title", process.url))).await;
     assert_eq!(answer.json(), json!({ "new": "Tea" }));
