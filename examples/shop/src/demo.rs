@@ -11,6 +11,7 @@ use anyhow::anyhow;
 use bff::app::Audience;
 use bff::clock::Clock;
 use bff::{app, config, telemetry};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::backends::{Addresses, Backends};
@@ -20,6 +21,7 @@ const DRAIN_MS: u64 = 2_000;
 
 /// Runs until `shutdown`. Paths in the configuration are relative to the working directory.
 pub async fn run(env: BTreeMap<String, String>, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let hangups = signal(SignalKind::hangup())?;
     let addresses = Addresses::from_env(&env)?;
     let mut config = config::load(&[], &env)?;
     config.http.drain_ms = config.http.drain_ms.min(DRAIN_MS);
@@ -45,7 +47,12 @@ pub async fn run(env: BTreeMap<String, String>, shutdown: CancellationToken) -> 
         io::stdout().write_all(greeting.as_bytes())
     };
     // The seed's orders need the BFF up: orders-svc verifies tokens with the keys that it serves.
-    let (_, opened) = tokio::join!(app.serve(listeners, shutdown.clone()), shutdown.run_until_cancelled(opening));
+    let reload = app.reload_at(hangups);
+    let (_, opened, _) = tokio::join!(
+        app.serve(listeners, shutdown.clone()),
+        shutdown.run_until_cancelled(opening),
+        shutdown.run_until_cancelled(reload)
+    );
     backends.stop().await;
     telemetry.flush().await;
     opened.transpose()?;

@@ -54,7 +54,9 @@ async fn starts_stops_and_starts_again_on_the_same_data() {
     let (etag, statuses) = demo.version(&login, order).await;
     assert!(etag.starts_with('"') && etag.ends_with('"'), "{etag}");
     assert_eq!(statuses, [StatusCode::NOT_MODIFIED, StatusCode::OK, StatusCode::PRECONDITION_FAILED]);
+    demo.hang_up().await;
     let (ended_well, log) = demo.interrupt();
+    assert!(log.contains("SIGHUP"), "{log}");
     assert!(ended_well && log.matches("WARN").count() == 1 && log.contains("ABORTED"), "{log}");
 
     let demo = Demo::start(&data.0);

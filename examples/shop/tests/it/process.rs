@@ -45,6 +45,19 @@ impl Demo {
         (response.status(), response.json().await.unwrap())
     }
 
+    /// What the terminal's end sends; returns once the views were read again.
+    pub async fn hang_up(&self) {
+        Command::new("kill").args(["-HUP", &self.process.id().to_string()]).status().unwrap();
+        let measures = self.beside("admin").replace("/readyz", "/metrics");
+        loop {
+            let page = reqwest::get(&measures).await.unwrap().text().await.unwrap();
+            if page.contains("bff_reloads_total{result=\"swapped\"} 1") {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
     /// Ctrl-C: whether it ended well, and its log.
     pub fn interrupt(mut self) -> (bool, String) {
         Command::new("kill").args(["-INT", &self.process.id().to_string()]).status().unwrap();
