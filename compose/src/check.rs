@@ -49,6 +49,7 @@ pub(crate) use scope::visit;
 use fragment::Library;
 use gaps::Gaps;
 use identity::Identity;
+use provenance::Bound;
 
 use crate::definition::{Definitions, Nulls, View};
 use crate::expr::Code;
@@ -169,7 +170,7 @@ struct Checker<'a> {
     used: CallSet,
     scope: Vec<(String, Typed)>,
     /// What each name of the scope is bound to.
-    bound: Vec<Code>,
+    bound: Vec<Bound>,
     /// Where in `scope` the names begin that a fragment sees; none outside of fragments.
     fragment: Option<usize>,
     /// What the condition of the call that is being checked rules out to be null.
@@ -192,6 +193,8 @@ struct Checker<'a> {
     /// The calls whose failure leaves members out, and those of them that the present member reads.
     omits: CallSet,
     noted: CallSet,
+    /// What is being checked is a part of an expression.
+    within_expr: bool,
     /// What is being checked stands in the item of a list.
     in_item: bool,
 }
@@ -231,6 +234,7 @@ impl<'a> Checker<'a> {
             parts: 0,
             omits: CallSet::default(),
             noted: CallSet::default(),
+            within_expr: false,
             in_item: false,
             depth: 0,
             missing: view.calls.iter().map(|_| Gaps::default()).collect(),

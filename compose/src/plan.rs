@@ -196,6 +196,12 @@ pub enum Shape {
         item: Box<Shape>,
         nullable: bool,
     },
+    /// `item` with the value bound, which may be null.
+    Let {
+        of: Code,
+        local: usize,
+        item: Box<Shape>,
+    },
     /// The case that is there; null where none is.
     Union {
         cases: Vec<Case>,
@@ -223,6 +229,7 @@ impl Shape {
             Shape::Object(_) => false,
             Shape::List { nullable, .. } | Shape::Union { nullable, .. } => *nullable,
             Shape::Of { item, nullable, .. } => *nullable || item.is_nullable(),
+            Shape::Let { item, .. } => item.is_nullable(),
         }
     }
 }

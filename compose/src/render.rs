@@ -44,6 +44,10 @@ pub(crate) fn render<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>)
                 render(item, env, out)
             }
         },
+        Shape::Let { of, local, item } => {
+            env.locals[*local] = env.eval(of)?;
+            render(item, env, out)
+        }
         Shape::Union { cases, .. } => {
             for case in cases {
                 let value = env.eval(&case.of)?;

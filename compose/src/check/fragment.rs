@@ -1,6 +1,7 @@
 //! Fragments: each is checked once by itself, against its parameters' types; whoever uses one has to give those.
 
 use super::assign::assignable;
+use super::provenance::Bound;
 use super::{Checker, Typed};
 use crate::definition::{Definitions, Fragment, Item, Shape, Use, View};
 use crate::expr::Code;
@@ -200,33 +201,23 @@ impl<'a> Checker<'a> {
         Some(argument)
     }
 
-    /// The fragment's shape with its parameters bound: evaluated once each, but for those that may be null.
+    /// The fragment's shape with its parameters bound, so that each is evaluated once.
     fn with_arguments(&mut self, fragment: &'a Fragment, arguments: Vec<Typed>) -> Option<plan::Shape> {
-        let names = fragment.params.iter().map(|(name, _)| name.value.clone());
-        let mut once = Vec::new();
         let before = self.scope.len();
-        for (name, argument) in names.zip(arguments) {
-            let local = self.scope.len();
-            // By itself a fragment's parameters are bound to nothing.
-            let unbound = argument.code == Code::Local(local);
-            self.bound.push(if unbound { Code::Null } else { argument.code.clone() });
-            let mut value = argument;
-            if !value.ty.nullable {
-                once.push((local, std::mem::replace(&mut value.code, Code::Local(local))));
-            }
-            self.scope.push((name, value));
+        let sources: Vec<Bound> = arguments.iter().map(|argument| self.lent(argument)).collect();
+        self.bound.extend(sources);
+        let mut codes = Vec::new();
+        for (local, ((name, _), mut value)) in (before..).zip(fragment.params.iter().zip(arguments)) {
+            codes.push((local, std::mem::replace(&mut value.code, Code::Local(local))));
+            self.scope.push((name.value.clone(), value));
         }
         self.locals = self.locals.max(self.scope.len());
         let shape = self.shape(&fragment.shape);
         self.scope.truncate(before);
         self.bound.truncate(before);
-        let bound = |item: plan::Shape, (local, of): (usize, Code)| plan::Shape::Of {
-            of,
-            local,
-            item: Box::new(item),
-            nullable: false,
-        };
-        Some(once.into_iter().rev().fold(shape?, bound))
+        let bound =
+            |item: plan::Shape, (local, of): (usize, Code)| plan::Shape::Let { of, local, item: Box::new(item) };
+        Some(codes.into_iter().rev().fold(shape?, bound))
     }
 
     /// None, with a problem, within a fragment.

@@ -143,7 +143,7 @@ impl Checker<'_> {
                 lists.push(((list_code.clone(), local), list.ty.nullable));
                 let item = Typed { ty: *item, code: Code::Local(local), ..list };
                 self.scope.push((String::new(), item.clone()));
-                self.bound.push(list_code);
+                self.bound.push(self.bound_to(&list_code));
                 self.locals = self.locals.max(self.scope.len());
                 Some(item)
             }

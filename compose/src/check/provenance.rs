@@ -6,14 +6,48 @@ use crate::plan::{Absence, CallSet, Format, Origin, ProjectionId, Provenance};
 use crate::problem::Place;
 use crate::schema::{Kind, Type};
 
+/// Origins, and reasons for null, that are kept of one value.
+const MAX_TOLD: usize = 100;
+
 /// A part of a reply or of the request, still with its type.
+#[derive(Clone)]
 struct Part {
     path: String,
     ty: Type,
     projection: Option<ProjectionId>,
 }
 
+/// What a name is bound to.
+pub(super) struct Bound {
+    part: Option<Part>,
+    lent: Option<Lent>,
+}
+
+/// What is known of a fragment's argument where it is given.
+struct Lent {
+    origins: Vec<Origin>,
+    absences: Vec<Absence>,
+}
+
 impl Checker<'_> {
+    pub(super) fn bound_to(&self, code: &Code) -> Bound {
+        Bound { part: self.part(code), lent: None }
+    }
+
+    /// A fragment's argument: what is written of its parameter comes from where the argument does.
+    pub(super) fn lent(&self, argument: &Typed) -> Bound {
+        let (mut origins, mut absences) = (Vec::new(), Vec::new());
+        self.origins(&argument.code, &mut origins);
+        if argument.ty.nullable {
+            self.absences(&argument.code, &mut absences);
+        }
+        Bound { part: self.part(&argument.code), lent: Some(Lent { origins, absences }) }
+    }
+
+    fn lent_local(&self, local: usize) -> Option<&Lent> {
+        self.bound.get(local)?.lent.as_ref()
+    }
+
     /// Notes what is written at this place of the answer, and what is missing there without the calls it reads.
     pub(super) fn trace(&mut self, value: &Typed, place: &Place) {
         self.note(value.reads);
@@ -36,14 +70,17 @@ impl Checker<'_> {
     }
 
     fn origins(&self, code: &Code, found: &mut Vec<Origin>) {
-        match self.part(code) {
-            Some(part) => {
-                let origin = Origin { ty: self.contracts.describe(&part.ty), path: part.path };
-                if !found.contains(&origin) {
-                    found.push(origin);
-                }
+        let mut add = |origin| {
+            if found.len() < MAX_TOLD && !found.contains(&origin) {
+                found.push(origin);
             }
-            None => code.inner().into_iter().for_each(|inner| self.origins(inner, found)),
+        };
+        match (self.part(code), code) {
+            (Some(part), _) => add(Origin { ty: self.contracts.describe(&part.ty), path: part.path }),
+            (None, Code::Local(local)) => {
+                self.lent_local(*local).iter().flat_map(|lent| &lent.origins).cloned().for_each(add);
+            }
+            (None, _) => code.inner().into_iter().for_each(|inner| self.origins(inner, found)),
         }
     }
 
@@ -126,17 +163,21 @@ impl Checker<'_> {
 
     fn local(&self, local: usize) -> Option<Part> {
         let (name, value) = self.scope.get(local)?;
-        let Some(of) = self.bound.get(local).and_then(|code| self.part(code)) else {
+        let bound = self.bound.get(local);
+        if bound.is_some_and(|bound| bound.lent.is_some()) {
+            return bound?.part.clone();
+        }
+        let Some(of) = bound.and_then(|bound| bound.part.as_ref()) else {
             return Some(Part { path: name.clone(), ty: value.ty.clone(), projection: value.projection });
         };
         let many = if of.ty.kind == value.ty.kind { "" } else { "[]" };
-        Some(Part { path: of.path + many, ty: value.ty.clone(), projection: value.projection })
+        Some(Part { path: format!("{}{many}", of.path), ty: value.ty.clone(), projection: value.projection })
     }
 
     fn absences(&self, code: &Code, found: &mut Vec<Absence>) {
         let path = |code: &Code| self.part(code).map_or_else(|| "it".to_owned(), |part| part.path);
         let mut add = |absence| {
-            if !found.contains(&absence) {
+            if found.len() < MAX_TOLD && !found.contains(&absence) {
                 found.push(absence);
             }
         };
@@ -145,6 +186,9 @@ impl Checker<'_> {
             Code::Reply(call) if self.optional_reply(*call) => add(Absence::Call(*call)),
             Code::Reply(_) | Code::Not(_) | Code::Compare(..) | Code::And(..) | Code::Or(..) => {}
             Code::Header { .. } => add(Absence::Header(path(code))),
+            Code::Local(local) if let Some(lent) = self.lent_local(*local) => {
+                lent.absences.iter().cloned().for_each(add);
+            }
             Code::Local(_) | Code::Param(_) | Code::Auth(_) => {
                 let nullable = self.part(code).is_some_and(|part| part.ty.nullable);
                 if nullable {

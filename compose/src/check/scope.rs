@@ -14,7 +14,8 @@ impl Checker<'_> {
         then: impl FnOnce(&mut Self, &Typed) -> T,
     ) -> (usize, T) {
         let local = self.scope.len();
-        self.bound.push(std::mem::replace(&mut value.code, Code::Local(local)));
+        let code = std::mem::replace(&mut value.code, Code::Local(local));
+        self.bound.push(self.bound_to(&code));
         self.scope.push((name.unwrap_or_default().to_owned(), value.clone()));
         self.locals = self.locals.max(self.scope.len());
         let result = then(self, &value);

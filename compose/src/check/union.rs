@@ -111,7 +111,7 @@ impl Checker<'_> {
 fn members_of(shape: &mut plan::Shape) -> Option<&mut Vec<Member>> {
     match shape {
         plan::Shape::Object(members) => Some(members),
-        plan::Shape::Of { item, nullable: false, .. } => members_of(item),
+        plan::Shape::Of { item, nullable: false, .. } | plan::Shape::Let { item, .. } => members_of(item),
         _ => None,
     }
 }

@@ -3,6 +3,11 @@
 use super::Code;
 
 impl Code {
+    /// Whether expressions stand within each other in more levels than this.
+    pub(crate) fn is_deeper_than(&self, levels: usize) -> bool {
+        self.inner().into_iter().any(|inner| levels == 0 || inner.is_deeper_than(levels - 1))
+    }
+
     /// The expressions directly within this one.
     pub(crate) fn inner(&self) -> Vec<&Code> {
         match self {

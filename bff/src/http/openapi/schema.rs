@@ -17,6 +17,7 @@ pub(super) fn of_shape(shape: &Shape) -> Value {
         Shape::List { item, nullable, .. } => or_null(list(of_shape(item)), *nullable),
         Shape::Union { cases, nullable } => union(cases, *nullable),
         Shape::Of { item, nullable, .. } => or_null(of_shape(item), *nullable),
+        Shape::Let { item, .. } => of_shape(item),
     }
 }
 

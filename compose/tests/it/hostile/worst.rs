@@ -205,3 +205,38 @@ fn refusal(plan: &Plan, reply: String) -> String {
     let inputs = bind(plan, arguments(&[], "", &|_| None, Bytes::new())).unwrap();
     answer(plan, &inputs, reply.into()).unwrap_err().error.message
 }
+
+/// However deep fragments and expressions nest, what is accepted is checked and answered on the stack of a worker.
+#[test]
+fn stacks() {
+    let nested = |open: &str, inner: &str, close: &str| format!("{}{inner}{}", open.repeat(29), close.repeat(29));
+    let deepest = [
+        (nested("if(true, ", "x", ", null)"), "Ok"),
+        (nested("concat(", "x ?? \"\"", ")"), "Ok"),
+        (format!("if({}true, x, null)", "true && ".repeat(120)), "Ok"),
+        (format!("if({}len(x ?? \"\") > 1, x, null)", "len(x ?? \"\") + ".repeat(24)), "Ok"),
+        (format!("if({}1.5 > number(x ?? \"\"), x, null)", "-".repeat(30)), "Ok"),
+    ];
+    const USED: usize = 60;
+    let answered = |argument: &str| {
+        const HEAD: &str = "view: v\nroute: GET /v\naccess: public\ncalls: { t: { http: h/getThing, request: { path.id: '\"1\"' } } }\nshape: { use: f0(t.note) }\n";
+        let fragment =
+            |i: usize, shape: String| format!("---\nfragment: f{i}\nparams: {{ x: string? }}\nshape: {shape}\n");
+        let next = |i: usize| fragment(i, format!("{{ use: 'f{}(if(x == null, x, x))' }}", i + 1));
+        let fragments: String = (0..USED).map(next).collect();
+        let last = fragment(USED, format!("{{ a: '{argument}' }}"));
+        let (plans, problems) = planned(&RICH.contracts, &format!("{HEAD}{fragments}{last}"));
+        let Some(plan) = plans.first() else { return told(&problems) };
+        let inputs = bind(plan, arguments(&[], "", &|_| None, Bytes::new())).unwrap();
+        let reply = "{\"id\":\"\",\"leaves\":[],\"note\":\"1\"}".into();
+        format!("{:?}", answer(plan, &inputs, reply).map(drop))
+    };
+    let _ = RICH.plan("json");
+    for (argument, expected) in deepest {
+        let said = std::thread::scope(|scope| {
+            let worker = std::thread::Builder::new().stack_size(2 << 20);
+            worker.spawn_scoped(scope, || answered(&argument)).unwrap().join().unwrap()
+        });
+        assert!(said.starts_with(expected), "{argument}: {said}");
+    }
+}
