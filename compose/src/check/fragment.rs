@@ -7,7 +7,7 @@ use crate::definition::{Definitions, Fragment, Item, Shape, Use, View};
 use crate::expr::Code;
 use crate::plan;
 use crate::problem::{ErrorCode, Place, Problem};
-use crate::schema::{Contracts, Type};
+use crate::schema::{Contracts, Kind, Type};
 
 const MAX_FRAGMENTS: usize = 1_000;
 
@@ -155,7 +155,7 @@ impl<'a> Checker<'a> {
             self.problems.push(problem.suggest(&name.value, known));
             return None;
         };
-        let arguments: Vec<Option<Typed>> = used.arguments.iter().map(|a| self.expr(a, &used.place)).collect();
+        let arguments = self.apart(used);
         let Some(types) = &entry.types else {
             self.blameless = true;
             return None;
@@ -182,6 +182,20 @@ impl<'a> Checker<'a> {
         let planned = self.with_arguments(entry.fragment, fitting);
         self.fragment = outside;
         planned
+    }
+
+    /// Each argument where those before it are bound: what it binds itself must not take their locals.
+    fn apart(&mut self, used: &Use) -> Vec<Option<Typed>> {
+        let before = self.scope.len();
+        let mut arguments = Vec::new();
+        for argument in &used.arguments {
+            arguments.push(self.expr(argument, &used.place));
+            self.scope.push((String::new(), Typed::new(Type::optional(Kind::Json), Code::Null)));
+            self.bound.push(Bound::default());
+        }
+        self.scope.truncate(before);
+        self.bound.truncate(before);
+        arguments
     }
 
     /// The argument as a value of the parameter's type.

@@ -18,6 +18,7 @@ struct Part {
 }
 
 /// What a name is bound to.
+#[derive(Default)]
 pub(super) struct Bound {
     part: Option<Part>,
     lent: Option<Lent>,
