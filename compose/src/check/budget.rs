@@ -1,10 +1,13 @@
-//! What one answer may cost at the worst: time, and requests to services.
+//! What one answer may cost at the worst: time, requests to services, and stack.
 
 use std::time::Duration;
 
-use super::Checker;
+use super::{Checker, Typed};
 use crate::plan::{Call, critical_path};
-use crate::problem::ErrorCode;
+use crate::problem::{ErrorCode, Place};
+
+/// How deep evaluation goes: what a stack holds with room to spare.
+const MAX_LEVELS: usize = 128;
 
 impl Checker<'_> {
     /// The longest chain of calls that must succeed fits into the deadline.
@@ -42,5 +45,16 @@ impl Checker<'_> {
             let place = self.view.calls[most.index].name.place.clone();
             self.problem(ErrorCode::TooMuch, &place, message, help);
         }
+    }
+
+    /// Whether a stack holds the expression's evaluation; a problem where it may not.
+    pub(super) fn is_shallow(&mut self, value: &Typed, here: &Place) -> bool {
+        let deep = value.code.is_deeper_than(MAX_LEVELS);
+        if deep {
+            let message = format!("this takes more than {MAX_LEVELS} steps, each within the one before");
+            let help = "bind a part of it: `of: ... as x`, and go on with `x`";
+            self.problem(ErrorCode::TooMuch, here, message, help);
+        }
+        !deep
     }
 }

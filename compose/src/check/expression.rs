@@ -13,9 +13,6 @@ use crate::expr::{Code, Comparison, Expr, Kind as Ast, MoneyPart};
 use crate::problem::{ErrorCode, Place, Problem};
 use crate::schema::{Field, Kind, Type};
 
-/// How deep evaluation goes: what a stack holds with room to spare.
-const MAX_LEVELS: usize = 128;
-
 impl Checker<'_> {
     /// The type of an expression; None where a problem was found.
     pub(super) fn typed(&mut self, text: &Text) -> Option<Typed> {
@@ -31,12 +28,7 @@ impl Checker<'_> {
         let value = self.unconditional(expr, place);
         self.within_expr = within;
         let mut value = value?;
-        if !within && value.code.is_deeper_than(MAX_LEVELS) {
-            let message = format!("this takes more than {MAX_LEVELS} steps, each within the one before");
-            let help = "bind a part of it: `of: ... as x`, and go on with `x`";
-            self.problem(ErrorCode::TooMuch, &self.at(expr, place), message, help);
-            return None;
-        }
+        (within || self.is_shallow(&value, &self.at(expr, place))).then_some(())?;
         // The code of a oneof is that of its owner.
         let is_union = matches!(value.ty.kind, Kind::Union(_));
         value.ty.nullable &= is_union || !self.present.contains(&value.code);
