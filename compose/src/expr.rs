@@ -124,6 +124,8 @@ pub enum Code {
         call: usize,
         key: Box<Code>,
     },
+    /// All that the n-th call found, one for each key that has a result; null where it has no reply.
+    Results(usize),
     /// The n-th enclosing `as`.
     Local(usize),
     /// A slot of a record; null of null.

@@ -96,7 +96,7 @@ impl Checker<'_> {
                 ErrorCode::WrongType,
                 here,
                 format!("`{name}` has a reply for every key"),
-                format!("look a key up in it: `{name}[key]`"),
+                format!("look a key up in it: `{name}[key]`; all that it found is `{name}[]`"),
             );
             return None;
         }

@@ -1,7 +1,8 @@
-//! What is reached through lists: one item by `[index]`, every item by `[]`, a result of a batch by `[key]`.
+//! What is reached through lists: one item by `[index]`, every item by `[]`; of a call with `each` one result, or every one.
 
 use super::{Checker, Typed};
 use crate::expr::{Code, Expr, Kind as Ast};
+use crate::plan::CallSet;
 use crate::problem::{ErrorCode, Place};
 use crate::schema::{Kind, Type};
 
@@ -69,7 +70,7 @@ impl Checker<'_> {
     }
 
     fn looked_up(&mut self, call: usize, index: &Expr, place: &Place) -> Option<Typed> {
-        self.used = self.used.with(crate::plan::CallSet::one(call));
+        self.used = self.used.with(CallSet::one(call));
         let key = self.expr(index, place)?;
         let reply = self.replies[call].as_ref()?;
         let (value, wanted) = (reply.value.clone(), reply.key.clone()?);
@@ -127,7 +128,7 @@ impl Checker<'_> {
                 self.within(of, index, place, &here)
             }
             Ast::Each(of) => {
-                let list = self.steps(of, place, lists)?;
+                let list = self.before_each(of, place, lists)?;
                 let Kind::List(item) = list.ty.kind.clone() else {
                     let has = self.contracts.describe(&list.ty);
                     self.problem(
@@ -149,6 +150,19 @@ impl Checker<'_> {
             }
             _ => self.expr(expr, place),
         }
+    }
+
+    /// The list that `[]` stands behind: a call with `each` is the list of all that it found.
+    fn before_each(&mut self, of: &Expr, place: &Place, lists: &mut Vec<((Code, usize), bool)>) -> Option<Typed> {
+        let call = if let Ast::Name(name) = &of.kind { self.call_named(name) } else { None };
+        let Some(call) = call.filter(|i| self.view.calls[*i].each.is_some()) else {
+            return self.steps(of, place, lists);
+        };
+        self.used = self.used.with(CallSet::one(call));
+        let value = self.replies[call].as_ref()?.value.clone();
+        let item = Type::required(value.ty.kind);
+        let ty = Type { kind: Kind::List(Box::new(item)), nullable: self.optional_reply(call) };
+        Some(Typed { ty, code: Code::Results(call), ..value })
     }
 }
 

@@ -106,6 +106,7 @@ impl Checker<'_> {
                 let path = format!("{name}[{}]", self.part_within(key, lists).map_or("...".to_owned(), |key| key.path));
                 Some(Part { path, ty: Type::optional(value.ty.kind.clone()), projection: value.projection })
             }
+            Code::Results(call) => self.results(*call),
             Code::Slot { of, slot } => {
                 let of = self.part_within(of, lists)?;
                 let projection = &self.projections[of.projection?.0];
@@ -162,6 +163,14 @@ impl Checker<'_> {
         }
     }
 
+    /// All that a call with `each` found.
+    fn results(&self, call: usize) -> Option<Part> {
+        let value = &self.replies[call].as_ref()?.value;
+        let kind = Kind::List(Box::new(Type::required(value.ty.kind.clone())));
+        let path = self.view.calls[call].name.value.clone();
+        Some(Part { path, ty: Type::required(kind), projection: value.projection })
+    }
+
     fn local(&self, local: usize) -> Option<Part> {
         let (name, value) = self.scope.get(local)?;
         let bound = self.bound.get(local);
@@ -184,8 +193,8 @@ impl Checker<'_> {
         };
         match code {
             Code::Null => add(Absence::Null),
-            Code::Reply(call) if self.optional_reply(*call) => add(Absence::Call(*call)),
-            Code::Reply(_) | Code::Not(_) | Code::Compare(..) | Code::And(..) | Code::Or(..) => {}
+            Code::Reply(call) | Code::Results(call) if self.optional_reply(*call) => add(Absence::Call(*call)),
+            Code::Reply(_) | Code::Results(_) | Code::Not(_) | Code::Compare(..) | Code::And(..) | Code::Or(..) => {}
             Code::Header { .. } => add(Absence::Header(path(code))),
             Code::Local(local) if let Some(lent) = self.lent_local(*local) => {
                 lent.absences.iter().cloned().for_each(add);
@@ -234,7 +243,7 @@ impl Checker<'_> {
         }
     }
 
-    fn optional_reply(&self, call: usize) -> bool {
+    pub(super) fn optional_reply(&self, call: usize) -> bool {
         CallSet::one(call).within(self.lacking) || self.view.calls[call].when.is_some()
     }
 }

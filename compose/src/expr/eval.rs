@@ -11,7 +11,6 @@ use crate::definition::Missing;
 use crate::inputs::Inputs;
 use crate::plan::CallSet;
 use crate::run::{Instead, Outcome};
-use crate::tape::Tape;
 use crate::upstream;
 
 /// An answer that cannot be given although every contract was kept. `call` is whose values are to blame.
@@ -87,9 +86,11 @@ impl<'a> Env<'a> {
             Code::Auth(field) => self.auth(*field),
             Code::Now => Value::Time { seconds: self.inputs.now.0, nanos: self.inputs.now.1 },
             Code::Param(n) => self.inputs.params.get(*n).map_or(Value::Null, Value::reborrow),
-            Code::Body => self.inputs.body.as_ref().map_or(Value::Null, root),
+            Code::Body => self.inputs.body.as_ref().map_or(Value::Null, Value::of_tape),
             Code::Reply(call) => match &self.outcomes[*call] {
-                Outcome::Reply { tape, .. } | Outcome::Failed { instead: Instead::Default(tape), .. } => root(tape),
+                Outcome::Reply { tape, .. } | Outcome::Failed { instead: Instead::Default(tape), .. } => {
+                    Value::of_tape(tape)
+                }
                 _ => Value::Null,
             },
             Code::Header { call, header } => match &self.outcomes[*call] {
@@ -100,6 +101,7 @@ impl<'a> Env<'a> {
                 let key = self.eval(key)?;
                 self.found(*call, &key)?
             }
+            Code::Results(call) => self.results(*call)?,
             Code::Local(n) => self.locals[*n].clone(),
             Code::Slot { of, slot } => match self.eval(of)? {
                 Value::Record(node) => node.slot(*slot),
@@ -214,6 +216,14 @@ impl<'a> Env<'a> {
         }
     }
 
+    fn results(&mut self, call: usize) -> Evaluated<'a> {
+        let outcomes = self.outcomes;
+        let Outcome::Found(found) = &outcomes[call] else { return Ok(Value::Null) };
+        let results = found.all();
+        self.spend(results.len())?;
+        Ok(Value::List(List::Values(results.into())))
+    }
+
     fn found(&self, call: usize, key: &Value<'a>) -> Evaluated<'a> {
         let Outcome::Found(found) = &self.outcomes[call] else { return Ok(Value::Null) };
         if key.is_null() {
@@ -262,10 +272,6 @@ impl<'a> Env<'a> {
 
 fn optional_text(text: &Option<String>) -> Value<'_> {
     text.as_deref().map_or(Value::Null, |text| Value::Text(Cow::Borrowed(text)))
-}
-
-fn root(tape: &Tape) -> Value<'_> {
-    tape.cells.first().map_or(Value::Null, |cell| Value::of_cell(tape, *cell))
 }
 
 fn compared(how: Comparison, left: &Value<'_>, right: &Value<'_>) -> Result<bool, Fault> {

@@ -13,7 +13,7 @@ impl Code {
         match self {
             Code::Null | Code::Bool(_) | Code::Int(_) | Code::Float(_) | Code::Text(_) => Vec::new(),
             Code::Auth(_) | Code::Now | Code::Param(_) | Code::Body => Vec::new(),
-            Code::Reply(_) | Code::Header { .. } | Code::Local(_) => Vec::new(),
+            Code::Reply(_) | Code::Results(_) | Code::Header { .. } | Code::Local(_) => Vec::new(),
             Code::Found { key: of, .. }
             | Code::Slot { of, .. }
             | Code::MoneyPart { of, .. }

@@ -52,6 +52,11 @@ pub struct Node<'a> {
 }
 
 impl<'a> Value<'a> {
+    /// The reply itself.
+    pub fn of_tape(tape: &'a Tape) -> Value<'a> {
+        tape.cells.first().map_or(Value::Null, |cell| Value::of_cell(tape, *cell))
+    }
+
     pub fn of_cell(tape: &'a Tape, cell: Cell) -> Value<'a> {
         match cell {
             Cell::Null | Cell::Link(_) => Value::Null,

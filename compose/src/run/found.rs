@@ -8,7 +8,7 @@ use std::hash::BuildHasher;
 use crate::definition::{Missing, Then};
 use crate::expr::{Env, Fault, Value};
 use crate::plan::{Batch, Call, Keys};
-use crate::tape::Tape;
+use crate::tape::{Cell, Tape};
 use crate::upstream::Code;
 
 /// The results of a call with `each`, by key.
@@ -20,8 +20,11 @@ pub(crate) struct Found {
 
 #[derive(Debug)]
 enum Results {
-    /// Every key had a request of its own.
-    ByRequest(HashMap<String, Tape>),
+    /// Every key had a request of its own: the replies in the order of the keys, and which is whose.
+    ByRequest {
+        tapes: Vec<Tape>,
+        places: HashMap<String, usize>,
+    },
     InLists(Lists),
 }
 
@@ -43,11 +46,13 @@ struct Place {
 
 impl Found {
     pub fn none(missing: Missing) -> Found {
-        Found::by_request(HashMap::new(), missing)
+        Found::by_request(std::iter::empty(), missing)
     }
 
-    pub fn by_request(replies: HashMap<String, Tape>, missing: Missing) -> Found {
-        Found { results: Results::ByRequest(replies), missing }
+    pub fn by_request(replies: impl Iterator<Item = (String, Tape)>, missing: Missing) -> Found {
+        let (keys, tapes): (Vec<String>, Vec<Tape>) = replies.unzip();
+        let places = keys.into_iter().zip(0..).collect();
+        Found { results: Results::ByRequest { tapes, places }, missing }
     }
 
     pub fn in_lists(batch: &Batch, missing: Missing, tapes: Vec<Tape>) -> Found {
@@ -57,11 +62,18 @@ impl Found {
     pub fn get(&self, key: &Value<'_>) -> Option<Value<'_>> {
         let key = key.text()?;
         match &self.results {
-            Results::ByRequest(replies) => {
-                let tape = replies.get(&*key)?;
-                Some(tape.cells.first().map_or(Value::Null, |cell| Value::of_cell(tape, *cell)))
-            }
+            Results::ByRequest { tapes, places } => places.get(&*key).and_then(|i| tapes.get(*i)).map(Value::of_tape),
             Results::InLists(lists) => lists.get(&key),
+        }
+    }
+
+    /// Every result that is not null, in the order of the replies.
+    pub fn all(&self) -> Vec<Value<'_>> {
+        match &self.results {
+            Results::ByRequest { tapes, .. } => {
+                tapes.iter().map(Value::of_tape).filter(|value| !value.is_null()).collect()
+            }
+            Results::InLists(lists) => lists.all(),
         }
     }
 }
@@ -76,8 +88,7 @@ impl Lists {
             key: batch.key,
         };
         for (i, tape) in tapes.iter().enumerate() {
-            let list = tape.cells.first().map_or(Value::Null, |cell| Value::of_cell(tape, *cell));
-            let list = match (list, batch.items) {
+            let list = match (Value::of_tape(tape), batch.items) {
                 (Value::Record(root), Some(slot)) => root.slot(slot),
                 (list, _) => list,
             };
@@ -105,8 +116,17 @@ impl Lists {
     fn get(&self, key: &str) -> Option<Value<'_>> {
         let same = |place: &Place| key_at(&self.tapes, *place, self.key).is_some_and(|k| k == key);
         let place = self.places.find(self.hasher.hash_one(key), same)?;
-        let tape = &self.tapes[place.tape as usize];
-        Some(Value::of_cell(tape, crate::tape::Cell::Record(place.record)))
+        Some(self.at(place))
+    }
+
+    fn all(&self) -> Vec<Value<'_>> {
+        let mut places: Vec<&Place> = self.places.iter().collect();
+        places.sort_unstable_by_key(|place| (place.tape, place.record));
+        places.into_iter().map(|place| self.at(place)).collect()
+    }
+
+    fn at(&self, place: &Place) -> Value<'_> {
+        Value::of_cell(&self.tapes[place.tape as usize], Cell::Record(place.record))
     }
 }
 

@@ -1,7 +1,6 @@
 //! Sends what a call is made of, and decodes what comes back.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::pin::pin;
 
 use bytes::Bytes;
@@ -77,7 +76,7 @@ impl Flight<'_> {
                 });
                 let tapes: Vec<Option<Tape>> = replies.try_collect().await?;
                 let found = keys.into_iter().zip(tapes).filter_map(|(key, tape)| Some((key, tape?)));
-                Ok(Found::by_request(found.collect::<HashMap<_, _>>(), absent(self.call, each.missing)))
+                Ok(Found::by_request(found, absent(self.call, each.missing)))
             }
         }
     }

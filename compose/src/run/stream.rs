@@ -12,7 +12,6 @@ use crate::expr::{Env, Value};
 use crate::inputs::Inputs;
 use crate::plan::{Call, Plan};
 use crate::render::render;
-use crate::tape::{Cell, Tape};
 use crate::upstream::{CallError, Code, Request, Upstream};
 
 /// The texts of the events; it ends after a failure.
@@ -46,15 +45,11 @@ fn event(plan: &Plan, inputs: &Inputs, reply: Result<Bytes, CallError>) -> Resul
     let (Some(call), Some(shape)) = (&plan.stream, &plan.shape) else { return Ok(Bytes::new()) };
     let tape = reply.and_then(|reply| decoded(call, reply)).map_err(|error| failed(call, error))?;
     let mut env = Env::new(inputs, &[], plan.locals);
-    env.locals[0] = root(&tape);
+    env.locals[0] = Value::of_tape(&tape);
     let mut out = Vec::with_capacity(256);
     render(shape, &mut env, &mut out).map_err(|fault| match fault_of(plan, fault) {
         client if client.from_client => client,
         event => Failure { call: Some(call.name.clone()), ..event },
     })?;
     Ok(out.into())
-}
-
-fn root(tape: &Tape) -> Value<'_> {
-    Value::of_cell(tape, tape.cells.first().copied().unwrap_or(Cell::Null))
 }
