@@ -323,6 +323,14 @@ impl Contracts {
         &self.records[id.0]
     }
 
+    /// The type of a map's values in JSON, where a google.protobuf.Value may be null.
+    pub(crate) fn map_value(&self, map: &Map) -> Type {
+        let wire = self.record(map.entry).fields.get(1).map(|value| &value.wire);
+        let is_value = matches!(wire, Some(Wire::Proto { scalar: Scalar::Json(message), .. })
+            if message.full_name() == "google.protobuf.Value");
+        Type { nullable: map.value.nullable || is_value, ..map.value.clone() }
+    }
+
     /// The type's name as an author would write or read it.
     pub fn describe(&self, ty: &Type) -> String {
         let name = match &ty.kind {

@@ -225,9 +225,13 @@ impl Tables<'_> {
             Kind::List(item) => JsonRead::List(Box::new(self.value(item, inner))),
             Kind::Map(map) => {
                 let within = inner.and_then(|entry| self.projections[entry.0].fields.get(1)?.1);
+                let value = match self.casing {
+                    Casing::AsIs => self.value(&self.contracts.map_value(map), within),
+                    Casing::Camel => self.value(&map.value, within),
+                };
                 JsonRead::Map {
                     key: Box::new(self.value(&Type::required(map.key.clone()), None).read),
-                    value: Box::new(self.value(&map.value, within)),
+                    value: Box::new(value),
                 }
             }
             Kind::Union(union) => JsonRead::Union(self.union(union, inner)),
