@@ -152,7 +152,7 @@ pub enum ProtoRead {
     Date,
     /// A message whose field 1 is the value; an absent field 1 is that type's default.
     Wrapper(Box<ProtoRead>),
-    /// A message as protobuf's JSON, into `Cell::Json`.
+    /// A message as protobuf's JSON, into `Cell::Json`, or `Cell::Null` where that is null.
     Json(MessageDescriptor),
     /// Not used, but clears what it excludes.
     Unread(Box<ProtoRead>),

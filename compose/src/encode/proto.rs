@@ -167,7 +167,12 @@ fn payload(scalar: &Scalar, value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), 
 
 /// JSON as the message that it is the text of.
 fn foreign(message: &MessageDescriptor, value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
-    let Value::Json(text) = value else { return Err(misfit()) };
+    let text = match value {
+        Value::Json(text) => text,
+        // Of a list, an item is sent even so.
+        Value::Null => "null",
+        _ => return Err(misfit()),
+    };
     let mut json = serde_json::Deserializer::from_str(text);
     let message = DynamicMessage::deserialize(message.clone(), &mut json)
         .map_err(|_| Fault::bad_request(format!("a value is not JSON of a {}", message.full_name())))?;

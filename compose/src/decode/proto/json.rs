@@ -25,7 +25,7 @@ pub struct Foreign<'l> {
     pub wire: Vec<u8>,
 }
 
-/// The reply with the JSON texts behind it, to which the cells point.
+/// The reply with the JSON texts behind it, to which the cells point. A `Value` of null is null.
 pub fn converted(messages: Vec<Foreign<'_>>, cells: &mut [Cell], bytes: Bytes) -> Result<Bytes, Box<Violation>> {
     if messages.is_empty() {
         return Ok(bytes);
@@ -39,6 +39,10 @@ pub fn converted(messages: Vec<Foreign<'_>>, cells: &mut [Cell], bytes: Bytes) -
             Box::new(Violation { pointer: foreign.pointer.clone(), code, message: message.to_owned() })
         };
         let text = text(foreign.message, &foreign.wire).map_err(refused)?;
+        if text == b"null" {
+            cells[foreign.place] = Cell::Null;
+            continue;
+        }
         let span = u32::try_from(all.len() + text.len()).is_ok();
         let span = span.then_some(Span { start: all.len() as u32, len: text.len() as u32 });
         let span = span.ok_or_else(|| refused(("size", "has too many values to be decoded")))?;
