@@ -64,8 +64,8 @@ fn views() -> String {
         let parts = if on_fail.is_empty() { parts.replace("?.", ".") } else { parts.to_owned() };
         format!(
             "view: {service}-{name}\nroute: GET /v1/{service}/{name}/{{id}}\naccess: public\n\
-             deadline: 60s\nparams: {{ id: {{ in: path, type: string }} }}\n\
-             calls: {{ thing: {{ {}, timeout: 50s{on_fail} }} }}\n\
+             deadline: 30s\nparams: {{ id: {{ in: path, type: string }} }}\n\
+             calls: {{ thing: {{ {}, timeout: 25s{on_fail} }} }}\n\
              shape:\n  thing: {{ of: thing, {shape} }}{parts}\n---\n",
             call(service)
         )

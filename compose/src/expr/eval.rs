@@ -87,12 +87,7 @@ impl<'a> Env<'a> {
             Code::Now => Value::Time { seconds: self.inputs.now.0, nanos: self.inputs.now.1 },
             Code::Param(n) => self.inputs.params.get(*n).map_or(Value::Null, Value::reborrow),
             Code::Body => self.inputs.body.as_ref().map_or(Value::Null, Value::of_tape),
-            Code::Reply(call) => match &self.outcomes[*call] {
-                Outcome::Reply { tape, .. } | Outcome::Failed { instead: Instead::Default(tape), .. } => {
-                    Value::of_tape(tape)
-                }
-                _ => Value::Null,
-            },
+            Code::Reply(call) => self.reply(*call),
             Code::Header { call, header } => match &self.outcomes[*call] {
                 Outcome::Reply { headers, .. } => headers.get(*header).map_or(Value::Null, optional_text),
                 _ => Value::Null,
@@ -199,6 +194,16 @@ impl<'a> Env<'a> {
     /// Whether one of the calls has failed and leaves members out.
     pub fn omits(&self, calls: CallSet) -> bool {
         calls.iter().any(|call| matches!(self.outcomes[call], Outcome::Failed { instead: Instead::Omit, .. }))
+    }
+
+    /// What a call answered, or its default.
+    fn reply(&self, call: usize) -> Value<'a> {
+        match &self.outcomes[call] {
+            Outcome::Reply { tape, .. } | Outcome::Failed { instead: Instead::Default(tape), .. } => {
+                Value::of_tape(tape)
+            }
+            _ => Value::Null,
+        }
     }
 
     fn auth(&self, field: AuthField) -> Value<'a> {
