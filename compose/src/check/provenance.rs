@@ -107,14 +107,7 @@ impl Checker<'_> {
                 Some(Part { path, ty: Type::optional(value.ty.kind.clone()), projection: value.projection })
             }
             Code::Results(call) => self.results(*call),
-            Code::Slot { of, slot } => {
-                let of = self.part_within(of, lists)?;
-                let projection = &self.projections[of.projection?.0];
-                let (field, inner) = projection.fields.get(usize::from(*slot))?;
-                let field = &self.contracts.record(projection.record).fields[*field];
-                let path = format!("{}.{}", of.path, field.name);
-                Some(Part { path, ty: field.ty.clone(), projection: *inner })
-            }
+            Code::Slot { of, slot } => self.field_of(self.part_within(of, lists)?, *slot),
             Code::Local(local) => match lists.iter().find(|(_, bound)| bound == local) {
                 Some((list, _)) => {
                     let list = self.part_within(list, lists)?;
@@ -161,6 +154,15 @@ impl Checker<'_> {
             }
             _ => None,
         }
+    }
+
+    /// The field of a record that a slot holds.
+    fn field_of(&self, of: Part, slot: u16) -> Option<Part> {
+        let projection = &self.projections[of.projection?.0];
+        let (field, inner) = projection.fields.get(usize::from(slot))?;
+        let field = &self.contracts.record(projection.record).fields[*field];
+        let path = format!("{}.{}", of.path, field.name);
+        Some(Part { path, ty: field.ty.clone(), projection: *inner })
     }
 
     /// All that a call with `each` found.
