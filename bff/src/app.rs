@@ -7,6 +7,7 @@ mod prepare;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::signal::unix::Signal;
@@ -43,6 +44,7 @@ pub struct App {
     reloads: Reloads,
     watched: Vec<Watched>,
     stores: Stores,
+    sources: Sources,
     identity: Arc<Identity>,
     measures: Exposition,
     draining: CancellationToken,
@@ -199,6 +201,7 @@ pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<A
         reloader,
         reloads,
         stores,
+        sources: loader.sources.clone(),
         identity,
         measures,
         draining,
@@ -245,7 +248,8 @@ impl App {
         let watch = shutdown.run_until_cancelled(views::watch(self.watched, self.reloader));
         let upkeep = drained.run_until_cancelled(self.measures.keep_up());
         let follow = drained.run_until_cancelled(self.identity.follow());
-        tokio::join!(public, admin, drain, sweep, upkeep, follow, reloads, watch);
+        let connect = drained.run_until_cancelled(join_all(self.sources.values().map(|source| source.keep_up())));
+        tokio::join!(public, admin, drain, sweep, upkeep, follow, connect, reloads, watch);
         // What changes something goes on without its client, but is bounded by its view's deadline.
         self.tasks.close();
         self.tasks.wait().await;

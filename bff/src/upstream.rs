@@ -1,16 +1,29 @@
 //! The client stack towards the services behind the server: bytes in, bytes out, one error type.
 //!
-//! A `Source` is one configured service. It connects when first called, so start-up works while a
-//! service is away, and it redials by itself once the service is back. Every call has a deadline,
-//! and every reply has a size limit. Who the caller is arrives here as ready header bytes.
+//! A `Source` is one configured service. It needs no connection to start with, and it redials by itself once a service
+//! is back. Every call has a deadline, and every reply has a size limit. Who the caller is arrives here as ready headers.
 
-mod client;
+mod balance;
+mod breaker;
+mod bulkhead;
+mod config;
+mod credentials;
+mod dial;
+mod endpoint;
 mod error;
+mod exchange;
 mod grpc;
+mod health;
+mod http1;
+mod http2;
 mod operation;
 mod rest;
+mod retry;
 mod trace;
+mod tries;
+mod unhurried;
 
+pub use config::{Config, HttpVersion, Identity};
 pub use error::{Error, Failure, Kind, Violation};
 pub use grpc::Replies;
 pub use operation::OperationMeter;
@@ -19,84 +32,62 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Uri};
-use serde::Deserialize;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
+use tokio_util::task::TaskTracker;
 
-/// One entry of `[sources]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Address of a gRPC service: `http://host:port` or `https://host:port`.
-    pub grpc: Option<String>,
-    /// Address of an HTTP service; a base path is kept.
-    pub http: Option<String>,
-    /// Folder of the `.proto` files that describe the gRPC service.
-    pub protos: Option<String>,
-    /// Which packages of these the service serves; all unless set.
-    pub packages: Option<Vec<String>>,
-    /// A compiled descriptor set, instead of `protos`.
-    pub descriptors: Option<String>,
-    /// The OpenAPI document that describes the HTTP service.
-    pub openapi: Option<String>,
-    /// How long one call may take unless the view says otherwise.
-    pub timeout_ms: u64,
-    pub connect_timeout_ms: u64,
-    pub max_reply_bytes: usize,
-    /// Whether this server is of no use while the service is away.
-    pub required: bool,
-    /// What the service is told about the caller.
-    pub identity: Identity,
-    /// The audience of that token; the source's name unless set.
-    pub audience: Option<String>,
-}
-
-/// What a source is told about the caller.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Identity {
-    #[default]
-    None,
-    /// A short token in the caller's name, signed by this server.
-    Token,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            grpc: None,
-            http: None,
-            protos: None,
-            packages: None,
-            descriptors: None,
-            openapi: None,
-            timeout_ms: 1_000,
-            connect_timeout_ms: 1_000,
-            max_reply_bytes: 4 * 1024 * 1024,
-            required: true,
-            identity: Identity::None,
-            audience: None,
-        }
-    }
-}
+use crate::meter::{Counter, Gauge, Meter};
+use balance::Remote;
+use breaker::Breaker;
+use bulkhead::Bulkhead;
+use exchange::{Outgoing, Protocol};
+use retry::Retries;
+use tries::report;
 
 /// One service behind the server, reached over gRPC, HTTP or both.
-#[derive(Debug, Clone)]
 pub struct Source {
     name: String,
     audience: String,
     config: Config,
-    grpc: Option<grpc::Client>,
-    http: Option<rest::Client>,
+    grpc: Option<Remote>,
+    http: Option<Remote>,
+    /// What every request carries: the server's own credentials.
+    credentials: Headers,
+    forward: Vec<HeaderName>,
+    bulkhead: Bulkhead,
+    breaker: Breaker,
+    retries: Retries,
+    meters: Meters,
+}
+
+pub type Headers = Vec<(HeaderName, HeaderValue)>;
+
+/// One call of a service.
+pub struct Call<'a> {
+    pub target: Target<'a>,
+    /// No name twice.
+    pub headers: Headers,
+    /// A protobuf message, or JSON text.
+    pub body: Bytes,
+    pub deadline: Instant,
+    /// It may be made twice.
+    pub repeatable: bool,
+}
+
+pub enum Target<'a> {
+    Grpc(&'a PathAndQuery),
+    /// The path and query start with `/`.
+    Http(&'a Method, String),
 }
 
 /// A successful answer.
 #[derive(Debug)]
 pub struct Reply {
     pub body: Bytes,
-    /// Of a gRPC call: its metadata.
-    pub headers: HeaderMap,
+    headers: HeaderMap,
+    /// Of a gRPC call: what the service knew only in the end.
+    trailers: Option<HeaderMap>,
 }
 
 /// Why a source cannot be set up; says which setting to change.
@@ -108,43 +99,47 @@ pub struct ConfigError {
     reason: String,
 }
 
+struct Meters {
+    retries: Counter,
+    retries_spent: Counter,
+    ejections: Counter,
+    refused_by_breaker: Counter,
+    refused_by_bulkhead: Counter,
+    connections: Gauge,
+}
+
+const UPKEEP: Duration = Duration::from_secs(1);
+
 impl Source {
     /// Prepares the clients of a source; opens no connection yet.
-    pub fn connect(name: &str, config: &Config) -> Result<Self, ConfigError> {
+    pub fn connect(name: &str, config: &Config, meter: &Meter) -> Result<Self, ConfigError> {
         let invalid = |setting: &str, reason: String| ConfigError {
             source_name: name.to_owned(),
             setting: setting.to_owned(),
             reason,
         };
-        if config.grpc.is_none() && config.http.is_none() {
-            let reason = "has no address; set `grpc` or `http` to the service's URL".to_owned();
-            return Err(invalid("", reason));
+        if let Some((setting, reason)) = config.problem() {
+            return Err(invalid(setting, reason));
         }
-        if config.timeout_ms == 0 || config.connect_timeout_ms == 0 {
-            return Err(invalid("", "`timeout_ms` and `connect_timeout_ms` must be at least 1".to_owned()));
-        }
-        let grpc = match &config.grpc {
-            Some(url) => Some(
-                service_url(url)
-                    .and_then(|url| grpc::Client::new(url, config))
-                    .map_err(|reason| invalid(".grpc", reason))?,
-            ),
-            None => None,
+        let tasks = TaskTracker::new();
+        let remote = |url: &Option<String>, protocol, setting: &str| {
+            let remote = url.as_ref().map(|url| Remote::new(url, protocol, config, &tasks));
+            remote.transpose().map_err(|reason| invalid(setting, reason))
         };
-        let http = match &config.http {
-            Some(url) => Some(
-                service_url(url)
-                    .and_then(|url| rest::Client::new(url, config))
-                    .map_err(|reason| invalid(".http", reason))?,
-            ),
-            None => None,
-        };
+        let (credentials, forward) = credentials::read(config).map_err(|(setting, reason)| invalid(setting, reason))?;
+        let labels = [("source", name)];
         Ok(Self {
             name: name.to_owned(),
             audience: config.audience.clone().unwrap_or_else(|| name.to_owned()),
+            grpc: remote(&config.grpc, Protocol::Grpc, ".grpc")?,
+            http: remote(&config.http, Protocol::Rest, ".http")?,
+            credentials,
+            forward,
+            bulkhead: Bulkhead::from(config),
+            breaker: Breaker::new(config.into(), meter.gauge("bff_breaker_state", &labels)),
+            retries: Retries::from(config),
+            meters: Meters::new(meter, name),
             config: config.clone(),
-            grpc,
-            http,
         })
     }
 
@@ -161,6 +156,11 @@ impl Source {
         self.config.identity
     }
 
+    /// The client's headers that are sent on.
+    pub fn forward(&self) -> &[HeaderName] {
+        &self.forward
+    }
+
     /// Whether this server is of no use while the service is away.
     pub fn is_required(&self) -> bool {
         self.config.required
@@ -171,56 +171,76 @@ impl Source {
         Duration::from_millis(self.config.timeout_ms)
     }
 
-    /// One unary gRPC call: `message` and the reply are protobuf bytes.
-    pub async fn grpc(
-        &self,
-        path: &PathAndQuery,
-        message: Bytes,
-        headers: HeaderMap,
-        deadline: Instant,
-    ) -> Result<Reply, Error> {
-        let Some(client) = &self.grpc else { return Err(no_address("grpc")) };
-        let span = trace::span(&self.name, path.as_str());
-        let headers = trace::announced(&span, headers);
-        trace::within(span, client.call(path, message, headers, deadline)).await
+    /// One call: a successful answer, or why there is none.
+    pub async fn call(&self, call: Call<'_>) -> Result<Reply, Error> {
+        let span = trace::span(&self.name, || call.target.name());
+        let deadline = call.deadline;
+        let (remote, outgoing) = self.outgoing(call)?;
+        let outgoing = trace::announced(&span, outgoing);
+        trace::within(span, self.tries(remote, outgoing, deadline)).await
     }
 
-    /// Opens a gRPC call of many replies. The deadline is for the opening alone.
-    pub async fn open(
-        &self,
-        path: &PathAndQuery,
-        message: Bytes,
-        headers: HeaderMap,
-        deadline: Instant,
-    ) -> Result<Replies, Error> {
-        let Some(client) = &self.grpc else { return Err(no_address("grpc")) };
-        let span = trace::span(&self.name, path.as_str());
-        let headers = trace::announced(&span, headers);
-        trace::within(span, client.open(path, message, headers, deadline)).await
+    /// Opens a gRPC call of many replies. The deadline is for the opening alone, and it is tried once.
+    pub async fn open(&self, call: Call<'_>) -> Result<Replies, Error> {
+        let span = trace::span(&self.name, || call.target.name());
+        let deadline = call.deadline;
+        let (remote, outgoing) = self.outgoing(call)?;
+        let outgoing = trace::announced(&span, outgoing);
+        let opening = async {
+            let turn = self.turn()?;
+            let opening = async { remote.pick(&[]).await?.open(&outgoing).await };
+            let opened = timeout_at(deadline, opening).await.unwrap_or_else(|_| Err(Error::deadline()));
+            let replies = opened.and_then(|(head, place)| grpc::replies(head, place, self.config.max_reply_bytes));
+            report(turn, &replies);
+            replies
+        };
+        trace::within(span, opening).await
     }
 
-    /// One HTTP call: a successful answer, or the status as an error.
-    pub async fn http(
-        &self,
-        method: Method,
-        path_and_query: &str,
-        headers: HeaderMap,
-        body: Bytes,
-        deadline: Instant,
-    ) -> Result<Reply, Error> {
-        let Some(client) = &self.http else { return Err(no_address("http")) };
-        let span = trace::span(&self.name, method.as_str());
-        let headers = trace::announced(&span, headers);
-        let call = rest::Call { method, path_and_query, headers, body };
-        trace::within(span, client.call(call, deadline)).await
+    /// The request as it will be written, and whom it is for.
+    fn outgoing(&self, call: Call<'_>) -> Result<(&Remote, Outgoing), Error> {
+        let Call { target, mut headers, body, repeatable, .. } = call;
+        headers.extend_from_slice(&self.credentials);
+        let (remote, protocol, method, path, body) = match target {
+            Target::Grpc(path) => {
+                let remote = self.grpc.as_ref().ok_or_else(|| no_address("grpc"))?;
+                headers.extend(grpc::HEADERS);
+                (remote, Protocol::Grpc, Method::POST, path.clone(), grpc::framed(&body)?)
+            }
+            Target::Http(method, path) => {
+                let remote = self.http.as_ref().ok_or_else(|| no_address("http"))?;
+                rest::describe(&mut headers, !body.is_empty());
+                (remote, Protocol::Rest, method.clone(), remote.path(path)?, body)
+            }
+        };
+        Ok((remote, Outgoing { protocol, method, path, headers, body, repeatable }))
+    }
+
+    /// Connects ahead of the first call, follows names, closes what nobody needs. Never ends.
+    pub async fn keep_up(&self) {
+        let remotes = || self.grpc.iter().chain(&self.http);
+        if self.config.warm_up {
+            for remote in remotes() {
+                remote.warm_up().await;
+            }
+        }
+        let mut turns = interval(UPKEEP);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            turns.tick().await;
+            for remote in remotes() {
+                remote.keep_up().await;
+            }
+            let connections = remotes().map(Remote::connections).sum::<usize>();
+            self.meters.connections.set(connections as f64);
+        }
     }
 
     /// Whether something accepts connections at every address of the source.
     pub async fn check(&self) -> Result<(), String> {
-        let urls = [self.grpc.as_ref().map(grpc::Client::url), self.http.as_ref().map(rest::Client::url)];
-        for url in urls.into_iter().flatten() {
-            let connect = TcpStream::connect((host(url), port(url)));
-            match timeout(Duration::from_millis(self.config.connect_timeout_ms), connect).await {
+        for remote in self.grpc.iter().chain(&self.http) {
+            let connect = TcpStream::connect((host(remote.url()), port(remote.url())));
+            match timeout(self.config.connect_timeout(), connect).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => return Err(format!("cannot connect: {}", error.kind())),
                 Err(_) => return Err("cannot connect: no answer in time".to_owned()),
@@ -230,21 +250,41 @@ impl Source {
     }
 }
 
-fn no_address(protocol: &str) -> Error {
-    Error::request(&format!("the source has no `{protocol}` address"))
+impl Target<'_> {
+    /// HTTP paths hold ids, which no trace may.
+    fn name(&self) -> &str {
+        match self {
+            Self::Grpc(path) => path.as_str(),
+            Self::Http(method, _) => method.as_str(),
+        }
+    }
 }
 
-/// Reads an absolute http or https URL.
-fn service_url(url: &str) -> Result<Uri, String> {
-    let expected = "expected a URL like http://127.0.0.1:50051";
-    let uri: Uri = url.parse().map_err(|error| format!("`{url}` is not a URL ({error}); {expected}"))?;
-    if uri.authority().is_none() || !matches!(uri.scheme_str(), Some("http" | "https")) {
-        return Err(format!("`{url}` has no http or https scheme; {expected}"));
+impl Reply {
+    /// The values of a header or trailer of this name.
+    pub fn header(&self, name: &str) -> impl Iterator<Item = &HeaderValue> {
+        let trailers = self.trailers.iter().flat_map(move |trailers| trailers.get_all(name));
+        self.headers.get_all(name).into_iter().chain(trailers)
     }
-    if uri.query().is_some() {
-        return Err(format!("`{url}` has a query; {expected}"));
+}
+
+impl Meters {
+    fn new(meter: &Meter, source: &str) -> Self {
+        let labels = [("source", source)];
+        let refused = |by| meter.counter("bff_upstream_refused_total", &[("source", source), ("by", by)]);
+        Self {
+            retries: meter.counter("bff_retries_total", &labels),
+            retries_spent: meter.counter("bff_retries_spent_total", &labels),
+            ejections: meter.counter("bff_upstream_ejections_total", &labels),
+            refused_by_breaker: refused("breaker"),
+            refused_by_bulkhead: refused("bulkhead"),
+            connections: meter.gauge("bff_upstream_connections", &labels),
+        }
     }
-    Ok(uri)
+}
+
+fn no_address(protocol: &str) -> Error {
+    Error::request(&format!("the source has no `{protocol}` address"))
 }
 
 fn host(url: &Uri) -> &str {

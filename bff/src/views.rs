@@ -40,6 +40,7 @@ pub use watch::{Watched, watch};
 
 use crate::identity::Caller;
 use crate::meter::Meter;
+use crate::upstream::Headers;
 use destination::{Destination, Door, Sender};
 
 #[derive(Debug, Clone, Deserialize)]
@@ -186,8 +187,22 @@ impl View {
             now: (arguments.now.unix_timestamp(), arguments.now.nanosecond().cast_signed()),
         };
         let inputs = bind(&self.plan, typed).map_err(Error::Inputs)?;
+        let forwarded = self.forwarded(arguments.header);
         let Arguments { caller, idempotency_key, trace, .. } = arguments;
-        Ok((inputs, Sender { caller, idempotency_key, trace }))
+        let trace = trace.into_iter().filter_map(|(name, value)| Some((name?, value))).collect();
+        Ok((inputs, Sender { caller, idempotency_key, trace, forwarded }))
+    }
+
+    /// What the services are told of the client's headers, each name once.
+    fn forwarded(&self, header: &(dyn Fn(&str) -> Option<String> + Sync)) -> Headers {
+        let mut forwarded = Headers::new();
+        for name in self.destinations.iter().flat_map(Destination::forward) {
+            if forwarded.iter().all(|(known, _)| known != name) {
+                let value = header(name.as_str()).and_then(|value| HeaderValue::try_from(value).ok());
+                forwarded.extend(value.map(|value| (name.clone(), value)));
+            }
+        }
+        forwarded
     }
 
     fn door(&self, sender: Sender) -> Door<'_> {

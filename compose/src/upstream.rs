@@ -30,7 +30,7 @@ pub struct Reply {
 /// The replies of a stream; it ends after an error.
 pub type Replies = BoxStream<'static, Result<Bytes, CallError>>;
 
-/// An encoded request. Whoever answers it should have given up by `deadline`.
+/// An encoded request. Whoever answers it gives up by `deadline`: the engine keeps no clock of its own beside it.
 #[derive(Debug)]
 pub struct Request {
     pub target: Target,

@@ -27,7 +27,7 @@ pub struct Prepared {
 pub fn prepare(config: &Config, tasks: &TaskTracker, meter: &Meter) -> Result<Prepared, StartError> {
     let identity = identity::problems(&config.identity, !config.is_production());
     let tls = http::acceptor(&config.http);
-    let loaded = sources(config).map(|sources| {
+    let loaded = sources(config, meter).map(|sources| {
         let loader = loader(config, sources, tasks, meter);
         let views = loader.load();
         (Arc::new(loader), views)
@@ -58,11 +58,11 @@ fn loader(config: &Config, sources: Sources, tasks: &TaskTracker, meter: &Meter)
 }
 
 /// A client for each source, or what is wrong with every one that has none.
-fn sources(config: &Config) -> Result<Sources, Vec<String>> {
+fn sources(config: &Config, meter: &Meter) -> Result<Sources, Vec<String>> {
     let mut sources = Sources::new();
     let mut problems = Vec::new();
     for (name, config) in &config.sources {
-        match Source::connect(name, config) {
+        match Source::connect(name, config, meter) {
             Ok(source) => drop(sources.insert(name.clone(), Arc::new(source))),
             Err(problem) => problems.push(problem.to_string()),
         }

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use http::header::ACCEPT;
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use http::{HeaderValue, Method, Uri};
 use tokio::time::Instant;
 
 use super::PullError;
-use crate::upstream::{Config, Kind, Source};
+use crate::meter::Meter;
+use crate::upstream::{Call, Config, Kind, Source, Target};
 
 pub struct Document {
     pub bytes: Bytes,
@@ -20,10 +21,11 @@ pub async fn fetch(name: &str, settings: &Config, from: &str, deadline: Instant)
     let (origin, path) = address(name, settings, from)?;
     let url = format!("{}{path}", origin.trim_end_matches('/'));
     let settings = Config { grpc: None, http: Some(origin), ..settings.clone() };
-    let source = Source::connect(name, &settings).map_err(|error| PullError(error.to_string()))?;
+    let source = Source::connect(name, &settings, &Meter::none()).map_err(|error| PullError(error.to_string()))?;
     tracing::info!(url, "asking for the OpenAPI document");
-    let headers = HeaderMap::from_iter([(ACCEPT, KINDS)]);
-    let answer = source.http(Method::GET, &path, headers, Bytes::new(), deadline).await;
+    let target = Target::Http(&Method::GET, path);
+    let call = Call { target, headers: vec![(ACCEPT, KINDS)], body: Bytes::new(), deadline, repeatable: true };
+    let answer = source.call(call).await;
     let answer = answer.map_err(|error| {
         let hint = match error.kind {
             Kind::Answered => "; `--from` names where the document is, and redirects are not followed",

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::HeaderMap;
 use http::uri::PathAndQuery;
 use prost_reflect::prost::Message;
 use prost_reflect::prost_types::FileDescriptorProto;
@@ -18,7 +17,8 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 
 use super::{MAX_BYTES, PullError, count};
-use crate::upstream::{Config, Error, Source};
+use crate::meter::Meter;
+use crate::upstream::{Call, Config, Error, Source, Target};
 use crate::views::schema;
 
 const VERSIONS: [&str; 2] = ["grpc.reflection.v1", "grpc.reflection.v1alpha"];
@@ -29,7 +29,7 @@ const MAX_FILES: usize = 2_000;
 /// The set, and what it holds in words.
 pub async fn descriptors(name: &str, settings: &Config, deadline: Instant) -> Result<(Vec<u8>, String), PullError> {
     let url = settings.grpc.as_deref().unwrap_or_default();
-    let source = Source::connect(name, settings).map_err(|error| PullError(error.to_string()))?;
+    let source = Source::connect(name, settings, &Meter::none()).map_err(|error| PullError(error.to_string()))?;
     tracing::info!(url, "asking for the services");
     let wrong = |trouble: Trouble| PullError(format!("{url}: {}", trouble.explain(name)));
     let (server, services) = Server::find(&source, deadline).await.map_err(wrong)?;
@@ -117,8 +117,9 @@ impl<'s> Server<'s> {
     /// One question: a stream of its own, which ends with the answer.
     async fn ask(&self, question: MessageRequest) -> Result<MessageResponse, Trouble> {
         let request = ServerReflectionRequest { host: String::new(), message_request: Some(question) };
-        let message = Bytes::from(request.encode_to_vec());
-        let opened = self.source.open(&self.path, message, HeaderMap::new(), self.deadline).await;
+        let body = Bytes::from(request.encode_to_vec());
+        let (target, deadline) = (Target::Grpc(&self.path), self.deadline);
+        let opened = self.source.open(Call { target, headers: Vec::new(), body, deadline, repeatable: true }).await;
         let mut replies = opened.map_err(Trouble::Failed)?;
         let reply = timeout_at(self.deadline, replies.next()).await;
         let reply = reply.map_err(|_| Trouble::Failed(Error::deadline()))?;

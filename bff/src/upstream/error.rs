@@ -36,6 +36,8 @@ pub enum Kind {
     Malformed,
     /// We could not form the request.
     Request,
+    /// We did not even try: the service is left alone, or busy with too much of ours.
+    Refused,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +75,10 @@ impl Error {
         Self::new(Code::Internal, Kind::Malformed, message)
     }
 
+    pub fn refused(message: &str) -> Self {
+        Self::new(Code::Unavailable, Kind::Refused, message)
+    }
+
     pub fn request(message: &str) -> Self {
         Self::new(Code::Internal, Kind::Request, message)
     }
@@ -87,6 +93,12 @@ impl Error {
     pub fn with_violations(mut self, violations: Vec<Violation>) -> Self {
         self.0.violations = violations;
         self
+    }
+
+    /// Whether it says that the service is unwell, and not that it did not like the request.
+    pub fn is_failure(&self) -> bool {
+        let class = [Code::Unavailable, Code::DeadlineExceeded, Code::Internal, Code::Unknown, Code::DataLoss];
+        matches!(self.kind, Kind::Unreached | Kind::Interrupted | Kind::Answered) && class.contains(&self.code)
     }
 
     fn new(code: Code, kind: Kind, message: &str) -> Self {

@@ -1,113 +1,173 @@
-//! gRPC calls of one request over protobuf bytes that somebody else encodes and decodes.
+//! gRPC over HTTP/2, as messages that somebody else encodes and decodes: framing, deadlines, statuses.
+//!
+//! <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>; nothing is compressed, and nothing is asked to be.
 
-mod lane;
-
-use std::error::Error as StdError;
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, Bytes};
-use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
-use http::uri::PathAndQuery;
-use http::{HeaderMap, Uri};
-use hyper_util::client::legacy;
-use tokio::time::{Instant, timeout_at};
-use tonic::body::Body;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::metadata::MetadataMap;
-use tonic::{Code, Extensions, Request, Status};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use futures_util::stream::{self, BoxStream, StreamExt};
+use h2::RecvStream;
+use http::header::{CONTENT_TYPE, TE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use super::client::{Dialer, Pool, Versions};
-use super::error::{Error, Violation, chain};
-use super::{Config, Reply};
-use lane::Lanes;
-
-#[derive(Debug, Clone)]
-pub struct Client {
-    url: Uri,
-    pool: Pool<Body>,
-    lanes: Lanes,
-    max_reply_bytes: usize,
-}
-
-impl Client {
-    pub fn new(url: Uri, config: &Config) -> Result<Self, String> {
-        let dialer = Dialer::new(&url, Versions::Http2, config)?;
-        Ok(Self { url, pool: dialer.pool(), lanes: Lanes::new(dialer), max_reply_bytes: config.max_reply_bytes })
-    }
-
-    pub fn url(&self) -> &Uri {
-        &self.url
-    }
-
-    pub async fn call(
-        &self,
-        path: &PathAndQuery,
-        message: Bytes,
-        headers: HeaderMap,
-        deadline: Instant,
-    ) -> Result<Reply, Error> {
-        let remaining = deadline.saturating_duration_since(Instant::now());
-        if remaining.is_zero() {
-            return Err(Error::deadline());
-        }
-        let mut request = request(message, headers);
-        request.set_timeout(remaining);
-        match timeout_at(deadline, self.client(&self.pool).unary(request, path.clone(), Raw)).await {
-            Ok(Ok(reply)) => {
-                let (metadata, body, _) = reply.into_parts();
-                Ok(Reply { body, headers: metadata.into_headers() })
-            }
-            Ok(Err(status)) => Err(failure(&status)),
-            Err(_) => Err(Error::deadline()),
-        }
-    }
-
-    /// Opens a stream of replies. The deadline is for the opening alone.
-    pub async fn open(
-        &self,
-        path: &PathAndQuery,
-        message: Bytes,
-        headers: HeaderMap,
-        deadline: Instant,
-    ) -> Result<Replies, Error> {
-        let lane = self.lanes.enter().ok_or_else(|| Error::unreached("too many streams are open"))?;
-        let mut client = self.client(&lane);
-        let opening = client.server_streaming(request(message, headers), path.clone(), Raw);
-        match timeout_at(deadline, opening).await {
-            Ok(Ok(replies)) => {
-                let replies = replies.into_inner().map_err(move |status| {
-                    let _until_the_end = &lane;
-                    failure(&status)
-                });
-                Ok(replies.boxed())
-            }
-            Ok(Err(status)) => Err(failure(&status)),
-            Err(_) => Err(Error::deadline()),
-        }
-    }
-
-    fn client(&self, pool: &Pool<Body>) -> tonic::client::Grpc<Pool<Body>> {
-        tonic::client::Grpc::with_origin(pool.clone(), self.url.clone()).max_decoding_message_size(self.max_reply_bytes)
-    }
-}
+use super::Reply;
+use super::error::{Error, Violation};
+use super::exchange::Incoming;
+use super::http2::{self, Place};
 
 /// The replies of a stream; it ends after an error.
 pub type Replies = BoxStream<'static, Result<Bytes, Error>>;
 
-fn request(message: Bytes, headers: HeaderMap) -> Request<Bytes> {
-    Request::from_parts(MetadataMap::from_headers(headers), Extensions::default(), message)
+/// What every request says of itself.
+pub const HEADERS: [(HeaderName, HeaderValue); 2] =
+    [(CONTENT_TYPE, HeaderValue::from_static("application/grpc")), (TE, HeaderValue::from_static("trailers"))];
+
+const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+/// In front of a message: whether it is compressed, and its length.
+pub const PREFIX_BYTES: usize = 5;
+const MAX_WAIT: Duration = Duration::from_secs(3_600);
+
+/// How long the service may take; the number has at most eight digits.
+pub fn timeout(remaining: Duration) -> (HeaderName, HeaderValue) {
+    let micros = remaining.as_micros();
+    let text = match micros {
+        0..=99_999_999 => format!("{micros}u"),
+        _ => format!("{}m", remaining.as_millis().min(99_999_999)),
+    };
+    (TIMEOUT, HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("1S")))
 }
 
-/// A status with a source was made on this side of the wire; the service's own have none.
+/// A message behind its prefix.
+pub fn framed(message: &[u8]) -> Result<Bytes, Error> {
+    let length = u32::try_from(message.len()).map_err(|_| Error::request("the request is over 4 GiB"))?;
+    let mut frame = BytesMut::with_capacity(PREFIX_BYTES + message.len());
+    frame.put_u8(0);
+    frame.put_u32(length);
+    frame.put_slice(message);
+    Ok(frame.freeze())
+}
+
+/// The one message of an answer, or why there is none.
+pub fn reply(incoming: Incoming, limit: usize) -> Result<Reply, Error> {
+    let Incoming { status, headers, body, trailers } = incoming;
+    // An answer without a message may have its status among the headers.
+    match outcome(status, trailers.as_ref().unwrap_or(&headers))? {
+        Outcome::Ok => {}
+        Outcome::Open => return Err(Error::interrupted("the answer ends without a status")),
+    }
+    let mut body = body;
+    let Some(message) = message(&mut body, limit)? else {
+        return Err(Error::malformed("the answer has no message"));
+    };
+    if !body.is_empty() {
+        return Err(Error::malformed("the answer has more than one message"));
+    }
+    Ok(Reply { body: message, headers, trailers })
+}
+
+/// Opens the sequence of an answer's messages.
+pub fn replies(head: http::Response<RecvStream>, place: Place, limit: usize) -> Result<Replies, Error> {
+    let (head, body) = head.into_parts();
+    if matches!(outcome(head.status, &head.headers)?, Outcome::Ok) {
+        return Ok(stream::empty().boxed());
+    }
+    let open = Open { body, pending: BytesMut::new(), limit, place };
+    Ok(stream::try_unfold(Some(open), async |open| {
+        let Some(mut open) = open else { return Ok(None) };
+        Ok(open.next().await?.map(|message| (message, Some(open))))
+    })
+    .boxed())
+}
+
+struct Open {
+    body: RecvStream,
+    pending: BytesMut,
+    limit: usize,
+    /// Held for as long as the stream is open.
+    #[expect(dead_code, reason = "its end frees the room on the connection")]
+    place: Place,
+}
+
+impl Open {
+    /// None at the end, which a status must say is a good one.
+    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            if let Some(message) = message(&mut self.pending, self.limit)? {
+                return Ok(Some(message));
+            }
+            match http2::next(&mut self.body).await? {
+                Some(piece) => self.pending.extend_from_slice(&piece),
+                None => break,
+            }
+        }
+        let trailers = http2::trailers(&mut self.body).await?.unwrap_or_default();
+        match outcome(StatusCode::OK, &trailers)? {
+            Outcome::Ok if self.pending.is_empty() => Ok(None),
+            Outcome::Ok => Err(Error::malformed("the stream ends within a message")),
+            Outcome::Open => Err(Error::interrupted("the stream ends without a status")),
+        }
+    }
+}
+
+/// Bytes as they arrive, from which a message can be taken.
+trait Arrived: Buf {
+    fn take(&mut self, length: usize) -> Bytes;
+}
+
+impl Arrived for Bytes {
+    fn take(&mut self, length: usize) -> Bytes {
+        self.split_to(length)
+    }
+}
+
+impl Arrived for BytesMut {
+    fn take(&mut self, length: usize) -> Bytes {
+        self.split_to(length).freeze()
+    }
+}
+
+/// The next whole message, if it is there.
+fn message(arrived: &mut impl Arrived, limit: usize) -> Result<Option<Bytes>, Error> {
+    let Some((&[compressed, a, b, c, d], rest)) = arrived.chunk().split_first_chunk::<PREFIX_BYTES>() else {
+        return Ok(None);
+    };
+    let length = u32::from_be_bytes([a, b, c, d]) as usize;
+    if compressed != 0 {
+        return Err(Error::malformed("a message is compressed, which nobody asked for"));
+    }
+    if length > limit {
+        return Err(Error::malformed(&format!("a message is over {limit} bytes")));
+    }
+    if rest.len() < length {
+        return Ok(None);
+    }
+    arrived.advance(PREFIX_BYTES);
+    Ok(Some(arrived.take(length)))
+}
+
+enum Outcome {
+    Ok,
+    /// Nothing is said yet.
+    Open,
+}
+
+/// What an answer's headers or trailers say of how it went.
+fn outcome(http: StatusCode, headers: &HeaderMap) -> Result<Outcome, Error> {
+    if http == StatusCode::OK && headers.get(GRPC_STATUS).is_some_and(|status| status == "0") {
+        return Ok(Outcome::Ok);
+    }
+    match Status::from_header_map(headers) {
+        Some(status) => Err(failure(&status)),
+        None if http == StatusCode::OK => Ok(Outcome::Open),
+        None => Err(Error::answered(code(http), &format!("HTTP {} without a gRPC status", http.as_u16()))),
+    }
+}
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
 fn failure(status: &Status) -> Error {
-    if let Some(cause) = status.source() {
-        let message = chain(cause);
-        return if is_connect(cause) { Error::unreached(&message) } else { Error::interrupted(&message) };
-    }
-    if status.message().starts_with(TOO_LARGE) {
-        return Error::malformed(status.message());
-    }
     let details = status.get_error_details();
     let violations = details.bad_request().map_or_else(Vec::new, |bad| {
         let violation =
@@ -123,53 +183,47 @@ fn failure(status: &Status) -> Error {
     Error::answered(code, status.message()).with_violations(violations).with_retry_after(retry_after)
 }
 
-/// How tonic words its refusal of a reply over the limit; a test holds it to this.
-const TOO_LARGE: &str = "Error, decoded message length too large";
-const MAX_WAIT: Duration = Duration::from_secs(3_600);
+/// What a proxy between us and the service means.
+/// <https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>
+fn code(http: StatusCode) -> Code {
+    match http {
+        StatusCode::BAD_REQUEST => Code::Internal,
+        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+        StatusCode::FORBIDDEN => Code::PermissionDenied,
+        StatusCode::NOT_FOUND => Code::Unimplemented,
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Code::Unavailable,
+        _ => Code::Unknown,
+    }
+}
 
-fn is_connect(mut cause: &(dyn StdError + 'static)) -> bool {
-    loop {
-        if let Some(error) = cause.downcast_ref::<legacy::Error>() {
-            return error.is_connect();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_fits_into_eight_digits() {
+        let text = |remaining| timeout(remaining).1.to_str().unwrap().to_owned();
+        assert_eq!(text(Duration::from_micros(1)), "1u");
+        assert_eq!(text(Duration::from_millis(250)), "250000u");
+        assert_eq!(text(Duration::from_secs(100)), "100000m");
+        assert_eq!(text(Duration::from_secs(1 << 40)), "99999999m");
+    }
+
+    #[test]
+    fn messages_are_taken_one_by_one_however_they_arrive() {
+        let wire = [framed(b"one").unwrap(), framed(b"").unwrap(), framed(b"three").unwrap()].concat();
+        let (mut pending, mut taken) = (BytesMut::new(), Vec::new());
+        for byte in &wire {
+            pending.put_u8(*byte);
+            taken.extend(message(&mut pending, 5).unwrap());
         }
-        let Some(next) = cause.source() else { return false };
-        cause = next;
-    }
-}
-
-/// Hands messages through as they are.
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(message);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+        assert_eq!(taken, [&b"one"[..], b"", b"three"]);
+        assert!(pending.is_empty());
+        assert!(message(&mut framed(b"longer").unwrap(), 5).is_err());
+        assert!(message(&mut Bytes::from_static(&[1, 0, 0, 0, 0]), 5).is_err());
+        assert!(message(&mut Bytes::from_static(&[0, 255, 255, 255, 255]), 5).is_err());
     }
 }

@@ -1,19 +1,20 @@
 //! One span per request to a service, and what the service is told of it.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use opentelemetry::propagation::{Injector, TextMapPropagator};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::Error;
+use super::exchange::Outgoing;
+use super::{Error, Headers};
 
 /// A span named as the request's line is; an HTTP path is not part of it, because it may hold ids.
-pub fn span(source: &str, name: &str) -> Span {
+pub fn span<'a>(source: &str, name: impl FnOnce() -> &'a str) -> Span {
     tracing::info_span!(
         "upstream",
-        otel.name = name,
+        otel.name = name(),
         otel.kind = "client",
         server.address = source,
         otel.status_code = Empty,
@@ -21,16 +22,20 @@ pub fn span(source: &str, name: &str) -> Span {
     )
 }
 
-/// The headers with the span as the service's parent, where traces are made.
-pub fn announced(span: &Span, mut headers: HeaderMap) -> HeaderMap {
+/// The request with the span as the service's parent, where traces are made.
+pub fn announced(span: &Span, outgoing: Outgoing) -> Outgoing {
+    let mut outgoing = outgoing;
     if !span.is_disabled() {
-        TraceContextPropagator::new().inject_context(&span.context(), &mut Headers(&mut headers));
+        TraceContextPropagator::new().inject_context(&span.context(), &mut Replaced(&mut outgoing.headers));
     }
-    headers
+    outgoing
 }
 
 /// Runs the request within its span.
 pub async fn within<T>(span: Span, request: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    if span.is_disabled() {
+        return request.await;
+    }
     let result = request.instrument(span.clone()).await;
     if let Err(error) = &result {
         span.record("otel.status_code", "ERROR");
@@ -39,15 +44,16 @@ pub async fn within<T>(span: Span, request: impl Future<Output = Result<T, Error
     result
 }
 
-struct Headers<'a>(&'a mut HeaderMap);
+struct Replaced<'a>(&'a mut Headers);
 
-impl Injector for Headers<'_> {
+impl Injector for Replaced<'_> {
     fn set(&mut self, name: &str, value: String) {
         if value.is_empty() {
             return;
         }
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            self.0.insert(name, value);
+            self.0.retain(|(given, _)| *given != name);
+            self.0.push((name, value));
         }
     }
 }

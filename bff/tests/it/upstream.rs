@@ -6,10 +6,11 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, post};
-use bff::upstream::{Config, Error, Kind, Source, Violation};
+use bff::meter::Meter;
+use bff::upstream::{Call, Config, Error, Kind, Source, Target, Violation};
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -18,26 +19,33 @@ use crate::harness::{Backend, grpc_reply};
 
 const SOON: Duration = Duration::from_secs(20);
 
+/// Without a breaker, so that the tests that have nothing to do with it see the service itself.
+fn config() -> Config {
+    Config { max_reply_bytes: 1000, breaker_failures: 0, breaker_percent: 0, ..Config::default() }
+}
+
 fn grpc_source(backend: &Backend) -> Source {
-    let config = Config { grpc: Some(backend.url()), max_reply_bytes: 1000, ..Config::default() };
-    Source::connect("orders", &config).unwrap()
+    let config = Config { grpc: Some(backend.url()), ..config() };
+    Source::connect("orders", &config, &Meter::none()).unwrap()
 }
 
 fn http_source(backend: &Backend) -> Source {
-    let config = Config { http: Some(format!("{}/base/", backend.url())), max_reply_bytes: 1000, ..Config::default() };
-    Source::connect("catalog", &config).unwrap()
+    let config = Config { http: Some(format!("{}/base/", backend.url())), ..config() };
+    Source::connect("catalog", &config, &Meter::none()).unwrap()
 }
 
 async fn call_grpc(source: &Source, message: &'static [u8], patience: Duration) -> Result<Bytes, Error> {
     let path = PathAndQuery::from_static("/orders.v1.OrderService/GetOrder");
-    let headers = HeaderMap::from_iter([(http::header::AUTHORIZATION, HeaderValue::from_static("Bearer t"))]);
-    let reply = source.grpc(&path, Bytes::from_static(message), headers, Instant::now() + patience).await?;
-    Ok(reply.body)
+    let headers = vec![(http::header::AUTHORIZATION, HeaderValue::from_static("Bearer t"))];
+    let (body, deadline) = (Bytes::from_static(message), Instant::now() + patience);
+    let call = Call { target: Target::Grpc(&path), headers, body, deadline, repeatable: false };
+    Ok(source.call(call).await?.body)
 }
 
 async fn call_http(source: &Source, path: &str, patience: Duration) -> Result<Bytes, Error> {
-    let reply = source.http(Method::GET, path, HeaderMap::new(), Bytes::new(), Instant::now() + patience).await?;
-    Ok(reply.body)
+    let (target, deadline) = (Target::Http(&Method::GET, path.to_owned()), Instant::now() + patience);
+    let call = Call { target, headers: Vec::new(), body: Bytes::new(), deadline, repeatable: true };
+    Ok(source.call(call).await?.body)
 }
 
 /// Answers with the message it was sent.
@@ -110,7 +118,9 @@ async fn open_streams_take_no_room_from_calls_or_further_streams() {
     let mut streams = Vec::new();
     // More than the backend allows on one connection.
     for _ in 0..450 {
-        let stream = source.open(&path, Bytes::new(), HeaderMap::new(), Instant::now() + SOON).await;
+        let (target, deadline) = (Target::Grpc(&path), Instant::now() + SOON);
+        let call = Call { target, headers: Vec::new(), body: Bytes::new(), deadline, repeatable: false };
+        let stream = source.open(call).await;
         streams.push(stream.map_err(|error| error.to_string()).unwrap());
     }
     assert_eq!(call_grpc(&source, b"x", SOON).await.unwrap(), "x");
@@ -208,7 +218,7 @@ async fn an_http_reply_over_the_limit_is_malformed() {
 
 #[test]
 fn a_wrong_address_is_named() {
-    let problem = |config: Config| Source::connect("orders", &config).unwrap_err().to_string();
+    let problem = |config: Config| Source::connect("orders", &config, &Meter::none()).err().unwrap().to_string();
     assert_eq!(problem(Config::default()), "sources.orders: has no address; set `grpc` or `http` to the service's URL");
     assert_eq!(
         problem(Config { grpc: Some("localhost:50051".to_owned()), ..Config::default() }),

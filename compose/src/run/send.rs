@@ -6,7 +6,7 @@ use std::pin::pin;
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use tokio::time::{Duration, Instant, sleep, timeout_at};
+use tokio::time::{Duration, Instant, sleep};
 
 use super::found::absent;
 use super::start::Sending;
@@ -112,9 +112,7 @@ impl Flight<'_> {
     }
 
     async fn once(self, target: Target, body: Bytes, second: bool) -> Result<Reply, CallError> {
-        let request = Request { target, body, deadline: self.until, second };
-        let late = || CallError::new(Code::DeadlineExceeded, "no reply in time");
-        timeout_at(self.until, self.upstream.call(self.call, request)).await.unwrap_or_else(|_| Err(late()))
+        self.upstream.call(self.call, Request { target, body, deadline: self.until, second }).await
     }
 }
 

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use prost_reflect::prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
-use tokio::time::{Duration, Instant, sleep};
+use tokio::time::{Duration, Instant, sleep, sleep_until};
 
 use super::{Block, Case};
 
@@ -121,6 +121,10 @@ impl Upstream for World<'_> {
     fn call<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Reply, CallError>> {
         let (delay, reply) = self.reply(call, &self.note(call, &request));
         async move {
+            if Instant::now() + delay > request.deadline {
+                sleep_until(request.deadline).await;
+                return Err(CallError::new(Code::DeadlineExceeded, "no reply in time"));
+            }
             sleep(delay).await;
             reply
         }

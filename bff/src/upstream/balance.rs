@@ -1,0 +1,225 @@
+//! Where a service is: its addresses, looked up again and again, and which of them takes the next call.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use bytes::Bytes;
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderValue, Uri};
+use tokio::net::lookup_host;
+use tokio::time::{Instant, timeout};
+use tokio_util::task::TaskTracker;
+
+use super::dial::Dialer;
+use super::endpoint::{Endpoint, Shared};
+use super::error::{Error, chain};
+use super::exchange::{Protocol, Receiver};
+use super::retry::spread;
+use super::{Config, HttpVersion, host, port};
+
+type Endpoints = Vec<Arc<Endpoint>>;
+
+pub struct Remote {
+    url: Uri,
+    /// The path of the URL, without a slash at the end.
+    base: String,
+    /// The URL names an address, so that there is nothing to look up.
+    is_literal: bool,
+    shared: Arc<Shared>,
+    config: Config,
+    endpoints: ArcSwap<Endpoints>,
+    /// When the name was looked up; one looks it up at a time.
+    looked_up: tokio::sync::Mutex<Option<Instant>>,
+    turn: AtomicU64,
+}
+
+/// A name is not looked up more often than this, however many calls find nobody.
+const LOOK_UP_AT_MOST_EVERY: Duration = Duration::from_secs(1);
+const MAX_ADDRESSES: usize = 256;
+
+impl Remote {
+    /// Opens no connection and looks up no name yet.
+    pub fn new(url: &str, protocol: Protocol, config: &Config, tasks: &TaskTracker) -> Result<Self, String> {
+        let url = service_url(url)?;
+        let (Some(scheme), Some(authority)) = (url.scheme(), url.authority()) else {
+            return Err(format!("`{url}` has no host; {EXPECTED}"));
+        };
+        let versions = match (protocol, config.http_version) {
+            (Protocol::Grpc, _) => HttpVersion::Http2,
+            // Without TLS nobody negotiates.
+            (Protocol::Rest, HttpVersion::Auto) if *scheme == Scheme::HTTP => HttpVersion::Http1,
+            (Protocol::Rest, versions) => versions,
+        };
+        let host_header = HeaderValue::try_from(authority.as_str()).map_err(|error| error.to_string())?;
+        let receiver = Receiver { scheme: scheme.clone(), authority: authority.clone(), host: host_header };
+        let shared = Arc::new(Shared {
+            dialer: Dialer::new(&url, versions, config)?,
+            receiver,
+            versions,
+            limit: config.max_reply_bytes.saturating_add(protocol.overhead_bytes()),
+            keep_alive: Duration::from_millis(config.keep_alive_ms),
+            tasks: tasks.clone(),
+        });
+        let literal = host(&url).parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, port(&url)));
+        let endpoints: Endpoints =
+            literal.iter().map(|address| Arc::new(Endpoint::new(*address, &shared, config))).collect();
+        Ok(Self {
+            base: url.path().trim_end_matches('/').to_owned(),
+            is_literal: literal.is_some(),
+            url,
+            shared,
+            config: config.clone(),
+            endpoints: ArcSwap::from_pointee(endpoints),
+            looked_up: tokio::sync::Mutex::default(),
+            turn: AtomicU64::new(0),
+        })
+    }
+
+    pub fn url(&self) -> &Uri {
+        &self.url
+    }
+
+    /// The path behind the base path of the URL.
+    pub fn path(&self, path: String) -> Result<PathAndQuery, Error> {
+        let path = if self.base.is_empty() { path } else { [&*self.base, &*path].concat() };
+        let parsed = PathAndQuery::from_maybe_shared(Bytes::from(path));
+        parsed.map_err(|error| Error::request(&format!("not a path: {error}")))
+    }
+
+    fn endpoints(&self) -> Guard<Arc<Endpoints>> {
+        self.endpoints.load()
+    }
+
+    /// Of two that chance picks among those that are well, the less busy one; but none of `tried`, if there are others.
+    pub async fn pick(&self, tried: &[SocketAddr]) -> Result<Arc<Endpoint>, Error> {
+        if let Some(endpoint) = self.choose(tried) {
+            return Ok(endpoint);
+        }
+        // Nobody is well, or nobody is known: perhaps the service has moved.
+        self.look_up(LOOK_UP_AT_MOST_EVERY).await?;
+        if let Some(endpoint) = self.choose(tried) {
+            return Ok(endpoint);
+        }
+        let endpoints = self.endpoints();
+        let next = spread(self.turn.fetch_add(1, Ordering::Relaxed)) as usize;
+        let any = (!endpoints.is_empty()).then(|| &endpoints[next % endpoints.len()]);
+        any.cloned().ok_or_else(|| Error::unreached(&format!("the name `{}` has no address", host(&self.url))))
+    }
+
+    fn choose(&self, tried: &[SocketAddr]) -> Option<Arc<Endpoint>> {
+        let endpoints = self.endpoints();
+        let now = Instant::now();
+        if let [only] = endpoints.as_slice() {
+            return only.health.takes_calls(now).then(|| Arc::clone(only));
+        }
+        let well: Vec<&Arc<Endpoint>> = endpoints
+            .iter()
+            .filter(|endpoint| endpoint.health.takes_calls(now) && !tried.contains(&endpoint.address))
+            .collect();
+        let chance = spread(self.turn.fetch_add(1, Ordering::Relaxed)) as usize;
+        let first = well.get(chance.checked_rem(well.len())?)?;
+        let second = well.get((chance >> 32).checked_rem(well.len())?)?;
+        Some(Arc::clone(if second.in_flight() < first.in_flight() { second } else { first }))
+    }
+
+    pub fn has_others_than(&self, tried: &[SocketAddr]) -> bool {
+        self.endpoints().iter().any(|endpoint| !tried.contains(&endpoint.address))
+    }
+
+    /// Whether a call that reaches nobody can be made elsewhere: there are several addresses, or there may be new ones.
+    pub fn may_move(&self) -> bool {
+        !self.is_literal || self.endpoints().len() > 1
+    }
+
+    /// Connections that are open now.
+    pub fn connections(&self) -> usize {
+        self.endpoints().iter().map(|endpoint| endpoint.connections()).sum()
+    }
+
+    /// Whether one more address may rest: at least half of them must go on.
+    pub fn can_spare_one(&self) -> bool {
+        let endpoints = self.endpoints();
+        let now = Instant::now();
+        let resting = endpoints.iter().filter(|endpoint| !endpoint.health.takes_calls(now)).count();
+        (resting + 1) * 2 <= endpoints.len()
+    }
+
+    /// Asks for the addresses, unless that was done within `recently`. Those that stay keep their connections.
+    async fn look_up(&self, recently: Duration) -> Result<(), Error> {
+        if self.is_literal {
+            return Ok(());
+        }
+        let name = host(&self.url);
+        let mut looked_up = self.looked_up.lock().await;
+        if looked_up.is_some_and(|at| at.elapsed() < recently) {
+            return Ok(());
+        }
+        *looked_up = Some(Instant::now());
+        let unknown = |why: &str| Error::unreached(&format!("cannot look up `{name}`: {why}"));
+        let found = timeout(self.config.connect_timeout(), lookup_host((name, port(&self.url)))).await;
+        let found = found.map_err(|_| unknown("no answer in time"))?.map_err(|error| unknown(&chain(&error)))?;
+        let mut addresses: Vec<SocketAddr> = found.take(MAX_ADDRESSES).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        let known = self.endpoints();
+        if addresses.is_empty() || known.iter().map(|endpoint| endpoint.address).eq(addresses.iter().copied()) {
+            return Ok(());
+        }
+        let endpoint = |address: SocketAddr| {
+            let same = known.iter().find(|endpoint| endpoint.address == address);
+            same.map_or_else(|| Arc::new(Endpoint::new(address, &self.shared, &self.config)), Arc::clone)
+        };
+        self.endpoints.store(Arc::new(addresses.into_iter().map(endpoint).collect()));
+        Ok(())
+    }
+
+    /// Connects to every address, so that the first callers need not.
+    pub async fn warm_up(&self) {
+        if let Err(error) = self.look_up(LOOK_UP_AT_MOST_EVERY).await {
+            tracing::debug!(%error, "cannot look up a service yet");
+        }
+        for endpoint in self.endpoints.load_full().iter() {
+            self.dial(endpoint).await;
+        }
+    }
+
+    /// Closes what nobody needs, follows the name, and dials where nobody answered; to be called once a second.
+    pub async fn keep_up(&self) {
+        let every = Duration::from_millis(self.config.resolve_ms);
+        if let Err(error) = self.look_up(every).await {
+            tracing::warn!(%error, "the addresses of a service stay as they are");
+        }
+        for endpoint in self.endpoints.load_full().iter() {
+            endpoint.sweep();
+            if endpoint.health.wants_dialling(Instant::now()) {
+                self.dial(endpoint).await;
+            }
+        }
+    }
+
+    async fn dial(&self, endpoint: &Endpoint) {
+        match endpoint.warm_up().await {
+            Ok(()) => endpoint.health.well(),
+            Err(_) => drop(endpoint.health.unreached(Instant::now())),
+        }
+    }
+}
+
+const EXPECTED: &str = "expected a URL like http://127.0.0.1:50051";
+
+/// Reads an absolute http or https URL; `dns:///host:port`, as gRPC writes it, is http.
+fn service_url(text: &str) -> Result<Uri, String> {
+    let http = text.strip_prefix("dns:///").map(|authority| format!("http://{authority}"));
+    let parsed: Result<Uri, _> = http.as_deref().unwrap_or(text).parse();
+    let uri = parsed.map_err(|error| format!("`{text}` is not a URL ({error}); {EXPECTED}"))?;
+    if uri.authority().is_none() || !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err(format!("`{text}` has no http or https scheme; {EXPECTED}"));
+    }
+    if uri.query().is_some() {
+        return Err(format!("`{text}` has a query; {EXPECTED}"));
+    }
+    Ok(uri)
+}

@@ -1,0 +1,204 @@
+//! One address of a service: its connections, how busy it is, and whether it is well.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::dial::Dialer;
+use super::error::Error;
+use super::exchange::{Incoming, Outgoing, Receiver};
+use super::health::Health;
+use super::http1::{self, Idle, Lost};
+use super::http2::{self, Lane, Lanes, Place, Shape};
+use super::unhurried::Unhurried;
+use super::{Config, HttpVersion};
+
+pub struct Endpoint {
+    pub address: SocketAddr,
+    pub health: Health,
+    shared: Arc<Shared>,
+    in_flight: AtomicUsize,
+    idle: Idle,
+    calls: Lanes,
+    streams: Lanes,
+    /// What TLS has negotiated; until then the first connection is made alone.
+    speaks_http1: AtomicBool,
+}
+
+/// What the addresses of one service have in common.
+pub struct Shared {
+    pub dialer: Dialer,
+    pub receiver: Receiver,
+    pub versions: HttpVersion,
+    pub limit: usize,
+    pub keep_alive: Duration,
+    pub tasks: TaskTracker,
+}
+
+/// Counts as in flight for as long as it lives.
+pub struct Load<'e>(&'e AtomicUsize);
+
+enum Connected {
+    Http1(http1::Connection),
+    Http2(Arc<Lane>),
+}
+
+/// A connection is full at a hundred calls.
+const CALL_LANES: usize = 16;
+const STREAM_LANES: usize = 100;
+
+impl Endpoint {
+    pub fn new(address: SocketAddr, shared: &Arc<Shared>, config: &Config) -> Self {
+        Self {
+            address,
+            health: Health::default(),
+            shared: Arc::clone(shared),
+            in_flight: AtomicUsize::new(0),
+            idle: Idle::from(config),
+            calls: Lanes::new(Shape { lanes: CALL_LANES, waits: true }),
+            streams: Lanes::new(Shape { lanes: STREAM_LANES, waits: false }),
+            speaks_http1: AtomicBool::new(shared.versions == HttpVersion::Http1),
+        }
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// To be held while a call is under way.
+    pub fn load(&self) -> Load<'_> {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Load(&self.in_flight)
+    }
+
+    /// Connections that are open now.
+    pub fn connections(&self) -> usize {
+        self.idle.len() + self.calls.len() + self.streams.len()
+    }
+
+    /// Sends the request and reads the answer whole.
+    pub async fn exchange(
+        &self,
+        outgoing: &Outgoing,
+        remaining: Duration,
+        deadline: Instant,
+    ) -> Result<Incoming, Error> {
+        if self.speaks_http1.load(Ordering::Relaxed) {
+            return self.over_http1(outgoing, remaining).await;
+        }
+        // A connection may turn out to be closed when it is written to; the next is a new one.
+        for _ in 0..MAX_DEAD_LANES {
+            let Some(place) = self.place().await? else { return self.over_http1(outgoing, remaining).await };
+            if let Some(answer) = place.send(outgoing, Some(remaining), &self.shared.receiver).await? {
+                let limit = self.shared.limit;
+                let whole = async move {
+                    let _until_the_end = &place;
+                    http2::whole(answer, limit).await
+                };
+                return Unhurried::new(whole, deadline, &self.shared.tasks).await;
+            }
+        }
+        Err(Error::unreached("the service closes every connection"))
+    }
+
+    /// Sends the request of a stream on a connection that carries streams alone.
+    pub async fn open(&self, outgoing: &Outgoing) -> Result<(http::Response<h2::RecvStream>, Place), Error> {
+        for _ in 0..MAX_DEAD_LANES {
+            let entered = self.streams.enter(async || self.dial_lane().await).await?;
+            let Some(place) = entered else { break };
+            if let Some(answer) = place.send(outgoing, None, &self.shared.receiver).await? {
+                return Ok((http2::head(answer).await?, place));
+            }
+        }
+        Err(Error::unreached("the service closes every connection"))
+    }
+
+    async fn over_http1(&self, outgoing: &Outgoing, remaining: Duration) -> Result<Incoming, Error> {
+        let Shared { receiver, limit, .. } = &*self.shared;
+        if let Some(connection) = self.idle.take(Instant::now()) {
+            match connection.exchange(outgoing, remaining, receiver, *limit).await {
+                Ok((incoming, connection)) => return Ok(self.kept(incoming, connection)),
+                // The service closed it while it waited, which says nothing about the request.
+                Err(Lost::Silent(_)) if outgoing.repeatable => {}
+                Err(Lost::Silent(error) | Lost::Failed(error)) => return Err(error),
+            }
+        }
+        let connection = match self.dial().await? {
+            Connected::Http1(connection) => connection,
+            Connected::Http2(_) => return Err(Error::malformed("the service speaks HTTP/2 now and HTTP/1.1 before")),
+        };
+        match connection.exchange(outgoing, remaining, receiver, *limit).await {
+            Ok((incoming, connection)) => Ok(self.kept(incoming, connection)),
+            Err(Lost::Silent(error) | Lost::Failed(error)) => Err(error),
+        }
+    }
+
+    fn kept(&self, incoming: Incoming, connection: Option<http1::Connection>) -> Incoming {
+        if let Some(connection) = connection {
+            self.idle.put(connection, Instant::now());
+        }
+        incoming
+    }
+
+    /// None where the service turns out to speak HTTP/1.1.
+    async fn place(&self) -> Result<Option<Place>, Error> {
+        let entered = self.calls.enter(async || match self.dial().await? {
+            Connected::Http2(lane) => Ok(Some(lane)),
+            Connected::Http1(connection) => {
+                self.speaks_http1.store(true, Ordering::Relaxed);
+                self.idle.put(connection, Instant::now());
+                Ok(None)
+            }
+        });
+        entered.await
+    }
+
+    /// Streams may be silent for long, and some servers take pings on a silent connection for an attack.
+    async fn dial_lane(&self) -> Result<Option<Arc<Lane>>, Error> {
+        let (stream, _) = self.shared.dialer.dial(self.address).await?;
+        Lane::open(stream, &self.shared.tasks, None).await.map(Some)
+    }
+
+    async fn dial(&self) -> Result<Connected, Error> {
+        let (stream, http2) = self.shared.dialer.dial(self.address).await?;
+        Ok(match http2 {
+            true => Connected::Http2(Lane::open(stream, &self.shared.tasks, Some(self.shared.keep_alive)).await?),
+            false => Connected::Http1(http1::Connection::open(stream).await?),
+        })
+    }
+
+    /// Has a connection ready, or learns that there is none to be had.
+    pub async fn warm_up(&self) -> Result<(), Error> {
+        if self.connections() > 0 {
+            return Ok(());
+        }
+        match self.dial().await? {
+            Connected::Http1(connection) => {
+                self.speaks_http1.store(true, Ordering::Relaxed);
+                self.idle.put(connection, Instant::now());
+            }
+            Connected::Http2(lane) => drop(self.calls.add(lane)),
+        }
+        Ok(())
+    }
+
+    /// Closes what nobody needs; to be called once a second.
+    pub fn sweep(&self) {
+        self.idle.sweep(Instant::now());
+        self.calls.sweep();
+        self.streams.sweep();
+    }
+}
+
+/// A server that restarts closes several at once.
+const MAX_DEAD_LANES: usize = 3;
+
+impl Drop for Load<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,129 @@
+//! One request and its answer, whole, in whichever version of HTTP.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+
+use super::{Error, Reply, grpc, rest};
+
+/// How a request and its answer are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Grpc,
+    /// HTTP with JSON bodies.
+    Rest,
+}
+
+/// A request on its way to a service; each try writes it anew.
+#[derive(Debug)]
+pub struct Outgoing {
+    pub protocol: Protocol,
+    pub method: Method,
+    pub path: PathAndQuery,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub body: Bytes,
+    /// May be sent twice.
+    pub repeatable: bool,
+}
+
+#[derive(Debug)]
+pub struct Incoming {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub trailers: Option<HeaderMap>,
+}
+
+/// Whom a request names as its receiver.
+#[derive(Debug, Clone)]
+pub struct Receiver {
+    pub scheme: Scheme,
+    pub authority: Authority,
+    /// HTTP/1.1's form of it.
+    pub host: HeaderValue,
+}
+
+impl Protocol {
+    pub fn reply(self, incoming: Incoming, limit: usize) -> Result<Reply, Error> {
+        match self {
+            Self::Grpc => grpc::reply(incoming, limit),
+            Self::Rest => rest::reply(incoming),
+        }
+    }
+
+    /// How much longer a body is than the message in it.
+    pub fn overhead_bytes(self) -> usize {
+        match self {
+            Self::Grpc => grpc::PREFIX_BYTES,
+            Self::Rest => 0,
+        }
+    }
+
+    fn timeout(self, remaining: Duration) -> (HeaderName, HeaderValue) {
+        match self {
+            Self::Grpc => grpc::timeout(remaining),
+            Self::Rest => rest::timeout(remaining),
+        }
+    }
+}
+
+impl Outgoing {
+    /// The headers of one try, which tell the service how long we wait. Of two with one name the later counts.
+    pub fn header_map(&self, remaining: Option<Duration>) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + 2);
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
+        headers.extend(remaining.map(|remaining| self.protocol.timeout(remaining)));
+        headers
+    }
+
+    pub fn absolute(&self, receiver: &Receiver) -> Result<Uri, Error> {
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(receiver.scheme.clone());
+        parts.authority = Some(receiver.authority.clone());
+        parts.path_and_query = Some(self.path.clone());
+        Uri::from_parts(parts).map_err(|error| Error::request(&error.to_string()))
+    }
+}
+
+/// A body that arrives in pieces; mostly there is one, which is kept as it is.
+#[derive(Debug)]
+pub struct Collected {
+    first: Bytes,
+    rest: BytesMut,
+    limit: usize,
+}
+
+impl Collected {
+    pub fn new(limit: usize) -> Self {
+        Self { first: Bytes::new(), rest: BytesMut::new(), limit }
+    }
+
+    /// `expected` is how much is still to come, as far as that is known.
+    pub fn add(&mut self, piece: Bytes, expected: u64) -> Result<(), Error> {
+        let length = self.first.len().max(self.rest.len()) + piece.len();
+        if length > self.limit {
+            return Err(Error::malformed(&format!("the reply is over {} bytes", self.limit)));
+        }
+        if self.first.is_empty() && self.rest.is_empty() {
+            self.first = piece;
+            return Ok(());
+        }
+        if self.rest.is_empty() {
+            // Believed up to the limit alone: what a service says must not decide an allocation.
+            let still = usize::try_from(expected).unwrap_or(usize::MAX).min(self.limit - length);
+            self.rest.reserve(length + still);
+            self.rest.extend_from_slice(&self.first);
+            self.first = Bytes::new();
+        }
+        self.rest.extend_from_slice(&piece);
+        Ok(())
+    }
+
+    pub fn into_bytes(self) -> Bytes {
+        if self.rest.is_empty() { self.first } else { self.rest.freeze() }
+    }
+}

@@ -1,0 +1,176 @@
+//! HTTP/1.1: one connection carries one request at a time, and waits in a pool in between.
+//!
+//! A connection is driven by the task that uses it. There is no task per connection, so that an answer costs no
+//! switch between tasks, and what a caller gives up is closed at once.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::{Request, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming as Reply};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
+
+use super::Config;
+use super::dial::Stream;
+use super::error::{Error, chain};
+use super::exchange::{Collected, Incoming, Outgoing, Receiver};
+
+pub struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    driver: http1::Connection<TokioIo<Stream>, Full<Bytes>>,
+}
+
+/// Why there is no answer, as far as another connection is concerned.
+pub enum Lost {
+    /// The connection was closed before any of the answer came, perhaps before the service saw the request.
+    Silent(Error),
+    Failed(Error),
+}
+
+/// Connections that wait for a request, the latest used last.
+pub struct Idle {
+    waiting: Mutex<Vec<(Connection, Instant)>>,
+    most: usize,
+    patience: Duration,
+}
+
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+impl Connection {
+    pub async fn open(stream: Stream) -> Result<Self, Error> {
+        let shaken = http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).handshake(TokioIo::new(stream)).await;
+        let (sender, driver) = shaken.map_err(|error| Error::unreached(&chain(&error)))?;
+        Ok(Self { sender, driver })
+    }
+
+    /// The answer, and the connection if it can carry another request.
+    pub async fn exchange(
+        mut self,
+        outgoing: &Outgoing,
+        remaining: Duration,
+        receiver: &Receiver,
+        limit: usize,
+    ) -> Result<(Incoming, Option<Self>), Lost> {
+        let answer = self.sender.send_request(written(outgoing, remaining, receiver));
+        let answer = drive(&mut self.driver, answer).await.map_err(|error| {
+            let gone = error.is_incomplete_message() || error.is_closed() || error.is_canceled() || is_reset(&error);
+            let failure = Error::interrupted(&chain(&error));
+            if gone { Lost::Silent(failure) } else { Lost::Failed(failure) }
+        })?;
+        let (head, mut body) = answer.into_parts();
+        let body = self.read(&mut body, limit).await.map_err(Lost::Failed)?;
+        let incoming = Incoming { status: head.status, headers: head.headers, body, trailers: None };
+        let reusable = self.is_open() && self.sender.is_ready();
+        Ok((incoming, reusable.then_some(self)))
+    }
+
+    async fn read(&mut self, body: &mut Reply, limit: usize) -> Result<Bytes, Error> {
+        let mut collected = Collected::new(limit);
+        while let Some(frame) = drive(&mut self.driver, body.frame()).await {
+            let frame = frame.map_err(|error| Error::interrupted(&chain(&error)))?;
+            if let Ok(piece) = frame.into_data() {
+                collected.add(piece, body.size_hint().lower())?;
+            }
+        }
+        Ok(collected.into_bytes())
+    }
+
+    /// Lets the connection see what has happened to it meanwhile.
+    fn is_open(&mut self) -> bool {
+        Pin::new(&mut self.driver).poll(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+}
+
+/// Runs what depends on the connection together with it.
+async fn drive<F: Future>(driver: &mut (impl Future + Unpin), work: F) -> F::Output {
+    let mut work = pin!(work);
+    let mut closed = false;
+    poll_fn(|context| {
+        // A closed connection has told `work` why.
+        closed = closed || Pin::new(&mut *driver).poll(context).is_ready();
+        match work.as_mut().poll(context) {
+            Poll::Pending if !closed => {
+                // What `work` has just taken may let the connection go on.
+                closed = Pin::new(&mut *driver).poll(context).is_ready();
+                if closed { work.as_mut().poll(context) } else { Poll::Pending }
+            }
+            done => done,
+        }
+    })
+    .await
+}
+
+fn written(outgoing: &Outgoing, remaining: Duration, receiver: &Receiver) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(outgoing.body.clone()));
+    *request.method_mut() = outgoing.method.clone();
+    *request.uri_mut() = Uri::from(outgoing.path.clone());
+    let mut headers = outgoing.header_map(Some(remaining));
+    headers.insert(HOST, receiver.host.clone());
+    *request.headers_mut() = headers;
+    request
+}
+
+fn is_reset(error: &hyper::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+    let io = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    io.is_some_and(|io| matches!(io.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected))
+}
+
+impl From<&Config> for Idle {
+    fn from(config: &Config) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            most: config.max_idle,
+            patience: Duration::from_millis(config.idle_timeout_ms),
+        }
+    }
+}
+
+impl Idle {
+    /// The one used last, which is the least likely to have been closed by the service.
+    pub fn take(&self, now: Instant) -> Option<Connection> {
+        loop {
+            let (mut connection, since) = self.waiting().pop()?;
+            if now.saturating_duration_since(since) < self.patience && connection.is_open() {
+                return Some(connection);
+            }
+        }
+    }
+
+    pub fn put(&self, connection: Connection, now: Instant) {
+        let mut waiting = self.waiting();
+        if waiting.len() < self.most {
+            waiting.push((connection, now));
+        }
+    }
+
+    /// Closes what has waited too long, and what the service has closed.
+    pub fn sweep(&self, now: Instant) {
+        let waited = std::mem::take(&mut *self.waiting());
+        let keeps = |(connection, since): &mut (Connection, Instant)| {
+            now.saturating_duration_since(*since) < self.patience && connection.is_open()
+        };
+        let mut kept: Vec<_> = waited.into_iter().filter_map(|mut idle| keeps(&mut idle).then_some(idle)).collect();
+        let mut waiting = self.waiting();
+        // What came back meanwhile was used later.
+        kept.append(&mut waiting);
+        kept.truncate(self.most);
+        *waiting = kept;
+    }
+
+    pub fn len(&self) -> usize {
+        self.waiting().len()
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<(Connection, Instant)>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
