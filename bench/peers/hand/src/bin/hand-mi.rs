@@ -1,0 +1,8 @@
+//! With mimalloc.
+
+#[global_allocator]
+static ALLOC: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    hand::main();
+}
