@@ -53,6 +53,14 @@ impl Identity {
         let (Some(account), Verdict::Match { renewed }) = (account, verdict) else {
             return Err(Error::WrongCredentials);
         };
+        if let (Some(old), Some(new)) = (&account.password_hash, renewed) {
+            self.store.rehash_password(account.id, old, &new).await?;
+        }
+        self.sign_in(account, login.session, &login.client).await
+    }
+
+    /// Begins a session of an account that has proved itself, by its password or whatever the caller takes for proof.
+    pub async fn sign_in(&self, account: Account, kind: SessionKind, client: &Client) -> Result<SignedIn, Error> {
         if !self.deployment.development && is_demo(account.id) {
             tracing::warn!("a demo account, left from development, was refused");
             return Err(Error::WrongCredentials);
@@ -60,12 +68,9 @@ impl Identity {
         if account.disabled_at.is_some() {
             return Err(Error::Disabled);
         }
-        if let (Some(old), Some(new)) = (&account.password_hash, renewed) {
-            self.store.rehash_password(account.id, old, &new).await?;
-        }
         let role = account.role.parse()?;
         let now = self.clock.now();
-        let (session, secret) = self.sessions.begin(&account, role, login.session, &login.client, now).await?;
+        let (session, secret) = self.sessions.begin(&account, role, kind, client, now).await?;
         let live = Live { session, account, role };
         match live.session.kind {
             SessionKind::Cookie => Ok(cookie_grant(live, &secret, now)),
