@@ -3,7 +3,6 @@
 mod json;
 mod json_random;
 mod proto;
-mod speed;
 
 /// SplitMix64: the same inputs on every run.
 pub struct Random(pub u64);
