@@ -188,7 +188,8 @@ def wrk_script(peer, users):
     """Requests that are made once: of every user, or with every token of a file."""
     path = re.sub(r"^https?://[^/]+", "", peer["url"])
     if "tokens" in peer:
-        each = f'for token in io.lines({json.dumps(peer["token_file"])}) do\n    add({json.dumps(path)}, {{authorization = "Bearer " .. token}})\n  end'
+        lines = f"io.lines({json.dumps(peer['token_file'])})"
+        each = f'for token in {lines} do\n    add({json.dumps(path)}, {{authorization = "Bearer " .. token}})\n  end'
     else:
         paths = ", ".join(json.dumps(path.replace("{id}", user)) for user in users)
         each = f"for _, path in ipairs({{{paths}}}) do\n    add(path, {{}})\n  end"
