@@ -23,7 +23,10 @@ use super::dial::Stream;
 use super::error::{Error, chain};
 use super::exchange::{Collected, Incoming, Outgoing, Receiver};
 
-pub struct Connection {
+/// Boxed, because it goes in and out of the pool with every call.
+pub struct Connection(Box<Parts>);
+
+struct Parts {
     sender: SendRequest<Full<Bytes>>,
     driver: http1::Connection<TokioIo<Stream>, Full<Bytes>>,
 }
@@ -48,7 +51,7 @@ impl Connection {
     pub async fn open(stream: Stream) -> Result<Self, Error> {
         let shaken = http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).handshake(TokioIo::new(stream)).await;
         let (sender, driver) = shaken.map_err(|error| Error::unreached(&chain(&error)))?;
-        Ok(Self { sender, driver })
+        Ok(Self(Box::new(Parts { sender, driver })))
     }
 
     /// The answer, and the connection if it can carry another request.
@@ -59,8 +62,9 @@ impl Connection {
         receiver: &Receiver,
         limit: usize,
     ) -> Result<(Incoming, Option<Self>), Lost> {
-        let answer = self.sender.send_request(written(outgoing, remaining, receiver));
-        let answer = drive(&mut self.driver, answer).await.map_err(|error| {
+        let Parts { sender, driver } = &mut *self.0;
+        let answer = sender.send_request(written(outgoing, remaining, receiver));
+        let answer = drive(driver, answer).await.map_err(|error| {
             let gone = error.is_incomplete_message() || error.is_closed() || error.is_canceled() || is_reset(&error);
             let failure = Error::interrupted(&chain(&error));
             if gone { Lost::Silent(failure) } else { Lost::Failed(failure) }
@@ -68,13 +72,13 @@ impl Connection {
         let (head, mut body) = answer.into_parts();
         let body = self.read(&mut body, limit).await.map_err(Lost::Failed)?;
         let incoming = Incoming { status: head.status, headers: head.headers, body, trailers: None };
-        let reusable = self.is_open() && self.sender.is_ready();
+        let reusable = self.is_open() && self.0.sender.is_ready();
         Ok((incoming, reusable.then_some(self)))
     }
 
     async fn read(&mut self, body: &mut Reply, limit: usize) -> Result<Bytes, Error> {
         let mut collected = Collected::new(limit);
-        while let Some(frame) = drive(&mut self.driver, body.frame()).await {
+        while let Some(frame) = drive(&mut self.0.driver, body.frame()).await {
             let frame = frame.map_err(|error| Error::interrupted(&chain(&error)))?;
             if let Ok(piece) = frame.into_data() {
                 collected.add(piece, body.size_hint().lower())?;
@@ -85,7 +89,7 @@ impl Connection {
 
     /// Lets the connection see what has happened to it meanwhile.
     fn is_open(&mut self) -> bool {
-        Pin::new(&mut self.driver).poll(&mut Context::from_waker(Waker::noop())).is_pending()
+        Pin::new(&mut self.0.driver).poll(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 }
 
