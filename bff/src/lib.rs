@@ -4,6 +4,7 @@
 //! and what is further down knows nothing of what is above it.
 
 pub mod app;
+pub mod cache;
 pub mod config;
 pub mod contracts;
 pub mod http;

@@ -64,8 +64,9 @@ pub struct Source {
 pub type Headers = Vec<(HeaderName, HeaderValue)>;
 
 /// One call of a service.
-pub struct Call<'a> {
-    pub target: Target<'a>,
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub target: Target,
     /// No name twice.
     pub headers: Headers,
     /// A protobuf message, or JSON text.
@@ -75,10 +76,11 @@ pub struct Call<'a> {
     pub repeatable: bool,
 }
 
-pub enum Target<'a> {
-    Grpc(&'a PathAndQuery),
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Target {
+    Grpc(PathAndQuery),
     /// The path and query start with `/`.
-    Http(&'a Method, String),
+    Http(Method, String),
 }
 
 /// A successful answer.
@@ -172,7 +174,7 @@ impl Source {
     }
 
     /// One call: a successful answer, or why there is none.
-    pub async fn call(&self, call: Call<'_>) -> Result<Reply, Error> {
+    pub async fn call(&self, call: Call) -> Result<Reply, Error> {
         let span = trace::span(&self.name, || call.target.name());
         let deadline = call.deadline;
         let (remote, outgoing) = self.outgoing(call)?;
@@ -181,7 +183,7 @@ impl Source {
     }
 
     /// Opens a gRPC call of many replies. The deadline is for the opening alone, and it is tried once.
-    pub async fn open(&self, call: Call<'_>) -> Result<Replies, Error> {
+    pub async fn open(&self, call: Call) -> Result<Replies, Error> {
         let span = trace::span(&self.name, || call.target.name());
         let deadline = call.deadline;
         let (remote, outgoing) = self.outgoing(call)?;
@@ -198,19 +200,19 @@ impl Source {
     }
 
     /// The request as it will be written, and whom it is for.
-    fn outgoing(&self, call: Call<'_>) -> Result<(&Remote, Outgoing), Error> {
+    fn outgoing(&self, call: Call) -> Result<(&Remote, Outgoing), Error> {
         let Call { target, mut headers, body, repeatable, .. } = call;
         headers.extend_from_slice(&self.credentials);
         let (remote, protocol, method, path, body) = match target {
             Target::Grpc(path) => {
                 let remote = self.grpc.as_ref().ok_or_else(|| no_address("grpc"))?;
                 headers.extend(grpc::HEADERS);
-                (remote, Protocol::Grpc, Method::POST, path.clone(), grpc::framed(&body)?)
+                (remote, Protocol::Grpc, Method::POST, path, grpc::framed(&body)?)
             }
             Target::Http(method, path) => {
                 let remote = self.http.as_ref().ok_or_else(|| no_address("http"))?;
                 rest::describe(&mut headers, !body.is_empty());
-                (remote, Protocol::Rest, method.clone(), remote.path(path)?, body)
+                (remote, Protocol::Rest, method, remote.path(path)?, body)
             }
         };
         Ok((remote, Outgoing { protocol, method, path, headers, body, repeatable }))
@@ -250,7 +252,7 @@ impl Source {
     }
 }
 
-impl Target<'_> {
+impl Target {
     /// HTTP paths hold ids, which no trace may.
     fn name(&self) -> &str {
         match self {

@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod destination;
+mod door;
 mod files;
 mod load_error;
 mod reload;
@@ -41,7 +42,8 @@ pub use watch::{Watched, watch};
 use crate::identity::Caller;
 use crate::meter::Meter;
 use crate::upstream::Headers;
-use destination::{Destination, Door, Sender};
+use destination::Destination;
+use door::{Door, Sender};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -54,6 +56,8 @@ pub struct Config {
     pub max_requests: usize,
     /// How integers of 64 bits stand in an answer where their contract does not say it.
     pub int64: Int64,
+    /// Whether calls that ask for the same at the same time are made once.
+    pub coalesce: bool,
     /// Whether a view or a contract that is saved is served at once.
     pub watch: Watch,
 }
@@ -93,6 +97,7 @@ impl Default for Config {
             deadline_ms: 2_000,
             max_requests: 100,
             int64: Int64::String,
+            coalesce: true,
             watch: Watch::Auto,
         }
     }
@@ -102,7 +107,7 @@ impl Default for Config {
 pub struct View {
     plan: Arc<Plan>,
     /// By the calls' index; a stream has the first.
-    destinations: Vec<Destination>,
+    destinations: Vec<Arc<Destination>>,
     variants: Vec<Arc<View>>,
     tasks: TaskTracker,
     meter: Meter,
@@ -196,7 +201,7 @@ impl View {
     /// What the services are told of the client's headers, each name once.
     fn forwarded(&self, header: &(dyn Fn(&str) -> Option<String> + Sync)) -> Headers {
         let mut forwarded = Headers::new();
-        for name in self.destinations.iter().flat_map(Destination::forward) {
+        for name in self.destinations.iter().flat_map(|destination| destination.forward()) {
             if forwarded.iter().all(|(known, _)| known != name) {
                 let value = header(name.as_str()).and_then(|value| HeaderValue::try_from(value).ok());
                 forwarded.extend(value.map(|value| (name.clone(), value)));
@@ -235,7 +240,7 @@ impl View {
 
     fn log_stream(&self, failure: &Failure) {
         if failure.error.malformed {
-            self.destinations.iter().for_each(Destination::broke_contract);
+            self.destinations.iter().for_each(|destination| destination.broke_contract());
         }
         self.log_failure(failure);
     }

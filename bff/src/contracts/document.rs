@@ -23,7 +23,7 @@ pub async fn fetch(name: &str, settings: &Config, from: &str, deadline: Instant)
     let settings = Config { grpc: None, http: Some(origin), ..settings.clone() };
     let source = Source::connect(name, &settings, &Meter::none()).map_err(|error| PullError(error.to_string()))?;
     tracing::info!(url, "asking for the OpenAPI document");
-    let target = Target::Http(&Method::GET, path);
+    let target = Target::Http(Method::GET, path);
     let call = Call { target, headers: vec![(ACCEPT, KINDS)], body: Bytes::new(), deadline, repeatable: true };
     let answer = source.call(call).await;
     let answer = answer.map_err(|error| {

@@ -118,7 +118,7 @@ impl<'s> Server<'s> {
     async fn ask(&self, question: MessageRequest) -> Result<MessageResponse, Trouble> {
         let request = ServerReflectionRequest { host: String::new(), message_request: Some(question) };
         let body = Bytes::from(request.encode_to_vec());
-        let (target, deadline) = (Target::Grpc(&self.path), self.deadline);
+        let (target, deadline) = (Target::Grpc(self.path.clone()), self.deadline);
         let opened = self.source.open(Call { target, headers: Vec::new(), body, deadline, repeatable: true }).await;
         let mut replies = opened.map_err(Trouble::Failed)?;
         let reply = timeout_at(self.deadline, replies.next()).await;

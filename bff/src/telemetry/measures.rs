@@ -11,20 +11,28 @@ use tokio::time::{MissedTickBehavior, interval};
 pub struct Exposition(PrometheusHandle);
 
 /// The names are a contract with dashboards and alerts: add, never rename.
-const COUNTERS: [(&str, &str); 6] = [
+const COUNTERS: [(&str, &str); 12] = [
     ("bff_http_requests_total", "Requests answered, by the route's template; `none` for a path without a route"),
     ("bff_upstream_calls_total", "Calls to services, by how they ended: `ok`, or gRPC's name of the error"),
     (
         "bff_contract_violations_total",
         "Replies that break the contract of their operation, so that they count as failures",
     ),
+    ("bff_retries_total", "Further tries of calls that a service did not answer"),
+    ("bff_retries_spent_total", "Tries that would have helped but were not made, because too many calls were tries"),
+    ("bff_hedges_total", "Second tries that began while the first was under way"),
+    ("bff_upstream_refused_total", "Calls that were not made: the service is left alone, or busy with too many"),
+    ("bff_upstream_ejections_total", "Times that an address of a service was given a rest"),
+    ("bff_cache_requests_total", "Calls that were answered without asking the service once more"),
     ("bff_view_partial_total", "Answers that miss an optional part, by the call that has no reply and why"),
     ("bff_rate_limited_total", "Requests refused because the caller sends too many"),
     ("bff_auth_events_total", "Sign-ins, refreshes and sign-outs, by how they ended"),
 ];
 
-const GAUGES: [(&str, &str); 3] = [
+const GAUGES: [(&str, &str); 5] = [
     ("bff_upstream_in_flight", "Calls and streams that a service is busy with"),
+    ("bff_upstream_connections", "Open connections to a service"),
+    ("bff_breaker_state", "0 while a service is called, 1 while a few calls try it, 2 while it is left alone"),
     ("bff_password_queue_depth", "Password checks that wait for a free core"),
     ("bff_degraded", "1 while a part that the server relies on is away"),
 ];

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::HeaderName;
+use http::header::{AUTHORIZATION, COOKIE};
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -144,7 +146,16 @@ impl Default for Config {
     }
 }
 
+/// The client's headers that say who it is.
+const IDENTIFYING: [HeaderName; 2] = [AUTHORIZATION, COOKIE];
+
 impl Config {
+    /// Whether the service may answer one caller other than another, although they ask for the same.
+    pub fn tells_who_asks(&self) -> bool {
+        let forwarded = |own: &HeaderName| self.forward.iter().any(|name| name.eq_ignore_ascii_case(own.as_str()));
+        self.identity != Identity::None || IDENTIFYING.iter().any(forwarded)
+    }
+
     pub(super) fn connect_timeout(&self) -> Duration {
         Duration::from_millis(self.connect_timeout_ms)
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use compose::check::{Rules, check};
 use compose::definition::{self, Definitions};
-use compose::plan::Plan;
+use compose::plan::{Call, Plan};
 use compose::problem::File;
 use compose::schema::Contracts;
 use prost_reflect::DescriptorPool;
@@ -15,6 +15,7 @@ use protox::file::{ChainFileResolver, GoogleFileResolver, IncludeFileResolver};
 use tokio_util::task::TaskTracker;
 
 use super::destination::Destination;
+use super::door::Shared;
 use super::files::{bytes, read, view_files};
 use super::load_error::{Fault, LoadError};
 use super::{Config, View};
@@ -49,11 +50,27 @@ pub struct Terms {
 impl Loader {
     /// Reads and checks the files of the folder against the contracts of the sources, as they are now.
     pub fn load(&self) -> Result<Views, LoadError> {
-        let Self { config, settings, sources, terms, tasks, meter } = self;
-        let Draft { plans, mut faults, .. } = Draft::read(config, settings, *terms);
+        let Draft { plans, mut faults, .. } = Draft::read(&self.config, &self.settings, self.terms);
+        // What old and new views ask for may differ, so each set has its own.
+        let shared = self.config.coalesce.then(Shared::default);
         let views: Vec<_> =
-            plans.into_iter().filter_map(|plan| view(Arc::new(plan), sources, tasks, meter, &mut faults)).collect();
+            plans.into_iter().filter_map(|plan| self.view(Arc::new(plan), shared.as_ref(), &mut faults)).collect();
         if faults.is_empty() { Ok(Views(views)) } else { Err(LoadError::new(faults, views.len())) }
+    }
+
+    fn view(&self, plan: Arc<Plan>, shared: Option<&Shared>, problems: &mut Vec<Fault>) -> Option<Arc<View>> {
+        let destination = |call: &Call| {
+            let source = Arc::clone(self.sources.get(&call.source)?);
+            Destination::of(&plan.name, call, source, shared, &self.meter).map(Arc::new)
+        };
+        let Some(destinations) = plan.calls.iter().chain(&plan.stream).map(destination).collect() else {
+            problems.push(Fault::Other(format!("the view `{}` calls an address that HTTP cannot name", plan.name)));
+            return None;
+        };
+        let variants = plan.variants.iter().map(|plan| self.view(Arc::clone(plan), shared, problems));
+        let variants = variants.collect::<Option<_>>()?;
+        let (tasks, meter) = (self.tasks.clone(), self.meter.clone());
+        Some(Arc::new(View { plan, destinations, variants, tasks, meter }))
     }
 }
 
@@ -110,23 +127,6 @@ impl Views {
     }
 }
 
-fn view(
-    plan: Arc<Plan>,
-    sources: &BTreeMap<String, Arc<Source>>,
-    tasks: &TaskTracker,
-    meter: &Meter,
-    problems: &mut Vec<Fault>,
-) -> Option<Arc<View>> {
-    let destination = |call| Destination::of(call, Arc::clone(sources.get(&call.source)?), meter);
-    let Some(destinations) = plan.calls.iter().chain(&plan.stream).map(destination).collect() else {
-        problems.push(Fault::Other(format!("the view `{}` calls an address that HTTP cannot name", plan.name)));
-        return None;
-    };
-    let variants = plan.variants.iter().map(|plan| view(Arc::clone(plan), sources, tasks, meter, problems));
-    let variants = variants.collect::<Option<_>>()?;
-    Some(Arc::new(View { plan, destinations, variants, tasks: tasks.clone(), meter: meter.clone() }))
-}
-
 fn contracts(settings: &BTreeMap<String, upstream::Config>, problems: &mut Vec<Fault>) -> Contracts {
     let mut contracts = Contracts::default();
     let mut folders: BTreeMap<&str, Option<DescriptorPool>> = BTreeMap::new();
@@ -154,7 +154,7 @@ fn contracts(settings: &BTreeMap<String, upstream::Config>, problems: &mut Vec<F
         }
         if let Some(source_contracts) = contracts.sources.get_mut(name) {
             source_contracts.http = source.http.is_some();
-            source_contracts.identity = source.identity != upstream::Identity::None;
+            source_contracts.identity = source.tells_who_asks();
             source_contracts.timeout = Some(Duration::from_millis(source.timeout_ms));
         }
     }

@@ -7,6 +7,7 @@ mod harness;
 mod account;
 mod attack;
 mod author;
+mod coalesce;
 mod config;
 mod conformance;
 mod contracts;

@@ -38,12 +38,12 @@ async fn call_grpc(source: &Source, message: &'static [u8], patience: Duration) 
     let path = PathAndQuery::from_static("/orders.v1.OrderService/GetOrder");
     let headers = vec![(http::header::AUTHORIZATION, HeaderValue::from_static("Bearer t"))];
     let (body, deadline) = (Bytes::from_static(message), Instant::now() + patience);
-    let call = Call { target: Target::Grpc(&path), headers, body, deadline, repeatable: false };
+    let call = Call { target: Target::Grpc(path.clone()), headers, body, deadline, repeatable: false };
     Ok(source.call(call).await?.body)
 }
 
 async fn call_http(source: &Source, path: &str, patience: Duration) -> Result<Bytes, Error> {
-    let (target, deadline) = (Target::Http(&Method::GET, path.to_owned()), Instant::now() + patience);
+    let (target, deadline) = (Target::Http(Method::GET, path.to_owned()), Instant::now() + patience);
     let call = Call { target, headers: Vec::new(), body: Bytes::new(), deadline, repeatable: true };
     Ok(source.call(call).await?.body)
 }
@@ -118,7 +118,7 @@ async fn open_streams_take_no_room_from_calls_or_further_streams() {
     let mut streams = Vec::new();
     // More than the backend allows on one connection.
     for _ in 0..450 {
-        let (target, deadline) = (Target::Grpc(&path), Instant::now() + SOON);
+        let (target, deadline) = (Target::Grpc(path.clone()), Instant::now() + SOON);
         let call = Call { target, headers: Vec::new(), body: Bytes::new(), deadline, repeatable: false };
         let stream = source.open(call).await;
         streams.push(stream.map_err(|error| error.to_string()).unwrap());
