@@ -42,7 +42,7 @@ pub use crate::store::{Account, SessionKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use moka::future::Cache;
+use moka::sync::Cache;
 use time::Duration;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
@@ -180,40 +180,48 @@ impl Identity {
 
     async fn bearer(&self, token: &str) -> Result<Caller, Error> {
         let now = self.clock.now();
-        let claims = self.tokens.verify(token, now).await?;
+        let verified = self.tokens.verify(token, now)?;
+        let claims = &verified.claims;
         if self.sessions.is_token_revoked(claims.sid, claims.issued_at()) {
             return Err(Error::Refused("the session is over"));
         }
-        let mut subject = claims.subject();
-        if subject.role.is_privileged() {
+        if claims.role.is_privileged() {
             // What such a caller may do is worth a look at the records.
-            let live = self.sessions.by_id(subject.session, now).await?;
-            subject = subject_of(&live);
+            let live = self.sessions.by_id(claims.sid, now).await?;
+            return Ok(self.caller(subject_of(&live)));
         }
-        Ok(self.caller(subject).await)
+        let tokens = verified.session.get_or_init(|| self.session_tokens(&claims.subject()));
+        Ok(caller(claims.subject(), Arc::clone(tokens)))
     }
 
     async fn cookie(&self, value: &str) -> Result<Caller, Error> {
         let secret = cookie_secret(value).ok_or(Error::Refused("it is not a session cookie"))?;
         let live = self.sessions.by_secret(&secret, self.clock.now()).await?;
-        Ok(self.caller(subject_of(&live)).await)
+        Ok(self.caller(subject_of(&live)))
     }
 
-    async fn caller(&self, subject: Subject) -> Caller {
+    fn caller(&self, subject: Subject) -> Caller {
+        let tokens = self.session_tokens(&subject);
+        caller(subject, tokens)
+    }
+
+    fn session_tokens(&self, subject: &Subject) -> Arc<SessionTokens> {
         let key = (subject.session, subject.auth_version, subject.role);
-        let fresh = async {
+        self.upstream.get_with(key, || {
             let tokens = Arc::clone(&self.tokens);
             Arc::new(SessionTokens::new(tokens, self.clock.clone(), subject.clone(), self.upstream_token))
-        };
-        let tokens = self.upstream.get_with(key, fresh).await;
-        Caller {
-            sub: subject.account,
-            role: subject.role,
-            email: subject.email,
-            session: subject.session,
-            kind: subject.kind,
-            tokens,
-        }
+        })
+    }
+}
+
+fn caller(subject: Subject, tokens: Arc<SessionTokens>) -> Caller {
+    Caller {
+        sub: subject.account,
+        role: subject.role,
+        email: subject.email,
+        session: subject.session,
+        kind: subject.kind,
+        tokens,
     }
 }
 

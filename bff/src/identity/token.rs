@@ -7,12 +7,12 @@ mod audience;
 
 pub use audience::SessionTokens;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Header;
-use moka::future::Cache;
+use moka::sync::Cache;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
@@ -29,7 +29,14 @@ pub struct Tokens {
     audience: String,
     keys: Arc<KeyRing>,
     /// By digest of the token: a signature is checked at first sight only.
-    verified: Cache<[u8; 32], Arc<Claims>>,
+    verified: Cache<[u8; 32], Arc<Verified>>,
+}
+
+/// An access token that was found good, but for the time and revocations.
+pub struct Verified {
+    pub claims: Claims,
+    /// Found once, so that a request needs one look-up for both.
+    pub session: OnceLock<Arc<SessionTokens>>,
 }
 
 /// For whom a token speaks.
@@ -118,22 +125,20 @@ impl Tokens {
         self.sign(subject, audience, None, lifetime, now)
     }
 
-    /// The claims of a token of ours that is valid now.
-    pub async fn verify(&self, token: &str, now: OffsetDateTime) -> Result<Arc<Claims>, TokenError> {
+    /// A token of ours that is valid now.
+    pub fn verify(&self, token: &str, now: OffsetDateTime) -> Result<Arc<Verified>, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::Refused("it is too long"));
         }
         let digest = sha256(token.as_bytes());
-        let known = self.verified.get(&digest).await;
-        let claims = match &known {
-            Some(claims) => Arc::clone(claims),
-            None => Arc::new(self.read(token)?),
-        };
-        claims.check_time(now)?;
-        if known.is_none() {
-            self.verified.insert(digest, Arc::clone(&claims)).await;
+        if let Some(known) = self.verified.get(&digest) {
+            known.claims.check_time(now)?;
+            return Ok(known);
         }
-        Ok(claims)
+        let verified = Arc::new(Verified { claims: self.read(token)?, session: OnceLock::new() });
+        verified.claims.check_time(now)?;
+        self.verified.insert(digest, Arc::clone(&verified));
+        Ok(verified)
     }
 
     /// The claims of a token that is or once was valid: everything is checked but the time.
