@@ -3,9 +3,11 @@
 mod activity;
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
@@ -22,10 +24,10 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
+use tower::Service;
 
 use super::{Current, Limits};
-use activity::{Activity, Open};
+use activity::{End, Open, Watch};
 
 /// What all connections of a listener have in common.
 pub struct Endpoint {
@@ -33,6 +35,7 @@ pub struct Endpoint {
     tls: Option<TlsAcceptor>,
     builder: Builder<TokioExecutor>,
     limits: Limits,
+    watch: Watch,
     closing: CancellationToken,
 }
 
@@ -47,7 +50,12 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Endpoint {
     pub fn new(router: Current, tls: Option<TlsAcceptor>, limits: Limits, closing: CancellationToken) -> Self {
-        Self { router, tls, builder: builder(limits), limits, closing }
+        Self { router, tls, builder: builder(), limits, watch: Watch::new(limits.head, limits.idle), closing }
+    }
+
+    /// Ends the connections that have to; never ends itself.
+    pub async fn watch(&self) {
+        self.watch.run(self.lingered()).await;
     }
 
     /// Answers a connection's requests until one of both sides ends it.
@@ -69,19 +77,18 @@ impl Endpoint {
     }
 
     async fn answer(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr) {
-        let activity = Arc::new(Activity::default());
+        let activity = self.watch.begin();
         let (endpoint, requests) = (Arc::clone(&self), Arc::clone(&activity));
         let service = service_fn(move |request| Arc::clone(&endpoint).respond(request, peer, requests.begin()));
         let mut serving = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
-        let ended = tokio::select! {
-            result = serving.as_mut() => Some(result),
-            () = activity.no_request(self.limits.head) => return,
-            () = activity.idle(self.limits.idle) => None,
-            () = self.lingered() => None,
-        };
-        let result = match ended {
-            Some(result) => result,
-            None => {
+        let ended = poll_fn(|context| match activity.poll_end(context) {
+            Poll::Ready(end) => Poll::Ready(Err(end)),
+            Poll::Pending => serving.as_mut().poll(context).map(Ok),
+        });
+        let result = match ended.await {
+            Ok(result) => result,
+            Err(End::Now) => return,
+            Err(End::Gracefully) => {
                 serving.as_mut().graceful_shutdown();
                 // A client that reads nothing of its answer is not waited for without end.
                 let Ok(result) = timeout(self.limits.idle, serving).await else { return };
@@ -100,9 +107,10 @@ impl Endpoint {
         open: Open,
     ) -> Result<Response<impl HttpBody<Data = Bytes, Error = axum::Error>>, Infallible> {
         let version = request.version();
-        let mut request = request.map(Body::new);
+        // What has no body needs no box for one.
+        let mut request = request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) });
         request.extensions_mut().insert(ConnectInfo(peer));
-        let mut response = self.router.router().oneshot(request).await?;
+        let mut response = self.router.router().call(request).await?;
         // HTTP/2 has a frame of its own for this, and hyper sends it.
         if self.closing.is_cancelled() && version < Version::HTTP_2 {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -122,10 +130,10 @@ impl Endpoint {
     }
 }
 
-fn builder(limits: Limits) -> Builder<TokioExecutor> {
+fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    // It covers the pause before a head as well; `Activity` is stricter with the first one.
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.idle).max_buf_size(MAX_HEAD_BYTES);
+    // `Watch` ends a connection whose next head does not come, without a timer for each.
+    builder.http1().header_read_timeout(None).max_buf_size(MAX_HEAD_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -57,16 +57,22 @@ pub async fn serve(
             drop(permit);
         })
     };
-    while let Some((stream, peer, permit)) = closing.run_until_cancelled(accept(&listener, &permits)).await {
-        open(stream, peer, permit);
-    }
-    for (stream, peer) in backlog(listener) {
-        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { break };
-        open(stream, peer, permit);
-    }
-    connections.close();
-    if timeout(limits.drain, connections.wait()).await.is_err() {
-        tracing::warn!(open = connections.len(), "stopped with requests still open");
+    let serving = async {
+        while let Some((stream, peer, permit)) = closing.run_until_cancelled(accept(&listener, &permits)).await {
+            open(stream, peer, permit);
+        }
+        for (stream, peer) in backlog(listener) {
+            let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { break };
+            open(stream, peer, permit);
+        }
+        connections.close();
+        if timeout(limits.drain, connections.wait()).await.is_err() {
+            tracing::warn!(open = connections.len(), "stopped with requests still open");
+        }
+    };
+    tokio::select! {
+        () = serving => {}
+        () = endpoint.watch() => {}
     }
 }
 
