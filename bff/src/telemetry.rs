@@ -48,6 +48,8 @@ impl Default for Config {
 pub enum Error {
     #[error("telemetry.otlp_endpoint: {0}")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    #[error("cannot start the thread that writes the log")]
+    Thread(#[from] std::io::Error),
     #[error("the process already has a logger")]
     Installed,
 }
@@ -55,6 +57,7 @@ pub enum Error {
 /// The process's logger and tracer.
 #[must_use = "what is not flushed is lost"]
 pub struct Telemetry {
+    sink: log::Sink,
     traces: Option<SdkTracerProvider>,
 }
 
@@ -68,21 +71,29 @@ pub fn install(config: &Config, production: bool) -> Result<Telemetry, Error> {
     let endpoint = config.otlp_endpoint.as_deref();
     let traces = endpoint.map(|endpoint| traces::provider(endpoint, config.trace_ratio)).transpose()?;
     // Not an `Option` of a layer: one that is absent would have every span looked at.
-    let layers: Vec<_> = [log::layer(EnvFilter::new(&config.level), json)]
+    let sink = log::Sink::open()?;
+    let layers: Vec<_> = [log::layer(EnvFilter::new(&config.level), json, sink.clone())]
         .into_iter()
         .chain(traces.as_ref().map(traces::layer))
         .collect();
     tracing_subscriber::registry().with(layers).try_init().map_err(|_| Error::Installed)?;
     panic::set_hook(Box::new(log_panic));
-    Ok(Telemetry { traces })
+    Ok(Telemetry { sink, traces })
 }
 
 impl Telemetry {
     /// Sends the traces that are still here; takes no longer than a few seconds.
-    pub async fn flush(self) {
-        let Some(traces) = self.traces else { return };
+    pub async fn flush(mut self) {
+        let Some(traces) = self.traces.take() else { return };
         // An error says that the flush panicked, which the hook has logged.
         let _ = tokio::task::spawn_blocking(move || traces::flush(&traces)).await;
+    }
+}
+
+/// The last lines of the log.
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        self.sink.flush();
     }
 }
 
