@@ -19,6 +19,7 @@ mod probe;
 mod problem;
 mod reload;
 mod request;
+mod request_id;
 mod server;
 mod static_file;
 mod tls;

@@ -9,21 +9,19 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use governor::clock::Clock;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tower::{Layer, ServiceExt};
+use tower_governor::GovernorError;
 use tower_governor::governor::{GovernorConfig, GovernorConfigBuilder};
 use tower_governor::key_extractor::KeyExtractor;
-use tower_governor::{GovernorError, GovernorLayer};
 
 use super::Problem;
-use super::client_address::ClientAddress;
+use super::layers::Facts;
 use crate::meter::{Counter, Meter};
 
 /// `[http.rate_limit]`
@@ -60,19 +58,25 @@ const FIVE_THOUSAND: NonZeroU32 = NonZeroU32::new(5_000).expect("5000 is not 0")
 #[derive(Clone)]
 pub struct AddressLimit {
     buckets: Arc<GovernorConfig<Bucket, WithState>>,
+    bucket: Bucket,
     per_second: u32,
     burst: u32,
+    policy: HeaderValue,
     limited: Counter,
+}
+
+/// What is left to a client.
+pub struct Quota {
+    policy: HeaderValue,
+    remaining: u32,
+    /// In seconds.
+    full_in: u32,
 }
 
 type WithState = governor::middleware::StateInformationMiddleware;
 
 const BUCKETS: u64 = 1 << 18;
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
-/// Load balancers ask this often, all from one address.
-const HEALTH: &str = "/healthz";
-const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
@@ -90,10 +94,13 @@ impl AddressLimit {
     fn of(config: &RateLimit, meter: &Meter) -> Self {
         let (per_second, burst) = (config.per_second.get(), config.burst.get());
         let period = (Duration::from_secs(1) / per_second).max(Duration::from_nanos(1));
-        let mut builder = GovernorConfigBuilder::default().key_extractor(Bucket(RandomState::new())).use_headers();
+        let bucket = Bucket(RandomState::new());
+        let mut builder = GovernorConfigBuilder::default().key_extractor(bucket.clone()).use_headers();
         let buckets = builder.period(period).burst_size(burst).finish().expect("neither is zero");
         let limited = meter.counter("bff_rate_limited_total", &[("policy", "address")]);
-        Self { buckets: Arc::new(buckets), per_second, burst, limited }
+        let policy = format!("\"address\";q={burst};w={}", burst.div_ceil(per_second));
+        let policy = HeaderValue::try_from(policy).expect("it is ASCII");
+        Self { buckets: Arc::new(buckets), bucket, per_second, burst, policy, limited }
     }
 
     /// Forgets the addresses whose buckets are full again, until `closing`.
@@ -104,32 +111,36 @@ impl AddressLimit {
         }
     }
 
-    /// What is left, as draft-ietf-httpapi-ratelimit-headers-10 says it.
-    fn described(&self, headers: HeaderMap) -> HeaderMap {
-        let mut headers = headers;
-        headers.remove(X_RATELIMIT_LIMIT);
-        let remaining = headers.remove(X_RATELIMIT_REMAINING);
-        let remaining: u32 = remaining.and_then(|left| left.to_str().ok()?.parse().ok()).unwrap_or(0);
-        let full_in = self.burst.saturating_sub(remaining).div_ceil(self.per_second);
-        let window = self.burst.div_ceil(self.per_second);
-        let policy = format!("\"address\";q={};w={window}", self.burst);
-        let state = format!("\"address\";r={remaining};t={full_in}");
-        for (name, text) in [(RATELIMIT_POLICY, policy), (RATELIMIT, state)] {
-            headers.extend(HeaderValue::try_from(text).ok().map(|value| (name, value)));
+    /// Takes one out of the client's bucket: what is left then, or why the request is refused.
+    pub fn draw(&self, request: &Request) -> Result<Quota, Response> {
+        let Ok(bucket) = self.bucket.extract(request) else { return Err(Problem::internal().into_response()) };
+        match self.buckets.limiter().check_key(&bucket) {
+            Ok(left) => Ok(self.quota(left.remaining_burst_capacity())),
+            Err(until) => {
+                self.limited.increment(1);
+                let now = self.buckets.limiter().clock().now();
+                let mut refusal = Problem::too_many_requests(until.wait_time_from(now)).into_response();
+                self.quota(0).describe(refusal.headers_mut());
+                Err(refusal)
+            }
         }
-        headers
+    }
+
+    /// What a client is told whose bucket has this much left.
+    fn quota(&self, remaining: u32) -> Quota {
+        let full_in = self.burst.saturating_sub(remaining).div_ceil(self.per_second);
+        Quota { policy: self.policy.clone(), remaining, full_in }
     }
 }
 
-/// Answers 429 where the address has used up its bucket.
-pub async fn admit(limit: Option<AddressLimit>, request: Request, next: Next) -> Response {
-    let Some(limit) = limit.filter(|_| request.uri().path() != HEALTH) else { return next.run(request).await };
-    let limited = limit.limited.clone();
-    let governor = GovernorLayer::new(Arc::clone(&limit.buckets)).error_handler(move |error| refused(error, &limited));
-    let Ok(mut response) = governor.layer(next).oneshot(request).await;
-    let headers = std::mem::take(response.headers_mut());
-    *response.headers_mut() = limit.described(headers);
-    response
+impl Quota {
+    /// As draft-ietf-httpapi-ratelimit-headers-10 says it.
+    pub fn describe(self, headers: &mut HeaderMap) {
+        let Self { policy, remaining, full_in } = self;
+        headers.insert(RATELIMIT_POLICY, policy);
+        let state = HeaderValue::try_from(format!("\"address\";r={remaining};t={full_in}"));
+        headers.extend(state.ok().map(|state| (RATELIMIT, state)));
+    }
 }
 
 /// Which bucket a request draws from.
@@ -140,19 +151,11 @@ impl KeyExtractor for Bucket {
     type Key = u64;
 
     fn extract<T>(&self, request: &http::Request<T>) -> Result<u64, GovernorError> {
-        let client = request.extensions().get::<ClientAddress>().ok_or(GovernorError::UnableToExtractKey)?;
+        let client = request
+            .extensions()
+            .get::<Facts>()
+            .and_then(|facts| facts.client)
+            .ok_or(GovernorError::UnableToExtractKey)?;
         Ok(self.0.hash_one(client.household()) % BUCKETS)
     }
-}
-
-fn refused(error: GovernorError, limited: &Counter) -> Response<Body> {
-    let problem = match error {
-        // The governor cuts the wait down to whole seconds.
-        GovernorError::TooManyRequests { wait_time, .. } => {
-            limited.increment(1);
-            Problem::too_many_requests(Duration::from_secs(wait_time.saturating_add(1)))
-        }
-        _ => Problem::internal(),
-    };
-    problem.into_response()
 }

@@ -5,15 +5,10 @@
 
 mod hop;
 
-use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::extract::{ConnectInfo, Request};
 use http::HeaderMap;
-use http::request::Parts;
 use ipnet::IpNet;
 use serde::Deserialize;
 
@@ -71,6 +66,12 @@ impl From<&Config> for Proxies {
 }
 
 impl Proxies {
+    /// None where no connection stands behind the request.
+    pub fn identify(&self, request: &Request) -> Option<ClientAddress> {
+        let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+        Some(self.client(peer.ip(), request.headers()))
+    }
+
     /// The first hop from the end that is not a trusted proxy; a hop that says nothing ends the walk.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> ClientAddress {
         let mut client = peer.to_canonical();
@@ -92,27 +93,6 @@ impl Proxies {
 }
 
 const MAX_HOPS: usize = 32;
-
-/// Tells the layers and handlers below who the client is.
-pub async fn identify(proxies: Arc<Proxies>, mut request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-    if let Some(peer) = peer {
-        let client = proxies.client(peer, request.headers());
-        request.extensions_mut().insert(client);
-    }
-    next.run(request).await
-}
-
-/// What a handler takes: none where no connection stands behind the request.
-pub struct FromAddress(pub Option<ClientAddress>);
-
-impl<S: Sync> FromRequestParts<S> for FromAddress {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(parts.extensions.get().copied()))
-    }
-}
 
 impl TryFrom<String> for Network {
     type Error = String;

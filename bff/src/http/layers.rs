@@ -1,152 +1,231 @@
-//! What every request passes, outermost first, each layer with its reason.
+//! What every request passes on its way to a handler and back, in order, each step with its reason.
+//!
+//! The steps of the public address are plain code in two functions, which every request runs through: a boxed layer for
+//! each would cost more than all of them do. `accompanied` is around everything; `guarded` is what may refuse a request.
 
 use std::any::Any;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::Router;
+use axum::body::{Body, HttpBody};
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
+use axum::routing::Route;
+use futures_util::FutureExt;
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http_body_util::Limited;
 use secrecy::ExposeSecret;
-use tower::ServiceBuilder;
+use tokio::time::timeout;
+use tower::layer::layer_fn;
+use tower::util::option_layer;
+use tower::{Layer, Service, ServiceBuilder, service_fn};
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::CorsLayer;
 use tower_http::limit::RequestBodyLimitLayer;
-use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
-use uuid::Uuid;
+use tower_http::timeout::{TimeoutBody, TimeoutLayer};
+use tracing::Instrument;
 
-use super::access_log::{self, ProblemCode};
-use super::client_address::{self, Proxies};
+use super::access_log::Ongoing;
+use super::address_limit::Quota;
+use super::client_address::{ClientAddress, Proxies};
+use super::compression::{accepted, compressed};
 use super::metrics::Answers;
-use super::{AddressLimit, AdminConfig, Config, Problem, address_limit, compression, cors, problem, trace_context};
+use super::request_id::{Ids, RequestId, X_REQUEST_ID};
+use super::{AddressLimit, AdminConfig, Config, Problem, TraceContext, cors, problem};
 use crate::meter::Meter;
 
+/// What the steps of the public address share.
+struct Edge {
+    ids: Ids,
+    proxies: Proxies,
+    https: bool,
+    address_limit: Option<AddressLimit>,
+    max_body_bytes: usize,
+    /// Between two pieces of a body.
+    read_timeout: Duration,
+    timeout: Duration,
+}
+
+/// What the steps found out about a request, for those within and for the handlers.
+#[derive(Clone)]
+pub struct Facts {
+    pub client: Option<ClientAddress>,
+    pub trace: TraceContext,
+}
+
 pub fn public(routes: Router, config: &Config, address_limit: Option<AddressLimit>, meter: &Meter) -> Router {
-    let https = config.tls_cert.is_some() || config.public_url().starts_with("https://");
-    let proxies = Arc::new(Proxies::from(config));
-    let answers = Arc::new(Answers::new(meter));
-    routes.fallback(not_found).layer(
-        ServiceBuilder::new()
-            // First, so that every answer and every log line carries the id.
-            .layer(from_fn(request_id))
-            // Before anything asks whose request it is, and of which trace.
-            .layer(from_fn(move |request, next| client_address::identify(Arc::clone(&proxies), request, next)))
-            .layer(from_fn(trace_context::join))
-            // Outside of all that answers, so that no answer goes unlogged.
-            .layer(from_fn(move |request, next| access_log::record(Arc::clone(&answers), request, next)))
-            // Outside of all that fails, so that no answer leaves without them.
-            .layer(from_fn(move |request, next| security_headers(https, request, next)))
-            // Answers preflights; outside of the problems, so that other sites' pages can read those too.
-            .option_layer(cors::layer(&config.cors_origins))
-            // Turns what the layers and handlers below refuse into problems.
-            .layer(from_fn(problems))
-            // A panic costs one request, not the connection.
-            .layer(CatchPanicLayer::custom(panicked))
-            // Sees the whole answer.
-            .layer(compression::layer())
-            // Before anything that costs.
-            .layer(from_fn(move |request, next| address_limit::admit(address_limit.clone(), request, next)))
-            // Before anything reads a body; what axum's extractors allow must not be less.
-            .layer(RequestBodyLimitLayer::new(config.max_body_bytes))
-            .layer(DefaultBodyLimit::disable())
-            // A client that falls silent within a body is not waited for.
-            .layer(RequestBodyTimeoutLayer::new(Duration::from_millis(config.read_timeout_ms)))
-            // Innermost, so that the clock covers the handler alone.
-            .layer(TimeoutLayer::with_status_code(
-                StatusCode::GATEWAY_TIMEOUT,
-                Duration::from_millis(config.timeout_ms),
-            )),
-    )
+    let edge = Arc::new(Edge {
+        ids: Ids::default(),
+        proxies: Proxies::from(config),
+        https: config.tls_cert.is_some() || config.public_url().starts_with("https://"),
+        address_limit,
+        max_body_bytes: config.max_body_bytes,
+        read_timeout: Duration::from_millis(config.read_timeout_ms),
+        timeout: Duration::from_millis(config.timeout_ms),
+    });
+    let (cors, meter) = (cors::layer(&config.cors_origins), meter.clone());
+    let steps = move |route| {
+        let within = shared(cors.clone(), guarded(Arc::clone(&edge), route));
+        accompanied(Arc::clone(&edge), Answers::new(&meter), within)
+    };
+    routes.fallback(not_found).layer(layer_fn(steps))
 }
 
-pub fn admin(routes: Router, config: &AdminConfig) -> Router {
-    let token: Option<Arc<str>> = config.token.as_ref().map(|token| token.expose_secret().into());
-    routes.fallback(not_found).layer(
-        ServiceBuilder::new()
-            .layer(from_fn(request_id))
-            .layer(from_fn(problems))
-            // Before anything is told or done.
-            .layer(from_fn(move |request, next| operators_only(token.clone(), request, next)))
-            .layer(CatchPanicLayer::custom(panicked))
-            .layer(RequestBodyLimitLayer::new(ADMIN_BODY_BYTES))
-            .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, ADMIN_TIMEOUT)),
-    )
+/// A step, with those within.
+trait Answering:
+    Service<Request, Response = Response, Error = Infallible, Future: Send + 'static> + Clone + Send + Sync + 'static
+{
 }
 
-/// The id that ties an answer to its log lines.
-#[derive(Debug, Clone)]
-pub struct RequestId(HeaderValue);
+impl<S> Answering for S where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send + 'static>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
 
-impl RequestId {
-    pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or_default()
+/// What no request and no answer goes without.
+fn accompanied(edge: Arc<Edge>, answers: Answers, inner: impl Answering) -> impl Answering {
+    let (answers, mut inner) = (Arc::new(answers), inner);
+    service_fn(move |mut request: Request| {
+        // First, so that every answer and every log line carries the id.
+        let id = RequestId::choose(request.headers(), &edge.ids);
+        // Before anything asks whose request it is, and of which trace.
+        let client = edge.proxies.identify(&request);
+        let trace = TraceContext::of(request.headers(), &edge.ids);
+        // Around all that answers, so that no answer goes unlogged.
+        let mut ongoing = Ongoing::begin(&answers, &request, &id, client);
+        let trace = ongoing.join(trace);
+        request.extensions_mut().insert(Facts { client, trace });
+        let answer = inner.call(request).instrument(ongoing.span().clone());
+        let https = edge.https;
+        async move {
+            let Ok(response) = answer.await;
+            // Turns what was refused within into problems.
+            let (mut response, problem) = settled(response, &id);
+            // After all that fails, so that no answer leaves without them.
+            secure(response.headers_mut(), https);
+            response.headers_mut().insert(X_REQUEST_ID, id.0);
+            ongoing.answered(response.status(), problem);
+            Ok(response)
+        }
+    })
+}
+
+/// What other sites' pages may read, refusals as well; answers their preflights itself.
+fn shared(cors: Option<CorsLayer>, inner: impl Answering) -> impl Answering {
+    option_layer(cors).layer(inner)
+}
+
+/// What lets a request through to its route, within limits.
+fn guarded(edge: Arc<Edge>, route: Route) -> impl Answering {
+    let mut route = route;
+    service_fn(move |request: Request| {
+        let answer = edge.admit(request).map(|(admission, request)| (admission, route.call(request)));
+        let timeout = edge.timeout;
+        async move {
+            let response = match answer {
+                Ok((admission, answer)) => admission.answer(answer, timeout).await,
+                Err(refusal) => refusal,
+            };
+            Ok(response)
+        }
+    })
+}
+
+impl Edge {
+    fn admit(&self, request: Request) -> Result<(Admission, Request), Response> {
+        // Load balancers ask this often, all from one address, and take one that does not answer for dead.
+        let limited = request.uri().path() != HEALTH;
+        // Before anything that costs.
+        let limit = self.address_limit.as_ref().filter(|_| limited);
+        let quota = limit.map(|limit| limit.draw(&request)).transpose()?;
+        let accepted = accepted(request.headers());
+        // Before anything reads a body.
+        match self.bounded(request) {
+            Ok(request) => Ok((Admission { quota, accepted }, request)),
+            Err(problem) => Err(described(problem.into_response(), quota)),
+        }
     }
 
-    /// The caller's own id if it is a short token, else a new one.
-    fn choose(headers: &HeaderMap) -> Self {
-        let given = headers.get(X_REQUEST_ID).filter(|id| is_token(id.as_bytes())).cloned();
-        Self(given.unwrap_or_else(|| {
-            let id = Uuid::now_v7().hyphenated().to_string();
-            HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("none"))
-        }))
+    /// A large body is refused, and a client that falls silent within one is not waited for.
+    fn bounded(&self, request: Request) -> Result<Request, Problem> {
+        if request.body().is_end_stream() {
+            return Ok(request);
+        }
+        let length =
+            request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        if length.is_some_and(|length| length > self.max_body_bytes) {
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE));
+        }
+        let bounded = |body| Body::new(TimeoutBody::new(self.read_timeout, Limited::new(body, self.max_body_bytes)));
+        let mut request = request.map(bounded);
+        // What axum's extractors allow must not be less.
+        DefaultBodyLimit::disable().apply(&mut request);
+        Ok(request)
     }
 }
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
-const ADMIN_BODY_BYTES: usize = 64 * 1024;
-const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
-
-fn is_token(id: &[u8]) -> bool {
-    (8..=64).contains(&id.len()) && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+/// A request that was let in.
+struct Admission {
+    quota: Option<Quota>,
+    accepted: HeaderMap,
 }
 
-async fn request_id(mut request: Request, next: Next) -> Response {
-    let id = RequestId::choose(request.headers());
-    request.extensions_mut().insert(id.clone());
-    let mut response = next.run(request).await;
-    response.headers_mut().insert(X_REQUEST_ID, id.0);
+impl Admission {
+    async fn answer(self, answer: impl Future<Output = Result<Response, Infallible>>, limit: Duration) -> Response {
+        // A panic costs one request, not the connection.
+        let answer = AssertUnwindSafe(answer).catch_unwind();
+        // Innermost, so that the clock covers the handler alone; it is not started for an answer that is there at once.
+        let response = match timeout(limit, answer).await {
+            Ok(Ok(Ok(response))) => response,
+            Ok(Err(panic)) => panicked(panic),
+            Err(_) => Problem::gateway_timeout().into_response(),
+        };
+        // Sees the whole answer.
+        compressed(described(response, self.quota), self.accepted).await
+    }
+}
+
+fn described(mut response: Response, quota: Option<Quota>) -> Response {
+    if let Some(quota) = quota {
+        quota.describe(response.headers_mut());
+    }
     response
 }
 
-async fn problems(request: Request, next: Next) -> Response {
-    let id = request.extensions().get::<RequestId>().cloned();
-    let response = next.run(request).await;
-    let Some(problem) = problem::of(&response) else { return response };
-    let mut written = problem.write(id.as_ref().map_or("", RequestId::as_str));
-    // What a handler or a layer set stays (Allow, Set-Cookie); what describes the old body goes.
+/// What was refused as the problem it is, and that problem's code; any other answer as it was.
+fn settled(response: Response, id: &RequestId) -> (Response, Option<&'static str>) {
+    let Some(problem) = problem::of(&response) else { return (response, None) };
+    let mut written = problem.write(id.as_str());
+    // What a handler or a step set stays (Allow, Set-Cookie); what describes the old body goes.
     let (mut kept, _) = response.into_parts();
     kept.headers.remove(CONTENT_LENGTH);
     kept.headers.extend(std::mem::take(written.headers_mut()));
     *written.headers_mut() = kept.headers;
-    written.extensions_mut().insert(ProblemCode(problem.name()));
-    written
-}
-
-/// Without a token every caller is an operator: the address is then a loopback one.
-async fn operators_only(token: Option<Arc<str>>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    let known = token.is_none_or(|token| verify_slices_are_equal(token.as_bytes(), given.unwrap_or_default()).is_ok());
-    if known { next.run(request).await } else { Problem::unauthorized().into_response() }
+    (written, Some(problem.name()))
 }
 
 /// Answers say what browsers may do with them: nothing, unless a handler says otherwise.
-async fn security_headers(https: bool, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
+fn secure(headers: &mut HeaderMap, https: bool) {
+    headers.reserve(HEADERS);
     for (name, value) in SECURITY_HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     if https {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
-    response
 }
 
 const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
@@ -157,6 +236,11 @@ const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
     (CACHE_CONTROL, "no-store"),
 ];
 
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+/// How many headers are added after a handler.
+const HEADERS: usize = 8;
+const HEALTH: &str = "/healthz";
+
 async fn not_found() -> Problem {
     Problem::not_found()
 }
@@ -164,4 +248,36 @@ async fn not_found() -> Problem {
 /// The panic itself was logged where it happened, by the hook that telemetry installs.
 fn panicked(_: Box<dyn Any + Send>) -> Response {
     Problem::internal().into_response()
+}
+
+/// The steps of the operators' address, which is not called often.
+pub fn admin(routes: Router, config: &AdminConfig) -> Router {
+    let token: Option<Arc<str>> = config.token.as_ref().map(|token| token.expose_secret().into());
+    let ids = Arc::new(Ids::default());
+    routes.fallback(not_found).layer(
+        ServiceBuilder::new()
+            .layer(from_fn(move |request, next| identified(Arc::clone(&ids), request, next)))
+            // Before anything is told or done.
+            .layer(from_fn(move |request, next| operators_only(token.clone(), request, next)))
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(RequestBodyLimitLayer::new(ADMIN_BODY_BYTES))
+            .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, ADMIN_TIMEOUT)),
+    )
+}
+
+const ADMIN_BODY_BYTES: usize = 64 * 1024;
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+async fn identified(ids: Arc<Ids>, request: Request, next: Next) -> Response {
+    let id = RequestId::choose(request.headers(), &ids);
+    let (mut response, _) = settled(next.run(request).await, &id);
+    response.headers_mut().insert(X_REQUEST_ID, id.0);
+    response
+}
+
+/// Without a token every caller is an operator: the address is then a loopback one.
+async fn operators_only(token: Option<Arc<str>>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    let known = token.is_none_or(|token| verify_slices_are_equal(token.as_bytes(), given.unwrap_or_default()).is_ok());
+    if known { next.run(request).await } else { Problem::unauthorized().into_response() }
 }

@@ -1,7 +1,6 @@
 //! How requests are counted and timed, and the page that Prometheus reads.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -16,17 +15,16 @@ use crate::meter::{Counter, Histogram, Meter};
 #[derive(Clone)]
 pub struct Page(Arc<dyn Fn() -> String + Send + Sync>);
 
-/// The measures of every route that was asked for.
+/// The measures of one route and method. Which route that is shows at its first request.
 pub struct Answers {
     meter: Meter,
-    /// By the route's template, of which there are as many as the router knows.
-    routes: RwLock<HashMap<String, Route>>,
+    duration: OnceLock<Histogram>,
+    /// A handful of statuses; all methods that are wrong here share these as well.
+    counters: RwLock<Vec<(Kind, Counter)>>,
 }
 
-struct Route {
-    duration: Histogram,
-    counters: HashMap<(&'static str, u16), Counter>,
-}
+/// The method and the status.
+type Kind = (&'static str, u16);
 
 /// The label of a path that no route serves: what clients make up must not become a label.
 pub const NO_ROUTE: &str = "none";
@@ -45,36 +43,33 @@ pub async fn metrics(State(page): State<Page>, State(checks): State<Checks>) -> 
 
 impl Answers {
     pub fn new(meter: &Meter) -> Self {
-        Self { meter: meter.clone(), routes: RwLock::default() }
+        Self { meter: meter.clone(), duration: OnceLock::new(), counters: RwLock::default() }
     }
 
     pub fn record(&self, route: &str, method: &Method, status: u16, duration: Duration) {
+        let histogram = || self.meter.histogram("bff_http_request_duration_seconds", &[("route", route)]);
+        self.duration.get_or_init(histogram).record(duration);
         let kind = (label(method), status);
-        if !self.record_known(route, kind, duration) {
+        if !self.count_known(kind) {
             self.prepare(route, kind);
-            self.record_known(route, kind, duration);
+            self.count_known(kind);
         }
     }
 
-    fn record_known(&self, route: &str, kind: (&'static str, u16), duration: Duration) -> bool {
-        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(route) = routes.get(route) else { return false };
-        let Some(counter) = route.counters.get(&kind) else { return false };
-        counter.increment(1);
-        route.duration.record(duration);
-        true
+    fn count_known(&self, kind: Kind) -> bool {
+        let counters = self.counters.read().unwrap_or_else(PoisonError::into_inner);
+        let known = counters.iter().find(|(known, _)| *known == kind);
+        known.inspect(|(_, counter)| counter.increment(1)).is_some()
     }
 
-    fn prepare(&self, name: &str, (method, status): (&'static str, u16)) {
-        let text = status.to_string();
-        let labels = [("route", name), ("method", method), ("status", text.as_str())];
+    fn prepare(&self, route: &str, kind: Kind) {
+        let status = kind.1.to_string();
+        let labels = [("route", route), ("method", kind.0), ("status", status.as_str())];
         let counter = self.meter.counter("bff_http_requests_total", &labels);
-        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
-        let route = routes.entry(name.to_owned()).or_insert_with(|| Route {
-            duration: self.meter.histogram("bff_http_request_duration_seconds", &labels[..1]),
-            counters: HashMap::new(),
-        });
-        route.counters.insert((method, status), counter);
+        let mut counters = self.counters.write().unwrap_or_else(PoisonError::into_inner);
+        if counters.iter().all(|(known, _)| *known != kind) {
+            counters.push((kind, counter));
+        }
     }
 }
 

@@ -1,18 +1,12 @@
 //! W3C trace context: the caller's trace goes on through this server, or a new one begins here.
 
-use std::convert::Infallible;
-use std::fmt::{Display, Formatter};
-
-use axum::extract::{FromRequestParts, Request};
-use axum::middleware::Next;
-use axum::response::Response;
-use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
-use uuid::Uuid;
+
+use super::request_id::Ids;
 
 /// This server's place in a trace.
 #[derive(Debug, Clone)]
@@ -39,10 +33,10 @@ const MAX_STATE_BYTES: usize = 512;
 
 impl TraceContext {
     /// Goes on with the caller's trace if it names one rightly.
-    fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn of(headers: &HeaderMap, ids: &Ids) -> Self {
         let mut parents = headers.get_all(TRACEPARENT).iter();
         let only = parents.next().filter(|_| parents.next().is_none());
-        let span = Uuid::new_v4().as_u64_pair().1;
+        let span = ids.next();
         match only.and_then(|parent| parse(parent.as_bytes())) {
             Some((trace, parent, flags)) => {
                 let sampled = flags & SAMPLED != 0;
@@ -50,59 +44,46 @@ impl TraceContext {
             }
             // Sampled, as each service would do if it began the trace itself.
             None => {
-                let trace = TraceId(Uuid::new_v4().as_u128());
+                let trace = TraceId(u128::from(ids.next()) << 64 | u128::from(ids.next()));
                 Self { trace, span, sampled: true, parent: None, state: None }
             }
         }
     }
 
-    /// Where traces are recorded, the request's own span is this server's step, and decides what a new trace is called.
-    pub fn entered(self, span: &Span) -> Self {
+    /// Where traces are recorded (the second value says whether they are), the request's own span is this server's step,
+    /// and decides what a new trace is called.
+    pub fn entered(self, span: &Span) -> (Self, bool) {
         let caller = self.parent.map(|parent| {
             let flags = TraceFlags::default().with_sampled(self.sampled);
             let (trace, parent) = (self.trace.0.into(), parent.into());
             Context::new().with_remote_span_context(SpanContext::new(trace, parent, flags, true, TraceState::NONE))
         });
         if span.set_parent(caller.unwrap_or_default()).is_err() {
-            return self;
+            return (self, false);
         }
         let context = span.context();
         let own = context.span().span_context().clone();
         let trace = TraceId(u128::from_be_bytes(own.trace_id().to_bytes()));
-        Self { trace, span: u64::from_be_bytes(own.span_id().to_bytes()), sampled: own.is_sampled(), ..self }
+        let span = u64::from_be_bytes(own.span_id().to_bytes());
+        (Self { trace, span, sampled: own.is_sampled(), ..self }, true)
     }
 
-    pub fn trace_id(&self) -> TraceId {
-        self.trace
+    /// The trace's id as headers and logs have it.
+    pub fn trace_id(&self) -> String {
+        let mut text = [0; 32];
+        write_hex(&mut text, &self.trace.0.to_be_bytes());
+        String::from_utf8_lossy(&text).into_owned()
     }
 
     /// What the services behind this server are told.
     pub fn headers(&self) -> HeaderMap {
         let Self { trace, span, sampled, state, .. } = self;
-        let parent = HeaderValue::try_from(format!("00-{trace}-{span:016x}-{:02x}", u8::from(*sampled)));
-        let parent = parent.ok().map(|parent| (TRACEPARENT, parent));
+        let mut parent = *b"00-________________________________-________________-__";
+        write_hex(&mut parent[3..35], &trace.0.to_be_bytes());
+        write_hex(&mut parent[36..52], &span.to_be_bytes());
+        write_hex(&mut parent[53..], &[u8::from(*sampled)]);
+        let parent = HeaderValue::from_bytes(&parent).ok().map(|parent| (TRACEPARENT, parent));
         parent.into_iter().chain(state.clone().map(|state| (TRACESTATE, state))).collect()
-    }
-}
-
-impl Display for TraceId {
-    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
-
-/// Gives every request its place in a trace.
-pub async fn join(mut request: Request, next: Next) -> Response {
-    let context = TraceContext::of(request.headers());
-    request.extensions_mut().insert(context);
-    next.run(request).await
-}
-
-impl<S: Sync> FromRequestParts<S> for TraceContext {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get().cloned().unwrap_or_else(|| Self::of(&parts.headers)))
     }
 }
 
@@ -122,6 +103,14 @@ fn parse(text: &[u8]) -> Option<(TraceId, u64, u8)> {
     let parent = u64::try_from(parent).ok()?;
     (ended && fields.next().is_none()).then_some((TraceId(trace), parent, flags))
 }
+
+fn write_hex(text: &mut [u8], bytes: &[u8]) {
+    for (digits, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        digits.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
+}
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 fn hex(field: &str, digits: usize) -> Option<u128> {
     let lower = field.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));

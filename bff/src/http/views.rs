@@ -5,17 +5,22 @@ mod events;
 mod partial;
 mod stream_limit;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{FromRequest, RawPathParams, RawQuery, Request};
-use axum::response::Response;
-use axum::routing::{MethodFilter, on};
+use axum::body::{Body, Bytes};
+use axum::extract::{
+    DefaultBodyLimit, FromRequest, FromRequestParts, OptionalFromRequestParts, RawPathParams, Request,
+};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, on_service};
 use http::header::{CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio_util::sync::CancellationToken;
+use tower::service_fn;
 
-use super::{FieldError, Location, Problem, Router, Site, TraceContext};
+use super::layers::Facts;
+use super::{FieldError, Location, Problem, Router, Site};
 use crate::clock::Clock;
 use crate::identity::{Access, Caller, Identity};
 use crate::views::{Arguments, VARIANT_HEADER, View, Views};
@@ -25,7 +30,7 @@ pub use stream_limit::StreamLimit;
 
 /// One route per view.
 pub fn routes(views: &Views, site: &Site) -> Router {
-    let router = views.iter().fold(Router::new(), |router, view| {
+    views.iter().fold(Router::new(), |router, view| {
         let plan = view.plan();
         let endpoint = Endpoint {
             view: Arc::clone(view),
@@ -36,15 +41,10 @@ pub fn routes(views: &Views, site: &Site) -> Router {
             streams: site.streams.clone(),
             closing: site.closing.clone(),
         };
-        let handler =
-            move |caller: Option<Caller>,
-                  path: RawPathParams,
-                  query: RawQuery,
-                  trace: TraceContext,
-                  request: Request| { endpoint.clone().answer(caller, path, query, trace, request) };
-        router.route(&plan.path, on(filter(&plan.method), handler))
-    });
-    router.with_state(Arc::clone(&site.identity))
+        let endpoint = Arc::new(endpoint);
+        let answer = service_fn(move |request| Arc::clone(&endpoint).answer(request));
+        router.route(&plan.path, on_service(filter(&plan.method), answer))
+    })
 }
 
 fn filter(method: &str) -> MethodFilter {
@@ -57,7 +57,6 @@ fn filter(method: &str) -> MethodFilter {
     }
 }
 
-#[derive(Clone)]
 struct Endpoint {
     view: Arc<View>,
     access: Access,
@@ -72,58 +71,58 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 
 impl Endpoint {
-    async fn answer(
-        self,
-        caller: Option<Caller>,
-        path: RawPathParams,
-        RawQuery(query): RawQuery,
-        trace: TraceContext,
-        request: Request,
-    ) -> Result<Response, Problem> {
+    async fn answer(self: Arc<Self>, request: Request) -> Result<Response, Infallible> {
+        Ok(self.run(request).await.unwrap_or_else(Problem::into_response))
+    }
+
+    async fn run(&self, request: Request) -> Result<Response, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let caller = <Caller as OptionalFromRequestParts<_>>::from_request_parts(&mut parts, &self.identity).await?;
         self.admit(caller.as_ref())?;
         if self.view.plan().proxy.is_some() {
             let detail = "This server cannot hand requests on yet";
             return Err(Problem::new(StatusCode::NOT_IMPLEMENTED).detail(detail));
         }
-        let headers = request.headers().clone();
-        let header = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
-        let view = self.view.chosen(query.as_deref().unwrap_or_default(), &header)?;
+        let path = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| Problem::not_found())?;
+        let path: Vec<(&str, &str)> = path.iter().collect();
+        let query = parts.uri.query().unwrap_or_default();
+        let header = |name: &str| parts.headers.get(name)?.to_str().ok().map(str::to_owned);
+        let view = self.view.chosen(query, &header)?;
         let plan = view.plan();
         // Read only now, so that strangers cannot fill the memory with bodies.
         let body = match &plan.body {
-            Some(_) => json(request).await?,
+            Some(_) => json(&parts.headers, body).await?,
             None => Bytes::new(),
         };
-        let idempotency_key = if plan.idempotency { Some(idempotency_key(&headers)?) } else { None };
-        let path: Vec<(&str, &str)> = path.iter().collect();
+        let idempotency_key = if plan.idempotency { Some(idempotency_key(&parts.headers)?) } else { None };
+        let facts = parts.extensions.get::<Facts>();
         let arguments = Arguments {
             path: &path,
-            query: query.as_deref().unwrap_or_default(),
+            query,
             header: &header,
             body,
             caller,
             idempotency_key,
-            trace: trace.headers(),
+            trace: facts.map(|facts| facts.trace.headers()).unwrap_or_default(),
             now: self.clock.now(),
         };
         if plan.stream.is_some() {
-            let view = Arc::clone(view);
-            return self.open(view, arguments).await;
+            return self.open(Arc::clone(view), arguments).await;
         }
         let answer = Arc::clone(view).run(arguments).await?;
-        let mut response = written(plan, answer, &headers);
+        let mut response = written(plan, answer, &parts.headers);
         if !self.view.plan().variants.is_empty() {
             response.headers_mut().append(VARY, HeaderValue::from_static(VARIANT_HEADER));
         }
         Ok(response)
     }
 
-    async fn open(self, view: Arc<View>, arguments: Arguments<'_>) -> Result<Response, Problem> {
+    async fn open(&self, view: Arc<View>, arguments: Arguments<'_>) -> Result<Response, Problem> {
         let place = arguments.caller.as_ref().map(|caller| self.streams.open(caller.sub)).transpose()?;
         let session = arguments.caller.as_ref().map(|caller| caller.session);
         let events = view.open(arguments).await?;
-        let listener = Listener { identity: self.identity, session, _place: place };
-        Ok(events::response(events, listener, self.closing))
+        let listener = Listener { identity: Arc::clone(&self.identity), session, _place: place };
+        Ok(events::response(events, listener, self.closing.clone()))
     }
 
     fn admit(&self, caller: Option<&Caller>) -> Result<(), Problem> {
@@ -136,12 +135,15 @@ impl Endpoint {
     }
 }
 
-async fn json(request: Request) -> Result<Bytes, Problem> {
-    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+async fn json(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail("Send the body as application/json"));
     }
+    let mut request = Request::new(body);
+    // The edge has one already, as large as the configuration says.
+    DefaultBodyLimit::disable().apply(&mut request);
     Bytes::from_request(request, &()).await.map_err(Problem::from)
 }
 

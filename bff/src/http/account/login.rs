@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
@@ -12,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::{SignedInAnswer, answer};
 use crate::http::caller::{refuse_cross_site, require_same_site};
-use crate::http::client_address::{ClientAddress, FromAddress};
+use crate::http::layers::Facts;
 use crate::http::openapi::Refuses;
 use crate::http::{FieldError, Json, Location, Problem};
 use crate::identity::{Client, Identifier, Identity, Login, MAX_PASSWORD_BYTES, SessionKind};
@@ -54,7 +55,7 @@ enum SessionForm {
 )]
 pub async fn login(
     State(identity): State<Arc<Identity>>,
-    FromAddress(address): FromAddress,
+    Extension(facts): Extension<Facts>,
     headers: HeaderMap,
     Json(body): Json<Body>,
 ) -> Result<Response, Problem> {
@@ -73,7 +74,7 @@ pub async fn login(
         },
         client: Client {
             user_agent: headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned),
-            address: address.map(|ClientAddress(address)| address),
+            address: facts.client.map(|client| client.0),
         },
     };
     answer(identity.login(login).await?, deployment)

@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use axum::extract::ConnectInfo;
 use axum::routing::get;
 use axum::{Extension, Router};
-use bff::http::{ClientAddress, Config, ForwardedHeader, Network, layers};
+use bff::http::layers::{self, Facts};
+use bff::http::{Config, ForwardedHeader, Network};
 use bff::meter::Meter;
 use http::Request;
 use tower::ServiceExt;
@@ -15,7 +16,7 @@ async fn client(peer: &str, header: ForwardedHeader, headers: &[(&str, &str)]) -
     let trusted_proxies =
         ["10.0.0.0/8", "fd00::/8", "192.0.2.1"].map(|text| Network::try_from(text.to_owned()).unwrap());
     let config = Config { trusted_proxies: trusted_proxies.to_vec(), forwarded_header: header, ..Config::default() };
-    let tell = |Extension(ClientAddress(address)): Extension<ClientAddress>| async move { address.to_string() };
+    let tell = |Extension(facts): Extension<Facts>| async move { facts.client.unwrap().0.to_string() };
     let router = layers::public(Router::new().route("/", get(tell)), &config, None, &Meter::none());
     let peer = SocketAddr::new(peer.parse::<IpAddr>().unwrap(), 4711);
     let request = Request::get("/").extension(ConnectInfo(peer));
