@@ -4,6 +4,7 @@ mod access_log;
 mod account;
 mod address_limit;
 mod caller;
+mod capacity;
 mod client_address;
 mod compression;
 mod config;

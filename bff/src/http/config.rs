@@ -34,6 +34,8 @@ pub struct Config {
     pub idle_timeout_ms: u64,
     pub max_body_bytes: usize,
     pub max_connections: usize,
+    /// How many requests may be answered at once; more are answered with 503.
+    pub max_requests: usize,
     /// How long open requests may go on after a stop signal.
     pub drain_ms: u64,
     /// Whether `/docs` shows what the server answers.
@@ -66,6 +68,8 @@ impl Default for Config {
             idle_timeout_ms: 75_000,
             max_body_bytes: 1024 * 1024,
             max_connections: 10_000,
+            // A few times of what a core answers in the time that a client is glad to wait.
+            max_requests: 2_000,
             drain_ms: 10_000,
             docs: true,
             rate_limit: RateLimit::default(),
@@ -126,6 +130,7 @@ impl Config {
             ("read_timeout_ms", self.read_timeout_ms),
             ("idle_timeout_ms", self.idle_timeout_ms),
             ("max_connections", self.max_connections as u64),
+            ("max_requests", self.max_requests as u64),
             ("max_body_bytes", self.max_body_bytes as u64),
         ];
         let none = counts.iter().filter(|(_, count)| *count == 0);

@@ -36,6 +36,7 @@ use tracing::Instrument;
 
 use super::access_log::Ongoing;
 use super::address_limit::Quota;
+use super::capacity::{Capacity, Place};
 use super::client_address::{ClientAddress, Proxies};
 use super::compression::{accepted, compressed};
 use super::metrics::Answers;
@@ -48,6 +49,7 @@ struct Edge {
     ids: Ids,
     proxies: Proxies,
     https: bool,
+    capacity: Capacity,
     address_limit: Option<AddressLimit>,
     max_body_bytes: usize,
     /// Between two pieces of a body.
@@ -67,6 +69,7 @@ pub fn public(routes: Router, config: &Config, address_limit: Option<AddressLimi
         ids: Ids::default(),
         proxies: Proxies::from(config),
         https: config.tls_cert.is_some() || config.public_url().starts_with("https://"),
+        capacity: Capacity::new(config.max_requests, meter),
         address_limit,
         max_body_bytes: config.max_body_bytes,
         read_timeout: Duration::from_millis(config.read_timeout_ms),
@@ -149,12 +152,13 @@ impl Edge {
         // Load balancers ask this often, all from one address, and take one that does not answer for dead.
         let limited = request.uri().path() != HEALTH;
         // Before anything that costs.
+        let place = limited.then(|| self.capacity.enter()).transpose().map_err(Problem::into_response)?;
         let limit = self.address_limit.as_ref().filter(|_| limited);
         let quota = limit.map(|limit| limit.draw(&request)).transpose()?;
         let accepted = accepted(request.headers());
         // Before anything reads a body.
         match self.bounded(request) {
-            Ok(request) => Ok((Admission { quota, accepted }, request)),
+            Ok(request) => Ok((Admission { _place: place, quota, accepted }, request)),
             Err(problem) => Err(described(problem.into_response(), quota)),
         }
     }
@@ -179,6 +183,7 @@ impl Edge {
 
 /// A request that was let in.
 struct Admission {
+    _place: Option<Place>,
     quota: Option<Quota>,
     accepted: HeaderMap,
 }

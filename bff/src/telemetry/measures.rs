@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 pub struct Exposition(PrometheusHandle);
 
 /// The names are a contract with dashboards and alerts: add, never rename.
-const COUNTERS: [(&str, &str); 12] = [
+const COUNTERS: [(&str, &str); 13] = [
     ("bff_http_requests_total", "Requests answered, by the route's template; `none` for a path without a route"),
     ("bff_upstream_calls_total", "Calls to services, by how they ended: `ok`, or gRPC's name of the error"),
     (
@@ -25,11 +25,13 @@ const COUNTERS: [(&str, &str); 12] = [
     ("bff_upstream_ejections_total", "Times that an address of a service was given a rest"),
     ("bff_cache_requests_total", "Calls that were answered without asking the service once more"),
     ("bff_view_partial_total", "Answers that miss an optional part, by the call that has no reply and why"),
+    ("bff_shed_total", "Requests refused because the server has as many to answer as it may"),
     ("bff_rate_limited_total", "Requests refused because the caller sends too many"),
     ("bff_auth_events_total", "Sign-ins, refreshes and sign-outs, by how they ended"),
 ];
 
-const GAUGES: [(&str, &str); 5] = [
+const GAUGES: [(&str, &str); 6] = [
+    ("bff_http_in_flight", "Requests that are being answered"),
     ("bff_upstream_in_flight", "Calls and streams that a service is busy with"),
     ("bff_upstream_connections", "Open connections to a service"),
     ("bff_breaker_state", "0 while a service is called, 1 while a few calls try it, 2 while it is left alone"),

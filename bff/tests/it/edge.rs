@@ -1,6 +1,7 @@
 //! What every request meets, whatever it asks for.
 
 mod address;
+mod capacity;
 mod compression;
 mod connections;
 mod cors;
