@@ -11,6 +11,10 @@ use clap::{Parser, Subcommand};
 use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// A request is many small objects that live as long as it does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A backend-for-frontend server: declared views, checked at start-up.
 #[derive(Parser)]
 #[command(version)]
