@@ -33,8 +33,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use crate::meter::{Counter, Gauge, Meter};
@@ -238,15 +237,10 @@ impl Source {
         }
     }
 
-    /// Whether something accepts connections at every address of the source.
+    /// Whether something accepts connections where the source is.
     pub async fn check(&self) -> Result<(), String> {
         for remote in self.grpc.iter().chain(&self.http) {
-            let connect = TcpStream::connect((host(remote.url()), port(remote.url())));
-            match timeout(self.config.connect_timeout(), connect).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => return Err(format!("cannot connect: {}", error.kind())),
-                Err(_) => return Err("cannot connect: no answer in time".to_owned()),
-            }
+            remote.check().await?;
         }
         Ok(())
     }

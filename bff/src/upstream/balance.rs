@@ -1,5 +1,6 @@
 //! Where a service is: its addresses, looked up again and again, and which of them takes the next call.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,9 +8,10 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
-use tokio::net::lookup_host;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
@@ -23,10 +25,11 @@ use super::{Config, HttpVersion, host, port};
 type Endpoints = Vec<Arc<Endpoint>>;
 
 pub struct Remote {
-    url: Uri,
+    /// One for each host, of which the first is the one that requests name.
+    urls: Vec<Uri>,
     /// The path of the URL, without a slash at the end.
     base: String,
-    /// The URL names an address, so that there is nothing to look up.
+    /// The URL names addresses, so that there is nothing to look up.
     is_literal: bool,
     shared: Arc<Shared>,
     config: Config,
@@ -43,7 +46,8 @@ const MAX_ADDRESSES: usize = 256;
 impl Remote {
     /// Opens no connection and looks up no name yet.
     pub fn new(url: &str, protocol: Protocol, config: &Config, tasks: &TaskTracker) -> Result<Self, String> {
-        let url = service_url(url)?;
+        let urls = service_urls(url)?;
+        let url = urls.first().ok_or(EXPECTED)?;
         let (Some(scheme), Some(authority)) = (url.scheme(), url.authority()) else {
             return Err(format!("`{url}` has no host; {EXPECTED}"));
         };
@@ -56,20 +60,21 @@ impl Remote {
         let host_header = HeaderValue::try_from(authority.as_str()).map_err(|error| error.to_string())?;
         let receiver = Receiver { scheme: scheme.clone(), authority: authority.clone(), host: host_header };
         let shared = Arc::new(Shared {
-            dialer: Dialer::new(&url, versions, config)?,
+            dialer: Dialer::new(url, versions, config)?,
             receiver,
             versions,
             limit: config.max_reply_bytes.saturating_add(protocol.overhead_bytes()),
             keep_alive: Duration::from_millis(config.keep_alive_ms),
             tasks: tasks.clone(),
         });
-        let literal = host(&url).parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, port(&url)));
-        let endpoints: Endpoints =
-            literal.iter().map(|address| Arc::new(Endpoint::new(*address, &shared, config))).collect();
+        let literal = |url: &Uri| Some(SocketAddr::new(host(url).parse::<IpAddr>().ok()?, port(url)));
+        let literals: Option<BTreeSet<SocketAddr>> = urls.iter().map(literal).collect();
+        let endpoint = |address| Arc::new(Endpoint::new(address, &shared, config));
+        let endpoints: Endpoints = literals.iter().flatten().copied().map(endpoint).collect();
         Ok(Self {
             base: url.path().trim_end_matches('/').to_owned(),
-            is_literal: literal.is_some(),
-            url,
+            is_literal: literals.is_some(),
+            urls,
             shared,
             config: config.clone(),
             endpoints: ArcSwap::from_pointee(endpoints),
@@ -78,8 +83,18 @@ impl Remote {
         })
     }
 
-    pub fn url(&self) -> &Uri {
-        &self.url
+    /// Whether something accepts connections at one of the hosts.
+    pub async fn check(&self) -> Result<(), String> {
+        let mut problem = "it has no address".to_owned();
+        for url in &self.urls {
+            let connect = TcpStream::connect((host(url), port(url)));
+            problem = match timeout(self.config.connect_timeout(), connect).await {
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err(error)) => format!("cannot connect: {}", error.kind()),
+                Err(_) => "cannot connect: no answer in time".to_owned(),
+            };
+        }
+        Err(problem)
     }
 
     /// The path behind the base path of the URL.
@@ -106,7 +121,7 @@ impl Remote {
         let endpoints = self.endpoints();
         let next = spread(self.turn.fetch_add(1, Ordering::Relaxed)) as usize;
         let any = (!endpoints.is_empty()).then(|| &endpoints[next % endpoints.len()]);
-        any.cloned().ok_or_else(|| Error::unreached(&format!("the name `{}` has no address", host(&self.url))))
+        any.cloned().ok_or_else(|| Error::unreached("the name has no address"))
     }
 
     fn choose(&self, tried: &[SocketAddr]) -> Option<Arc<Endpoint>> {
@@ -152,21 +167,25 @@ impl Remote {
         if self.is_literal {
             return Ok(());
         }
-        let name = host(&self.url);
         let mut looked_up = self.looked_up.lock().await;
         if looked_up.is_some_and(|at| at.elapsed() < recently) {
             return Ok(());
         }
         *looked_up = Some(Instant::now());
-        let unknown = |why: &str| Error::unreached(&format!("cannot look up `{name}`: {why}"));
-        let found = timeout(self.config.connect_timeout(), lookup_host((name, port(&self.url)))).await;
-        let found = found.map_err(|_| unknown("no answer in time"))?.map_err(|error| unknown(&chain(&error)))?;
-        let mut addresses: Vec<SocketAddr> = found.take(MAX_ADDRESSES).collect();
-        addresses.sort_unstable();
-        addresses.dedup();
+        let (mut addresses, mut problem) = (BTreeSet::new(), None);
+        for found in join_all(self.urls.iter().map(|url| self.addresses(url))).await {
+            match found {
+                Ok(found) => addresses.extend(found),
+                Err(error) => problem = Some(error),
+            }
+        }
         let known = self.endpoints();
+        if problem.is_some() {
+            // Perhaps those of the name that nobody knows at the moment.
+            addresses.extend(known.iter().map(|endpoint| endpoint.address));
+        }
         if addresses.is_empty() || known.iter().map(|endpoint| endpoint.address).eq(addresses.iter().copied()) {
-            return Ok(());
+            return problem.map_or(Ok(()), Err);
         }
         let endpoint = |address: SocketAddr| {
             let same = known.iter().find(|endpoint| endpoint.address == address);
@@ -174,6 +193,14 @@ impl Remote {
         };
         self.endpoints.store(Arc::new(addresses.into_iter().map(endpoint).collect()));
         Ok(())
+    }
+
+    /// The addresses of one host.
+    async fn addresses(&self, url: &Uri) -> Result<Vec<SocketAddr>, Error> {
+        let unknown = |why: &str| Error::unreached(&format!("cannot look up `{}`: {why}", host(url)));
+        let found = timeout(self.config.connect_timeout(), lookup_host((host(url), port(url)))).await;
+        let found = found.map_err(|_| unknown("no answer in time"))?.map_err(|error| unknown(&chain(&error)))?;
+        Ok(found.take(MAX_ADDRESSES).collect())
     }
 
     /// Connects to every address, so that the first callers need not.
@@ -210,10 +237,18 @@ impl Remote {
 
 const EXPECTED: &str = "expected a URL like http://127.0.0.1:50051";
 
-/// Reads an absolute http or https URL; `dns:///host:port`, as gRPC writes it, is http.
-fn service_url(text: &str) -> Result<Uri, String> {
+/// Reads an absolute http or https URL, which may have several hosts, as in `http://10.0.0.1:80,10.0.0.2:80/base`: one for each.
+/// `dns:///host:port`, as gRPC writes it, is http.
+fn service_urls(text: &str) -> Result<Vec<Uri>, String> {
     let http = text.strip_prefix("dns:///").map(|authority| format!("http://{authority}"));
-    let parsed: Result<Uri, _> = http.as_deref().unwrap_or(text).parse();
+    let text = http.as_deref().unwrap_or(text);
+    let Some((scheme, rest)) = text.split_once("://") else { return Ok(vec![service_url(text)?]) };
+    let (hosts, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    hosts.split(',').map(|host| service_url(&format!("{scheme}://{}{path}", host.trim()))).collect()
+}
+
+fn service_url(text: &str) -> Result<Uri, String> {
+    let parsed: Result<Uri, _> = text.parse();
     let uri = parsed.map_err(|error| format!("`{text}` is not a URL ({error}); {EXPECTED}"))?;
     if uri.authority().is_none() || !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err(format!("`{text}` has no http or https scheme; {EXPECTED}"));

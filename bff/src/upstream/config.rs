@@ -13,7 +13,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Address of a gRPC service: `http://host:port`, `https://host:port` or `dns:///host:port`.
+    /// Address of a gRPC service: `http://host:port`, `https://host:port` or `dns:///host:port`; several hosts stand
+    /// side by side, as in `http://10.0.0.1:50051,10.0.0.2:50051`, and requests name the first.
     pub grpc: Option<String>,
     /// Address of an HTTP service; a base path is kept.
     pub http: Option<String>,
