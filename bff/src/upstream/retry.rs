@@ -54,16 +54,18 @@ impl Retries {
     }
 
     /// After so many tries that failed, of which the last said this. `repeatable`: the call may be made twice.
-    pub fn next(&self, error: &Error, tries: u32, repeatable: bool) -> Next {
-        // What was never sent can be sent again, whatever it changes.
+    pub fn next(&self, error: &Error, tries: u32, repeatable: bool, remaining: Duration) -> Next {
+        // What was never sent can be sent again, whatever it changes; what the breaker refused is to be told at once.
         let harmless = repeatable || error.kind == Kind::Unreached;
-        if tries > self.most || !harmless || error.code != Code::Unavailable {
+        let helps = error.code == Code::Unavailable && error.kind != Kind::Refused;
+        if tries > self.most || !harmless || !helps {
             return Next::Stop;
         }
-        if !self.spend() {
-            return Next::Spent;
+        let pause = self.pause(tries).max(error.retry_after.unwrap_or_default());
+        if pause >= remaining {
+            return Next::Stop;
         }
-        Next::Pause(self.pause(tries).max(error.retry_after.unwrap_or_default()))
+        if self.spend() { Next::Pause(pause) } else { Next::Spent }
     }
 
     fn spend(&self) -> bool {
@@ -94,6 +96,8 @@ pub fn spread(number: u64) -> u64 {
 mod tests {
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(60);
+
     fn retries(percent: u32) -> Retries {
         Retries::from(&Config { retry_percent: percent, ..Config::default() })
     }
@@ -102,7 +106,7 @@ mod tests {
     fn only_what_does_no_harm_is_tried_again() {
         let retries = retries(10);
         let goes_on =
-            |error: &Error, tries, repeatable| matches!(retries.next(error, tries, repeatable), Next::Pause(_));
+            |error: &Error, tries, repeatable| matches!(retries.next(error, tries, repeatable, LONG), Next::Pause(_));
         let [unreached, interrupted] = [Error::unreached("x"), Error::interrupted("x")];
         assert!(goes_on(&unreached, 1, false) && goes_on(&unreached, 2, true));
         assert!(goes_on(&interrupted, 1, true) && !goes_on(&interrupted, 1, false));
@@ -111,16 +115,16 @@ mod tests {
             assert!(!goes_on(&Error::answered(code, "x"), 1, true), "{code:?}");
         }
         assert!(goes_on(&Error::answered(Code::Unavailable, "x"), 1, true));
-        assert!(!goes_on(&Error::deadline(), 1, true));
+        assert!(!goes_on(&Error::deadline(), 1, true) && !goes_on(&Error::refused("x"), 1, true));
     }
 
     #[test]
     fn tries_are_a_share_of_the_calls() {
         let (retries, error) = (retries(10), Error::unreached("x"));
-        while retries.next(&error, 1, true) != Next::Spent {}
+        while retries.next(&error, 1, true, LONG) != Next::Spent {}
         let granted = (0..1_000).filter(|_| {
             retries.pay();
-            retries.next(&error, 1, true) != Next::Spent
+            retries.next(&error, 1, true, LONG) != Next::Spent
         });
         assert_eq!(granted.count(), 100);
     }
@@ -129,7 +133,7 @@ mod tests {
     fn a_long_quiet_time_saves_up_only_so_much() {
         let (retries, error) = (retries(100), Error::unreached("x"));
         (0..1_000).for_each(|_| retries.pay());
-        assert_eq!((0..1_000).filter(|_| retries.next(&error, 1, true) != Next::Spent).count(), 20);
+        assert_eq!((0..1_000).filter(|_| retries.next(&error, 1, true, LONG) != Next::Spent).count(), 20);
     }
 
     #[test]
@@ -141,6 +145,7 @@ mod tests {
         assert!((0..100).all(|_| (FIRST_PAUSE..=FIRST_PAUSE * 2).contains(&retries.pause(2))));
         assert!(retries.pause(100) <= MAX_PAUSE);
         let patient = Error::unreached("x").with_retry_after(Some(Duration::from_secs(2)));
-        assert_eq!(retries.next(&patient, 1, true), Next::Pause(Duration::from_secs(2)));
+        assert_eq!(retries.next(&patient, 1, true, LONG), Next::Pause(Duration::from_secs(2)));
+        assert_eq!(retries.next(&patient, 1, true, Duration::from_secs(2)), Next::Stop, "nobody waits so long");
     }
 }

@@ -41,8 +41,9 @@ impl Source {
                 }
             }
             tries += 1;
-            match self.retries.next(&error, tries, outgoing.repeatable) {
-                Next::Pause(pause) if Instant::now() + pause < deadline => {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            match self.retries.next(&error, tries, outgoing.repeatable, remaining) {
+                Next::Pause(pause) => {
                     self.meters.retries.increment(1);
                     sleep(pause).await;
                 }
@@ -50,7 +51,7 @@ impl Source {
                     self.meters.retries_spent.increment(1);
                     return Err(error);
                 }
-                Next::Pause(_) | Next::Stop => return Err(error),
+                Next::Stop => return Err(error),
             }
         }
     }
