@@ -1,19 +1,32 @@
 //! What this server says of itself to a service, and which of the client's headers it hands on.
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Config, Headers, Identity};
+use super::{Config, Headers, Identity, grpc, rest};
 
 /// The setting that is wrong, and why.
 type Wrong = (&'static str, String);
 
-/// Of the connection or of the body, so that nobody may set them.
-const RESERVED: [HeaderName; 8] =
-    [CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+/// Of the connection, of the body or of the deadline, so that nobody may set them. HTTP/2 forbids some of them outright.
+const RESERVED: [HeaderName; 13] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    EXPECT,
+    HOST,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    grpc::TIMEOUT,
+    rest::TIMEOUT,
+];
 
 /// The headers of every request, and the names of those that are the client's.
 pub fn read(config: &Config) -> Result<(Headers, Vec<HeaderName>), Wrong> {

@@ -24,7 +24,7 @@ pub type Replies = BoxStream<'static, Result<Bytes, Error>>;
 pub const HEADERS: [(HeaderName, HeaderValue); 2] =
     [(CONTENT_TYPE, HeaderValue::from_static("application/grpc")), (TE, HeaderValue::from_static("trailers"))];
 
-const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+pub const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// In front of a message: whether it is compressed, and its length.
 pub const PREFIX_BYTES: usize = 5;
 const MAX_WAIT: Duration = Duration::from_secs(3_600);

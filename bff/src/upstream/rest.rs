@@ -13,7 +13,7 @@ use super::error::Error;
 use super::exchange::Incoming;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout-ms");
+pub const TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 const MAX_EXCERPT_BYTES: usize = 200;
 const MAX_WAIT_SECONDS: u64 = 3_600;
 

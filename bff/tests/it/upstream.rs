@@ -1,5 +1,19 @@
 //! The client stack against services on real sockets: replies, errors, limits, deadlines, restarts.
 
+mod asking;
+mod balance;
+mod breaker;
+mod bulkhead;
+mod credentials;
+mod deadlines;
+mod grpc_answers;
+mod http1;
+mod http2;
+mod leaks;
+mod retries;
+mod scripted;
+mod tls;
+
 use std::time::Duration;
 
 use axum::Router;
