@@ -81,19 +81,14 @@ impl Endpoint {
     }
 
     /// Sends the request and reads the answer whole.
-    pub async fn exchange(
-        &self,
-        outgoing: &Outgoing,
-        remaining: Duration,
-        deadline: Instant,
-    ) -> Result<Incoming, Error> {
+    pub async fn exchange(&self, outgoing: &Outgoing, deadline: Instant) -> Result<Incoming, Error> {
         if self.speaks_http1.load(Ordering::Relaxed) {
-            return self.over_http1(outgoing, remaining).await;
+            return self.over_http1(outgoing, deadline).await;
         }
         // A connection may turn out to be closed when it is written to; the next is a new one.
         for _ in 0..MAX_DEAD_LANES {
-            let Some(place) = self.place().await? else { return self.over_http1(outgoing, remaining).await };
-            if let Some(answer) = place.send(outgoing, Some(remaining), &self.shared.receiver).await? {
+            let Some(place) = self.place().await? else { return self.over_http1(outgoing, deadline).await };
+            if let Some(answer) = place.send(outgoing, Some(deadline), &self.shared.receiver).await? {
                 let limit = self.shared.limit;
                 let whole = async move {
                     let _until_the_end = &place;
@@ -117,10 +112,10 @@ impl Endpoint {
         Err(Error::unreached("the service closes every connection"))
     }
 
-    async fn over_http1(&self, outgoing: &Outgoing, remaining: Duration) -> Result<Incoming, Error> {
+    async fn over_http1(&self, outgoing: &Outgoing, deadline: Instant) -> Result<Incoming, Error> {
         let Shared { receiver, limit, .. } = &*self.shared;
         if let Some(connection) = self.idle.take(Instant::now()) {
-            match connection.exchange(outgoing, remaining, receiver, *limit).await {
+            match connection.exchange(outgoing, deadline, receiver, *limit).await {
                 Ok((incoming, connection)) => return Ok(self.kept(incoming, connection)),
                 // The service closed it while it waited, which says nothing about the request.
                 Err(Lost::Silent(_)) if outgoing.repeatable => {}
@@ -131,7 +126,7 @@ impl Endpoint {
             Connected::Http1(connection) => connection,
             Connected::Http2(_) => return Err(Error::malformed("the service speaks HTTP/2 now and HTTP/1.1 before")),
         };
-        match connection.exchange(outgoing, remaining, receiver, *limit).await {
+        match connection.exchange(outgoing, deadline, receiver, *limit).await {
             Ok((incoming, connection)) => Ok(self.kept(incoming, connection)),
             Err(Lost::Silent(error) | Lost::Failed(error)) => Err(error),
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use tokio::time::Instant;
 
 use super::{Error, Reply, grpc, rest};
 
@@ -71,12 +72,15 @@ impl Protocol {
 
 impl Outgoing {
     /// The headers of one try, which tell the service how long we wait. Of two with one name the later counts.
-    pub fn header_map(&self, remaining: Option<Duration>) -> HeaderMap {
+    pub fn header_map(&self, deadline: Option<Instant>) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(self.headers.len() + 2);
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
         }
-        headers.extend(remaining.map(|remaining| self.protocol.timeout(remaining)));
+        if let Some(deadline) = deadline {
+            let (name, value) = self.protocol.timeout(deadline.saturating_duration_since(Instant::now()));
+            headers.insert(name, value);
+        }
         headers
     }
 

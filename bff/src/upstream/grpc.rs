@@ -31,7 +31,7 @@ const MAX_WAIT: Duration = Duration::from_secs(3_600);
 
 /// How long the service may take; the number has at most eight digits.
 pub fn timeout(remaining: Duration) -> (HeaderName, HeaderValue) {
-    let micros = remaining.as_micros();
+    let micros = remaining.as_micros().max(1);
     let text = match micros {
         0..=99_999_999 => format!("{micros}u"),
         _ => format!("{}m", remaining.as_millis().min(99_999_999)),

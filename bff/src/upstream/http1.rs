@@ -58,12 +58,12 @@ impl Connection {
     pub async fn exchange(
         mut self,
         outgoing: &Outgoing,
-        remaining: Duration,
+        deadline: Instant,
         receiver: &Receiver,
         limit: usize,
     ) -> Result<(Incoming, Option<Self>), Lost> {
         let Parts { sender, driver } = &mut *self.0;
-        let answer = sender.send_request(written(outgoing, remaining, receiver));
+        let answer = sender.send_request(written(outgoing, deadline, receiver));
         let answer = drive(driver, answer).await.map_err(|error| {
             let gone = error.is_incomplete_message() || error.is_closed() || error.is_canceled() || is_reset(&error);
             let failure = Error::interrupted(&chain(&error));
@@ -112,11 +112,11 @@ async fn drive<F: Future>(driver: &mut (impl Future + Unpin), work: F) -> F::Out
     .await
 }
 
-fn written(outgoing: &Outgoing, remaining: Duration, receiver: &Receiver) -> Request<Full<Bytes>> {
+fn written(outgoing: &Outgoing, deadline: Instant, receiver: &Receiver) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(outgoing.body.clone()));
     *request.method_mut() = outgoing.method.clone();
     *request.uri_mut() = Uri::from(outgoing.path.clone());
-    let mut headers = outgoing.header_map(Some(remaining));
+    let mut headers = outgoing.header_map(Some(deadline));
     headers.insert(HOST, receiver.host.clone());
     *request.headers_mut() = headers;
     request

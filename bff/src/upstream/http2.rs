@@ -10,7 +10,7 @@ use bytes::Bytes;
 use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{Ping, PingPong, RecvStream};
 use http::{HeaderMap, Request, Response};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::dial::Stream;
@@ -118,7 +118,7 @@ impl Place {
     pub async fn send(
         &self,
         outgoing: &Outgoing,
-        remaining: Option<Duration>,
+        deadline: Option<Instant>,
         receiver: &Receiver,
     ) -> Result<Option<ResponseFuture>, Error> {
         let Ok(mut sender) = self.0.sender.clone().ready().await else {
@@ -129,7 +129,7 @@ impl Place {
         *request.method_mut() = outgoing.method.clone();
         *request.uri_mut() = outgoing.absolute(receiver)?;
         *request.version_mut() = http::Version::HTTP_2;
-        *request.headers_mut() = outgoing.header_map(remaining);
+        *request.headers_mut() = outgoing.header_map(deadline);
         let Ok((answer, mut stream)) = sender.send_request(request, outgoing.body.is_empty()) else {
             self.0.alive.store(false, Ordering::Relaxed);
             return Ok(None);

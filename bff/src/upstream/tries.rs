@@ -76,7 +76,7 @@ impl Source {
         let exchange = async {
             let endpoint = picked.insert(remote.pick(unreached).await?);
             let _load = endpoint.load();
-            let incoming = endpoint.exchange(outgoing, remaining, deadline).await?;
+            let incoming = endpoint.exchange(outgoing, deadline).await?;
             outgoing.protocol.reply(incoming, self.config.max_reply_bytes)
         };
         let result = timeout_at(deadline, exchange).await.unwrap_or_else(|_| Err(Error::deadline()));
