@@ -135,8 +135,10 @@ impl Remote {
             .filter(|endpoint| endpoint.health.takes_calls(now) && !tried.contains(&endpoint.address))
             .collect();
         let chance = spread(self.turn.fetch_add(1, Ordering::Relaxed)) as usize;
-        let first = well.get(chance.checked_rem(well.len())?)?;
-        let second = well.get((chance >> 32).checked_rem(well.len())?)?;
+        let first = chance.checked_rem(well.len())?;
+        // Another one, if there is one.
+        let step = (chance >> 32).checked_rem(well.len() - 1).map_or(0, |step| step + 1);
+        let [first, second] = [first, first + step].map(|index| well[index % well.len()]);
         Some(Arc::clone(if second.in_flight() < first.in_flight() { second } else { first }))
     }
 
