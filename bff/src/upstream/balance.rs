@@ -114,14 +114,15 @@ impl Remote {
             return Ok(endpoint);
         }
         // Nobody is well, or nobody is known: perhaps the service has moved.
-        self.look_up(LOOK_UP_AT_MOST_EVERY).await?;
+        let looked_up = self.look_up(LOOK_UP_AT_MOST_EVERY).await;
         if let Some(endpoint) = self.choose(tried) {
             return Ok(endpoint);
         }
         let endpoints = self.endpoints();
         let next = spread(self.turn.fetch_add(1, Ordering::Relaxed)) as usize;
         let any = (!endpoints.is_empty()).then(|| &endpoints[next % endpoints.len()]);
-        any.cloned().ok_or_else(|| Error::unreached("the name has no address"))
+        let unknown = || looked_up.err().unwrap_or_else(|| Error::unreached("the name has no address"));
+        any.cloned().ok_or_else(unknown)
     }
 
     fn choose(&self, tried: &[SocketAddr]) -> Option<Arc<Endpoint>> {
