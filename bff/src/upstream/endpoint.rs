@@ -82,12 +82,13 @@ impl Endpoint {
 
     /// Sends the request and reads the answer whole.
     pub async fn exchange(&self, outgoing: &Outgoing, deadline: Instant) -> Result<Incoming, Error> {
-        if self.speaks_http1.load(Ordering::Relaxed) {
-            return self.over_http1(outgoing, deadline).await;
-        }
-        // A connection may turn out to be closed when it is written to; the next is a new one.
+        // A connection may turn out to be closed when it is written to, or to speak another version; the next is a new one.
         for _ in 0..MAX_DEAD_LANES {
-            let Some(place) = self.place().await? else { return self.over_http1(outgoing, deadline).await };
+            if self.speaks_http1.load(Ordering::Relaxed) {
+                let Some(incoming) = self.over_http1(outgoing, deadline).await? else { continue };
+                return Ok(incoming);
+            }
+            let Some(place) = self.place().await? else { continue };
             if let Some(answer) = place.send(outgoing, Some(deadline), &self.shared.receiver).await? {
                 let limit = self.shared.limit;
                 let whole = async move {
@@ -112,11 +113,12 @@ impl Endpoint {
         Err(Error::unreached("the service closes every connection"))
     }
 
-    async fn over_http1(&self, outgoing: &Outgoing, deadline: Instant) -> Result<Incoming, Error> {
+    /// None where the service turns out to speak HTTP/2 by now.
+    async fn over_http1(&self, outgoing: &Outgoing, deadline: Instant) -> Result<Option<Incoming>, Error> {
         let Shared { receiver, limit, .. } = &*self.shared;
         if let Some(connection) = self.idle.take(Instant::now()) {
             match connection.exchange(outgoing, deadline, receiver, *limit).await {
-                Ok((incoming, connection)) => return Ok(self.kept(incoming, connection)),
+                Ok((incoming, connection)) => return Ok(Some(self.kept(incoming, connection))),
                 // The service closed it while it waited, which says nothing about the request.
                 Err(Lost::Silent(_)) if outgoing.repeatable => {}
                 Err(Lost::Silent(error) | Lost::Failed(error)) => return Err(error),
@@ -124,10 +126,14 @@ impl Endpoint {
         }
         let connection = match self.dial().await? {
             Connected::Http1(connection) => connection,
-            Connected::Http2(_) => return Err(Error::malformed("the service speaks HTTP/2 now and HTTP/1.1 before")),
+            Connected::Http2(lane) => {
+                drop(self.calls.add(lane));
+                self.speaks_http1.store(false, Ordering::Relaxed);
+                return Ok(None);
+            }
         };
         match connection.exchange(outgoing, deadline, receiver, *limit).await {
-            Ok((incoming, connection)) => Ok(self.kept(incoming, connection)),
+            Ok((incoming, connection)) => Ok(Some(self.kept(incoming, connection))),
             Err(Lost::Silent(error) | Lost::Failed(error)) => Err(error),
         }
     }
