@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::dial::Dialer;
-use super::error::Error;
+use super::error::{Error, Kind};
 use super::exchange::{Incoming, Outgoing, Receiver};
 use super::health::Health;
 use super::http1::{self, Idle, Lost};
@@ -82,6 +82,7 @@ impl Endpoint {
 
     /// Sends the request and reads the answer whole.
     pub async fn exchange(&self, outgoing: &Outgoing, deadline: Instant) -> Result<Incoming, Error> {
+        let mut not_begun = None;
         // A connection may turn out to be closed when it is written to, or to speak another version; the next is a new one.
         for _ in 0..MAX_DEAD_LANES {
             if self.speaks_http1.load(Ordering::Relaxed) {
@@ -95,10 +96,14 @@ impl Endpoint {
                     let _until_the_end = &place;
                     http2::whole(answer, limit).await
                 };
-                return Unhurried::new(whole, deadline, &self.shared.tasks).await;
+                match Unhurried::new(whole, deadline, &self.shared.tasks).await {
+                    // Once at the expense of nobody's budget: a restart refuses everything that is under way.
+                    Err(error) if error.kind == Kind::Unreached && not_begun.is_none() => not_begun = Some(error),
+                    done => return done,
+                }
             }
         }
-        Err(Error::unreached("the service closes every connection"))
+        Err(not_begun.unwrap_or_else(|| Error::unreached("the service closes every connection")))
     }
 
     /// Sends the request of a stream on a connection that carries streams alone.
@@ -196,7 +201,7 @@ impl Endpoint {
 }
 
 /// A server that restarts closes several at once.
-const MAX_DEAD_LANES: usize = 3;
+const MAX_DEAD_LANES: usize = 4;
 
 impl Drop for Load<'_> {
     fn drop(&mut self) {
