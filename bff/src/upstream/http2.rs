@@ -47,6 +47,8 @@ pub struct Shape {
 
 /// What every HTTP/2 server should allow (RFC 9113, section 6.5.2).
 const PLACES: usize = 100;
+/// Requests wait for the service's word of how many it takes at once; otherwise it may refuse a burst of the first ones.
+const NOT_KNOWN_YET: usize = 0;
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 1 << 24;
 const MAX_HEADER_LIST_BYTES: u32 = 32 * 1024;
@@ -57,6 +59,7 @@ impl Lane {
     /// `keep_alive`: how often it is asked for a sign of life while calls are open on it.
     pub async fn open(stream: Stream, tasks: &TaskTracker, keep_alive: Option<Duration>) -> Result<Arc<Self>, Error> {
         let shaken = Builder::new()
+            .initial_max_send_streams(NOT_KNOWN_YET)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(MAX_HEADER_LIST_BYTES)
@@ -247,5 +250,8 @@ impl Lanes {
 }
 
 fn most(lane: &Lane) -> usize {
-    lane.sender.current_max_send_streams().clamp(1, PLACES)
+    match lane.sender.current_max_send_streams() {
+        NOT_KNOWN_YET => PLACES,
+        most => most.min(PLACES),
+    }
 }
