@@ -66,6 +66,7 @@ impl Remote {
             limit: config.max_reply_bytes.saturating_add(protocol.overhead_bytes()),
             keep_alive: Duration::from_millis(config.keep_alive_ms),
             tasks: tasks.clone(),
+            max_in_flight: config.max_in_flight,
         });
         let literal = |url: &Uri| Some(SocketAddr::new(host(url).parse::<IpAddr>().ok()?, port(url)));
         let literals: Option<BTreeSet<SocketAddr>> = urls.iter().map(literal).collect();

@@ -37,6 +37,7 @@ pub struct Shared {
     pub limit: usize,
     pub keep_alive: Duration,
     pub tasks: TaskTracker,
+    pub max_in_flight: usize,
 }
 
 /// Counts as in flight for as long as it lives.
@@ -96,7 +97,7 @@ impl Endpoint {
                     let _until_the_end = &place;
                     http2::whole(answer, limit).await
                 };
-                match Unhurried::new(whole, deadline, &self.shared.tasks).await {
+                match Unhurried::new(whole, deadline, &self.shared.tasks, self.shared.max_in_flight).await {
                     // Once at the expense of nobody's budget: a restart refuses everything that is under way.
                     Err(error) if error.kind == Kind::Unreached && not_begun.is_none() => not_begun = Some(error),
                     done => return done,

@@ -16,12 +16,19 @@ pub struct Unhurried<T: Send + 'static> {
     work: Option<BoxFuture<'static, T>>,
     until: Instant,
     tasks: TaskTracker,
+    most: usize,
     runtime: Handle,
 }
 
 impl<T: Send + 'static> Unhurried<T> {
-    pub fn new(work: impl Future<Output = T> + Send + 'static, until: Instant, tasks: &TaskTracker) -> Self {
-        Self { work: Some(work.boxed()), until, tasks: tasks.clone(), runtime: Handle::current() }
+    /// Where `most` tasks go on already, it ends with whoever waits for it.
+    pub fn new(
+        work: impl Future<Output = T> + Send + 'static,
+        until: Instant,
+        tasks: &TaskTracker,
+        most: usize,
+    ) -> Self {
+        Self { work: Some(work.boxed()), until, tasks: tasks.clone(), most, runtime: Handle::current() }
     }
 }
 
@@ -38,7 +45,8 @@ impl<T: Send + 'static> Future for Unhurried<T> {
 
 impl<T: Send + 'static> Drop for Unhurried<T> {
     fn drop(&mut self) {
-        if let Some(work) = self.work.take().filter(|_| Instant::now() < self.until) {
+        let goes_on = self.tasks.len() < self.most && Instant::now() < self.until;
+        if let Some(work) = self.work.take().filter(|_| goes_on) {
             self.tasks.spawn_on(timeout_at(self.until, work), &self.runtime);
         }
     }
