@@ -92,11 +92,7 @@ impl Endpoint {
             }
             let Some(place) = self.place().await? else { continue };
             if let Some(answer) = place.send(outgoing, Some(deadline), &self.shared.receiver).await? {
-                let limit = self.shared.limit;
-                let whole = async move {
-                    let _until_the_end = &place;
-                    http2::whole(answer, limit).await
-                };
+                let whole = place.whole(answer, self.shared.limit);
                 match Unhurried::new(whole, deadline, &self.shared.tasks, self.shared.max_in_flight).await {
                     // Once at the expense of nobody's budget: a restart refuses everything that is under way.
                     Err(error) if error.kind == Kind::Unreached && not_begun.is_none() => not_begun = Some(error),

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{Ping, PingPong, RecvStream};
 use http::{HeaderMap, Request, Response};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
@@ -22,12 +23,18 @@ pub struct Lane {
     sender: SendRequest<Bytes>,
     open: AtomicUsize,
     alive: AtomicBool,
+    /// A call has had no answer in time, so that the connection is asked at once whether it lives.
+    doubted: Arc<Notify>,
     /// Since when nothing is open on it, in turns of the sweep.
     idle_turns: AtomicUsize,
 }
 
 /// Room for one request on a connection.
-pub struct Place(Arc<Lane>);
+pub struct Place {
+    lane: Arc<Lane>,
+    /// An answer is awaited, and none means that something is wrong.
+    awaits: bool,
+}
 
 /// The connections to one address.
 pub struct Lanes {
@@ -69,7 +76,9 @@ impl Lane {
         let (sender, mut connection) = shaken.map_err(|error| Error::unreached(&error.to_string()))?;
         let pings = connection.ping_pong();
         let (alive, open) = (AtomicBool::new(true), AtomicUsize::new(0));
-        let lane = Arc::new(Self { sender, open, alive, idle_turns: AtomicUsize::new(0) });
+        let doubted = Arc::new(Notify::new());
+        let lane =
+            Arc::new(Self { sender, open, alive, doubted: Arc::clone(&doubted), idle_turns: AtomicUsize::new(0) });
         // The task must not keep the connection open that it drives.
         let weak = Arc::downgrade(&lane);
         tasks.spawn(async move {
@@ -78,7 +87,7 @@ impl Lane {
                 ended = connection => if let Err(error) = ended {
                     tracing::debug!(%error, "a connection to a service ended");
                 },
-                () = silent(pings, keep_alive, is_busy) => tracing::debug!("a connection to a service is dead"),
+                () = silent(pings, keep_alive, &doubted, is_busy) => tracing::debug!("a connection to a service is dead"),
             }
             if let Some(lane) = weak.upgrade() {
                 lane.alive.store(false, Ordering::Relaxed);
@@ -92,16 +101,22 @@ impl Lane {
     }
 }
 
-/// Resolves when the service gives no sign of life although calls are open.
-async fn silent(pings: Option<PingPong>, every: Option<Duration>, is_busy: impl Fn() -> Option<bool>) {
+/// Resolves when the service gives no sign of life although calls are open, or were not answered.
+async fn silent(
+    pings: Option<PingPong>,
+    every: Option<Duration>,
+    doubted: &Notify,
+    is_busy: impl Fn() -> Option<bool>,
+) {
     let (Some(mut pings), Some(every)) = (pings, every) else { return std::future::pending().await };
     loop {
-        sleep(every).await;
-        match is_busy() {
+        let is_doubted = timeout(every, doubted.notified()).await.is_ok();
+        match is_busy().map(|is_busy| is_busy || is_doubted) {
             None => return std::future::pending().await,
             Some(false) => {}
             Some(true) => match timeout(PING_TIMEOUT, pings.ping(Ping::opaque())).await {
-                Ok(Ok(_)) => {}
+                // Some services take many questions for an attack.
+                Ok(Ok(_)) => sleep(PING_TIMEOUT).await,
                 // The connection itself says what is wrong.
                 Ok(Err(_)) => return std::future::pending().await,
                 Err(_) => return,
@@ -114,7 +129,7 @@ impl Place {
     fn on(lane: &Arc<Lane>) -> Self {
         lane.open.fetch_add(1, Ordering::Relaxed);
         lane.idle_turns.store(0, Ordering::Relaxed);
-        Self(Arc::clone(lane))
+        Self { lane: Arc::clone(lane), awaits: false }
     }
 
     /// None where the connection is of no use any more: nothing was sent.
@@ -124,8 +139,8 @@ impl Place {
         deadline: Option<Instant>,
         receiver: &Receiver,
     ) -> Result<Option<ResponseFuture>, Error> {
-        let Ok(mut sender) = self.0.sender.clone().ready().await else {
-            self.0.alive.store(false, Ordering::Relaxed);
+        let Ok(mut sender) = self.lane.sender.clone().ready().await else {
+            self.lane.alive.store(false, Ordering::Relaxed);
             return Ok(None);
         };
         let mut request = Request::new(());
@@ -134,7 +149,7 @@ impl Place {
         *request.version_mut() = http::Version::HTTP_2;
         *request.headers_mut() = outgoing.header_map(deadline);
         let Ok((answer, mut stream)) = sender.send_request(request, outgoing.body.is_empty()) else {
-            self.0.alive.store(false, Ordering::Relaxed);
+            self.lane.alive.store(false, Ordering::Relaxed);
             return Ok(None);
         };
         if !outgoing.body.is_empty() {
@@ -142,16 +157,26 @@ impl Place {
         }
         Ok(Some(answer))
     }
+
+    /// The whole answer.
+    pub async fn whole(mut self, answer: ResponseFuture, limit: usize) -> Result<Incoming, Error> {
+        self.awaits = true;
+        let incoming = whole(answer, limit).await;
+        self.awaits = false;
+        incoming
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.lane.open.fetch_sub(1, Ordering::Relaxed);
+        if self.awaits {
+            self.lane.doubted.notify_one();
+        }
     }
 }
 
-/// The whole answer.
-pub async fn whole(answer: ResponseFuture, limit: usize) -> Result<Incoming, Error> {
+async fn whole(answer: ResponseFuture, limit: usize) -> Result<Incoming, Error> {
     let (head, mut body) = answer.await.map_err(|error| lost(&error))?.into_parts();
     let mut collected = Collected::new(limit);
     while let Some(piece) = next(&mut body).await? {
