@@ -153,7 +153,8 @@ impl Place {
             return Ok(None);
         };
         if !outgoing.body.is_empty() {
-            stream.send_data(outgoing.body.clone(), true).map_err(|error| lost(&error))?;
+            // A service may have answered or refused before it has the body, which the answer tells.
+            let _ = stream.send_data(outgoing.body.clone(), true);
         }
         Ok(Some(answer))
     }
