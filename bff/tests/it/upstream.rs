@@ -6,6 +6,7 @@ mod breaker;
 mod bulkhead;
 mod credentials;
 mod deadlines;
+mod frames;
 mod grpc_answers;
 mod http1;
 mod http2;
