@@ -31,6 +31,7 @@ pub use operation::OperationMeter;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
@@ -177,8 +178,11 @@ impl Source {
         let span = trace::span(&self.name, || call.target.name());
         let deadline = call.deadline;
         let (remote, outgoing) = self.outgoing(call)?;
+        if span.is_disabled() {
+            return self.tries(remote, outgoing, deadline).await;
+        }
         let outgoing = trace::announced(&span, outgoing);
-        trace::within(span, self.tries(remote, outgoing, deadline)).await
+        trace::within(span, self.tries(remote, outgoing, deadline).boxed()).await
     }
 
     /// Opens a gRPC call of many replies. The deadline is for the opening alone, and it is tried once.
@@ -195,7 +199,7 @@ impl Source {
             report(turn, &replies);
             replies
         };
-        trace::within(span, opening).await
+        trace::within(span, opening.boxed()).await
     }
 
     /// The request as it will be written, and whom it is for.

@@ -151,12 +151,13 @@ impl View {
     pub async fn run(self: Arc<Self>, arguments: Arguments<'_>) -> Result<Answer, Error> {
         let (inputs, sender) = self.bind(arguments)?;
         let deadline = Instant::now() + self.plan.deadline;
-        let view = Arc::clone(&self);
-        let work = async move { run(&view.plan, &inputs, &view.door(sender), deadline).await }.instrument(self.span());
-        let result = if self.plan.calls.iter().all(|call| call.safe) {
-            work.await
+        let span = self.span();
+        let result = if !self.plan.calls.iter().all(|call| call.safe) {
+            let view = Arc::clone(&self);
+            let work = async move { run(&view.plan, &inputs, &view.door(sender), deadline).await };
+            self.tasks.spawn(work.instrument(span)).await.unwrap_or_else(|_| Err(interrupted()))
         } else {
-            self.tasks.spawn(work.in_current_span()).await.unwrap_or_else(|_| Err(interrupted()))
+            run(&self.plan, &inputs, &self.door(sender), deadline).instrument(span).await
         };
         self.log(&result);
         result.map_err(Error::Failed)

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
@@ -115,7 +116,7 @@ impl Remote {
             return Ok(endpoint);
         }
         // Nobody is well, or nobody is known: perhaps the service has moved.
-        let looked_up = self.look_up(LOOK_UP_AT_MOST_EVERY).await;
+        let looked_up = self.look_up(LOOK_UP_AT_MOST_EVERY).boxed().await;
         if let Some(endpoint) = self.choose(tried) {
             return Ok(endpoint);
         }

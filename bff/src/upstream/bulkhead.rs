@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
@@ -27,6 +28,7 @@ impl Bulkhead {
             return Some(place);
         }
         let until = (Instant::now() + self.patience).min(deadline);
-        timeout_at(until, self.places.acquire()).await.ok()?.ok()
+        // Boxed, because it is seldom needed and would make every call larger.
+        timeout_at(until, self.places.acquire()).boxed().await.ok()?.ok()
     }
 }

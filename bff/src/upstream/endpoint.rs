@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -90,7 +92,11 @@ impl Endpoint {
                 let Some(incoming) = self.over_http1(outgoing, deadline).await? else { continue };
                 return Ok(incoming);
             }
-            let Some(place) = self.place().await? else { continue };
+            let place = match self.calls.place() {
+                Some(place) => Some(place),
+                None => self.new_place().await?,
+            };
+            let Some(place) = place else { continue };
             if let Some(answer) = place.send(outgoing, Some(deadline), &self.shared.receiver).await? {
                 let whole = place.whole(answer, self.shared.limit);
                 match Unhurried::new(whole, deadline, &self.shared.tasks, self.shared.max_in_flight).await {
@@ -118,25 +124,26 @@ impl Endpoint {
     /// None where the service turns out to speak HTTP/2 by now.
     async fn over_http1(&self, outgoing: &Outgoing, deadline: Instant) -> Result<Option<Incoming>, Error> {
         let Shared { receiver, limit, .. } = &*self.shared;
-        if let Some(connection) = self.idle.take(Instant::now()) {
+        let mut idle = self.idle.take(Instant::now());
+        loop {
+            let has_waited = idle.is_some();
+            let connection = match idle.take() {
+                Some(connection) => connection,
+                None => match self.dial().await? {
+                    Connected::Http1(connection) => connection,
+                    Connected::Http2(lane) => {
+                        drop(self.calls.add(lane));
+                        self.speaks_http1.store(false, Ordering::Relaxed);
+                        return Ok(None);
+                    }
+                },
+            };
             match connection.exchange(outgoing, deadline, receiver, *limit).await {
                 Ok((incoming, connection)) => return Ok(Some(self.kept(incoming, connection))),
                 // The service closed it while it waited, which says nothing about the request.
-                Err(Lost::Silent(_)) if outgoing.repeatable => {}
+                Err(Lost::Silent(_)) if has_waited && outgoing.repeatable => {}
                 Err(Lost::Silent(error) | Lost::Failed(error)) => return Err(error),
             }
-        }
-        let connection = match self.dial().await? {
-            Connected::Http1(connection) => connection,
-            Connected::Http2(lane) => {
-                drop(self.calls.add(lane));
-                self.speaks_http1.store(false, Ordering::Relaxed);
-                return Ok(None);
-            }
-        };
-        match connection.exchange(outgoing, deadline, receiver, *limit).await {
-            Ok((incoming, connection)) => Ok(Some(self.kept(incoming, connection))),
-            Err(Lost::Silent(error) | Lost::Failed(error)) => Err(error),
         }
     }
 
@@ -148,16 +155,16 @@ impl Endpoint {
     }
 
     /// None where the service turns out to speak HTTP/1.1.
-    async fn place(&self) -> Result<Option<Place>, Error> {
-        let entered = self.calls.enter(async || match self.dial().await? {
+    fn new_place(&self) -> BoxFuture<'_, Result<Option<Place>, Error>> {
+        let dial = async || match self.dial().await? {
             Connected::Http2(lane) => Ok(Some(lane)),
             Connected::Http1(connection) => {
                 self.speaks_http1.store(true, Ordering::Relaxed);
                 self.idle.put(connection, Instant::now());
                 Ok(None)
             }
-        });
-        entered.await
+        };
+        async move { self.calls.enter(dial).await }.boxed()
     }
 
     /// Streams may be silent for long, and some servers take pings on a silent connection for an attack.
@@ -166,12 +173,17 @@ impl Endpoint {
         Lane::open(stream, &self.shared.tasks, None).await.map(Some)
     }
 
-    async fn dial(&self) -> Result<Connected, Error> {
-        let (stream, http2) = self.shared.dialer.dial(self.address).await?;
-        Ok(match http2 {
-            true => Connected::Http2(Lane::open(stream, &self.shared.tasks, Some(self.shared.keep_alive)).await?),
-            false => Connected::Http1(http1::Connection::open(stream).await?),
-        })
+    /// Boxed, as all that seldom happens: a call's future must be small, since every call moves one.
+    fn dial(&self) -> BoxFuture<'_, Result<Connected, Error>> {
+        async {
+            let Shared { dialer, tasks, keep_alive, .. } = &*self.shared;
+            let (stream, http2) = dialer.dial(self.address).await?;
+            Ok(match http2 {
+                true => Connected::Http2(Lane::open(stream, tasks, Some(*keep_alive)).await?),
+                false => Connected::Http1(http1::Connection::open(stream).await?),
+            })
+        }
+        .boxed()
     }
 
     /// Has a connection ready, or learns that there is none to be had.

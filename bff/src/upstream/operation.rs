@@ -56,12 +56,9 @@ impl OperationMeter {
         }
     }
 
-    /// Measures a call to its end; one that is given up is `cancelled`.
-    pub async fn watch<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let mut ongoing = Ongoing { meter: self, began: Instant::now(), outcome: CANCELLED, _busy: self.busy() };
-        let result = call.await;
-        ongoing.outcome = result.as_ref().map_or_else(|error| error.code as usize, |_| OK);
-        result
+    /// Measures a call from now to its end; one that is given up is `cancelled`.
+    pub fn begin(&self) -> Ongoing<'_> {
+        Ongoing { meter: self, began: Instant::now(), outcome: CANCELLED, _busy: self.busy() }
     }
 
     /// Counts as in flight for as long as it lives.
@@ -82,11 +79,18 @@ impl OperationMeter {
     }
 }
 
-struct Ongoing<'a> {
+/// A call that is being measured.
+pub struct Ongoing<'a> {
     meter: &'a OperationMeter,
     began: Instant,
     outcome: usize,
     _busy: Raised,
+}
+
+impl Ongoing<'_> {
+    pub fn ended<T>(mut self, result: &Result<T, Error>) {
+        self.outcome = result.as_ref().map_or_else(|error| error.code as usize, |_| OK);
+    }
 }
 
 impl Drop for Ongoing<'_> {

@@ -1,5 +1,6 @@
 //! One span per request to a service, and what the service is told of it.
 
+use futures_util::future::BoxFuture;
 use http::{HeaderName, HeaderValue};
 use opentelemetry::propagation::{Injector, TextMapPropagator};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -22,20 +23,15 @@ pub fn span<'a>(source: &str, name: impl FnOnce() -> &'a str) -> Span {
     )
 }
 
-/// The request with the span as the service's parent, where traces are made.
+/// The request with the span as the service's parent.
 pub fn announced(span: &Span, outgoing: Outgoing) -> Outgoing {
     let mut outgoing = outgoing;
-    if !span.is_disabled() {
-        TraceContextPropagator::new().inject_context(&span.context(), &mut Replaced(&mut outgoing.headers));
-    }
+    TraceContextPropagator::new().inject_context(&span.context(), &mut Replaced(&mut outgoing.headers));
     outgoing
 }
 
 /// Runs the request within its span.
-pub async fn within<T>(span: Span, request: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    if span.is_disabled() {
-        return request.await;
-    }
+pub async fn within<T>(span: Span, request: BoxFuture<'_, Result<T, Error>>) -> Result<T, Error> {
     let result = request.instrument(span.clone()).await;
     if let Err(error) = &result {
         span.record("otel.status_code", "ERROR");

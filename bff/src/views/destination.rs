@@ -46,11 +46,17 @@ impl Destination {
     }
 
     pub async fn call(&self, call: upstream::Call) -> Result<Reply, Error> {
-        self.meter.watch(self.source.call(call)).await
+        let ongoing = self.meter.begin();
+        let reply = self.source.call(call).await;
+        ongoing.ended(&reply);
+        reply
     }
 
     pub async fn open(&self, call: upstream::Call) -> Result<Replies, Error> {
-        self.meter.watch(self.source.open(call)).await
+        let ongoing = self.meter.begin();
+        let replies = self.source.open(call).await;
+        ongoing.ended(&replies);
+        replies
     }
 
     /// Counts as in flight for as long as it lives.

@@ -60,7 +60,7 @@ impl Upstream for Door<'_> {
             match &destination.shared {
                 // A second try that joined the first would be none.
                 Some(shared) if !second => {
-                    let reply = self.joined(call, shared, destination, asked).await;
+                    let reply = self.joined(call, shared, destination, asked).boxed().await;
                     reply.map(|reply| answer(call, &reply))
                 }
                 _ => {

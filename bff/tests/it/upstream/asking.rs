@@ -61,7 +61,7 @@ impl Client {
         body: &'static [u8],
         patience: Duration,
     ) -> Result<Reply, Error> {
-        let (target, deadline) = (Target::Http(method, path.to_owned()), Instant::now() + patience);
+        let (target, deadline) = (Target::Http(method.clone(), path.to_owned()), Instant::now() + patience);
         let repeatable = method != Method::POST;
         let body = Bytes::from_static(body);
         self.source.call(Call { target, headers: Headers::new(), body, deadline, repeatable }).await
@@ -84,7 +84,7 @@ impl Client {
         patience: Duration,
         repeatable: bool,
     ) -> Result<Bytes, Error> {
-        let (target, deadline) = (Target::Grpc(path), Instant::now() + patience);
+        let (target, deadline) = (Target::Grpc(path.clone()), Instant::now() + patience);
         let body = Bytes::from_static(message);
         let call = Call { target, headers: Headers::new(), body, deadline, repeatable };
         Ok(self.source.call(call).await?.body)

@@ -63,7 +63,8 @@ async fn a_call_cannot_replace_them_nor_lie_about_the_time() {
     let client = Client::of(Config { http: url.clone(), grpc: url, ..secrets() });
     let path = http::uri::PathAndQuery::from_static("/");
     let get = http::Method::GET;
-    for target in [bff::upstream::Target::Grpc(&path), bff::upstream::Target::Http(&get, "/".to_owned())] {
+    for target in [bff::upstream::Target::Grpc(path.clone()), bff::upstream::Target::Http(get.clone(), "/".to_owned())]
+    {
         let given = ["authorization", "x-tenant", "grpc-timeout", "x-request-timeout-ms"];
         let headers: Headers =
             given.map(|name| (HeaderName::from_static(name), HeaderValue::from_static("99S"))).to_vec();
