@@ -112,8 +112,8 @@ impl AddressLimit {
     }
 
     /// Takes one out of the client's bucket: what is left then, or why the request is refused.
-    pub fn draw(&self, request: &Request) -> Result<Quota, Response> {
-        let Ok(bucket) = self.bucket.extract(request) else { return Err(Problem::internal().into_response()) };
+    pub fn draw(&self, request: &Request) -> Result<Quota, Box<Response>> {
+        let Ok(bucket) = self.bucket.extract(request) else { return Err(Problem::internal().into_response().into()) };
         match self.buckets.limiter().check_key(&bucket) {
             Ok(left) => Ok(self.quota(left.remaining_burst_capacity())),
             Err(until) => {
@@ -121,7 +121,7 @@ impl AddressLimit {
                 let now = self.buckets.limiter().clock().now();
                 let mut refusal = Problem::too_many_requests(until.wait_time_from(now)).into_response();
                 self.quota(0).describe(refusal.headers_mut());
-                Err(refusal)
+                Err(refusal.into())
             }
         }
     }

@@ -70,7 +70,8 @@ impl Endpoint {
             () = self.lingered() => return,
         };
         match handshake {
-            Ok(Ok(stream)) => self.answer(stream, peer).await,
+            // Boxed, so that a connection without TLS is not as large as one with it.
+            Ok(Ok(stream)) => Box::pin(self.answer(stream, peer)).await,
             Ok(Err(error)) => tracing::debug!(%error, "no TLS handshake"),
             Err(_) => tracing::debug!("the TLS handshake took too long"),
         }

@@ -140,7 +140,7 @@ fn guarded(edge: Arc<Edge>, route: Route) -> impl Answering {
         async move {
             let response = match answer {
                 Ok((admission, answer)) => admission.answer(answer, timeout).await,
-                Err(refusal) => refusal,
+                Err(refusal) => *refusal,
             };
             Ok(response)
         }
@@ -148,7 +148,7 @@ fn guarded(edge: Arc<Edge>, route: Route) -> impl Answering {
 }
 
 impl Edge {
-    fn admit(&self, request: Request) -> Result<(Admission, Request), Response> {
+    fn admit(&self, request: Request) -> Result<(Admission, Request), Box<Response>> {
         // Load balancers ask this often, all from one address, and take one that does not answer for dead.
         let limited = request.uri().path() != HEALTH;
         // Before anything that costs.
@@ -159,7 +159,7 @@ impl Edge {
         // Before anything reads a body.
         match self.bounded(request) {
             Ok(request) => Ok((Admission { _place: place, quota, accepted }, request)),
-            Err(problem) => Err(described(problem.into_response(), quota)),
+            Err(problem) => Err(described(problem.into_response(), quota).into()),
         }
     }
 
