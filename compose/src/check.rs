@@ -53,7 +53,9 @@ use provenance::Bound;
 
 use crate::definition::{Definitions, Nulls, View};
 use crate::expr::Code;
-use crate::plan::{CallSet, Coverage, MAX_CALLS, OnFail, Plan, Projection, ProjectionId, Provenance, body_layout};
+use crate::plan::{
+    Answers, CallSet, Coverage, MAX_CALLS, OnFail, Plan, Projection, ProjectionId, Provenance, body_layout,
+};
 use crate::problem::{ErrorCode, Place, Problem, first};
 use crate::schema::{Contracts, Int64, Kind, RecordId, Type};
 use crate::yaml::Node;
@@ -302,6 +304,7 @@ impl<'a> Checker<'a> {
             shape,
             personal: self.personal,
             locals: self.locals,
+            answers: Answers::default(),
             values: std::mem::take(&mut self.values),
         })
     }

@@ -29,7 +29,8 @@ pub(crate) fn encode<'a>(
             Ok((Target::Grpc, out.into()))
         }
         Request::Http { path, query, headers, body, .. } => {
-            let mut path_and_query = self::path(path, env)?;
+            let mut path_and_query = String::with_capacity(room(path, query, keys));
+            write_path(path, env, &mut path_and_query)?;
             let mut separator = '?';
             for part in query {
                 append(&mut path_and_query, &mut separator, part, env, keys)?;
@@ -47,24 +48,51 @@ pub(crate) fn encode<'a>(
 
 /// Values are escaped, and none of them can be a step up.
 pub(crate) fn path<'a>(segments: &'a [Segment], env: &mut Env<'a>) -> Result<String, Fault> {
-    let mut path = String::with_capacity(64);
-    for part in segments {
-        match part {
-            Segment::Text(text) => path.push_str(text),
-            Segment::Value(code, format) => segment(&env.eval(code)?, format, &mut path)?,
-        }
-    }
+    let mut path = String::with_capacity(room(segments, &[], &[]));
+    write_path(segments, env, &mut path)?;
     Ok(path)
+}
+
+fn write_path<'a>(segments: &'a [Segment], env: &mut Env<'a>, out: &mut String) -> Result<(), Fault> {
+    segments.iter().try_for_each(|part| match part {
+        Segment::Text(text) => {
+            out.push_str(text);
+            Ok(())
+        }
+        Segment::Value(code, format) => segment(&env.eval(code)?, format, out),
+    })
+}
+
+/// What a path and a query mostly take, values of usual lengths supposed.
+fn room(path: &[Segment], query: &[Query], keys: &[Value<'_>]) -> usize {
+    const VALUE: usize = 24;
+    let path = path.iter().map(|part| if let Segment::Text(text) = part { text.len() } else { VALUE });
+    let key = |key: &Value<'_>| if let Value::Text(text) = key { text.len() + 3 } else { VALUE };
+    let query = query.iter().map(|part| match part.value {
+        QueryValue::Code(..) => part.name.len() + VALUE,
+        QueryValue::Keys if part.explode => keys.iter().map(|of| part.name.len() + key(of)).sum(),
+        QueryValue::Keys => part.name.len() + keys.iter().map(key).sum::<usize>(),
+    });
+    path.chain(query).sum()
 }
 
 fn text_of<'v>(value: &'v Value<'_>) -> Result<Cow<'v, str>, Fault> {
     value.text().ok_or_else(|| Fault::new("a value that is no text stands in a path, a query or a header"))
 }
 
+/// Appends a text with everything escaped but the unreserved characters, of which most texts are made.
+fn escape(text: &str, out: &mut String) {
+    if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')) {
+        out.push_str(text);
+    } else {
+        out.extend(utf8_percent_encode(text, ESCAPED));
+    }
+}
+
 /// One path segment, which can be neither empty nor a step up.
 fn segment(value: &Value<'_>, format: &Format, out: &mut String) -> Result<(), Fault> {
     let before = out.len();
-    joined(value, format, out, |text, out| out.extend(utf8_percent_encode(text, ESCAPED)))?;
+    joined(value, format, out, escape)?;
     if matches!(&out[before..], "" | "." | "..") {
         return Err(Fault::bad_request("a path segment is empty or made of dots"));
     }
@@ -98,32 +126,28 @@ fn append<'a>(
     env: &mut Env<'a>,
     keys: &[Value<'a>],
 ) -> Result<(), Fault> {
-    let evaluated;
-    let (values, format) = match &part.value {
-        QueryValue::Keys => (keys, &Format::Plain),
-        QueryValue::Code(code, format) => {
-            evaluated = match env.eval(code)? {
-                Value::Null => return Ok(()),
-                Value::List(list) => list.iter().collect(),
-                value => vec![value],
-            };
-            (&evaluated[..], format)
-        }
-    };
     let mut first = true;
-    for value in values {
+    let mut append = |value: &Value<'a>, format: &Format| {
         if first || part.explode {
             out.push(*separator);
-            out.extend(utf8_percent_encode(&part.name, ESCAPED));
+            escape(&part.name, out);
             out.push('=');
             *separator = '&';
         } else {
             out.push(',');
         }
         first = false;
-        out.extend(utf8_percent_encode(&formatted(value, format)?, ESCAPED));
+        escape(&formatted(value, format)?, out);
+        Ok(())
+    };
+    match &part.value {
+        QueryValue::Keys => keys.iter().try_for_each(|key| append(key, &Format::Plain)),
+        QueryValue::Code(code, format) => match env.eval(code)? {
+            Value::Null => Ok(()),
+            Value::List(list) => list.iter().try_for_each(|item| append(&item, format)),
+            value => append(&value, format),
+        },
     }
-    Ok(())
 }
 
 fn formatted<'v>(value: &'v Value<'_>, format: &'v Format) -> Result<Cow<'v, str>, Fault> {

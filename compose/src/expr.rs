@@ -10,6 +10,7 @@ mod list;
 mod money;
 mod number;
 mod parse;
+mod pattern;
 mod print;
 mod text;
 mod time;
@@ -26,8 +27,9 @@ pub(crate) use list::List;
 pub(crate) use money::Money;
 pub use number::Number;
 pub use parse::parse;
+pub use pattern::Pattern;
 pub(crate) use time::{wrong_offset, wrong_pattern};
-pub(crate) use value::Value;
+pub(crate) use value::{Value, unescaped, utf8};
 
 /// Whether an expression can name it.
 pub fn is_name(text: &str) -> bool {
@@ -191,11 +193,21 @@ pub enum Code {
         number: Number,
         list: Box<Code>,
     },
+    /// Null of null.
+    FormatDate(FormatDate),
     /// Null where an argument is.
     Function {
         function: &'static Signature,
         arguments: Vec<Code>,
     },
+}
+
+/// A date or a timestamp as the text that a pattern makes of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FormatDate {
+    pub of: Box<Code>,
+    pub pattern: Arc<Pattern>,
+    pub offset: Option<Box<Code>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

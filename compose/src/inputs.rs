@@ -78,17 +78,16 @@ pub fn bind(plan: &Plan, arguments: Arguments<'_>) -> Result<Inputs, Vec<InputEr
     let mut errors = Vec::new();
     let query: Vec<_> = form_urlencoded::parse(arguments.query.as_bytes()).collect();
     unknown(plan, &query, &mut errors);
-    let params = plan.params.iter().map(|param| {
-        let given = match param.location {
-            ParamLocation::Path => {
-                arguments.path.iter().filter(|(n, _)| *n == param.name).map(|(_, v)| (*v).to_owned()).collect()
-            }
-            ParamLocation::Query => {
-                query.iter().filter(|(n, _)| *n == param.name).map(|(_, v)| v.to_string()).collect::<Vec<_>>()
-            }
-            ParamLocation::Header => (arguments.header)(&param.name).into_iter().collect(),
-        };
-        parameter::bind(param, given)
+    let params = plan.params.iter().map(|param| match param.location {
+        ParamLocation::Path => {
+            let given = arguments.path.iter().filter(|(name, _)| *name == param.name);
+            parameter::bind(param, given.map(|(_, value)| *value))
+        }
+        ParamLocation::Query => {
+            let given = query.iter().filter(|(name, _)| *name == param.name);
+            parameter::bind(param, given.map(|(_, value)| &**value))
+        }
+        ParamLocation::Header => parameter::bind(param, (arguments.header)(&param.name).iter().map(String::as_str)),
     });
     let params: Vec<Value<'static>> = params
         .map(|p| {

@@ -1,5 +1,6 @@
 //! A checked view as plain data: which calls wait for which, how each is encoded and decoded, and how the answer is written.
 
+mod answers;
 mod cache;
 mod call;
 mod json;
@@ -12,6 +13,7 @@ mod timeline;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use answers::Answers;
 pub use cache::Cache;
 pub use call::{Batch, Call, CallSet, Coverage, Each, Keys, MAX_CALLS, Need, OnFail};
 pub use json::{Json, JsonMember};
@@ -60,6 +62,7 @@ pub struct Plan {
     pub personal: bool,
     /// How many names are bound at once at the most.
     pub locals: usize,
+    pub answers: Answers,
     /// Where the answer's values come from, in the order of the shape.
     pub values: Vec<Provenance>,
 }

@@ -2,7 +2,7 @@
 
 mod order;
 
-use crate::expr::{Env, Fault, List, Money, Value};
+use crate::expr::{Code, Env, Fault, List, Money, MoneyPart, Value};
 use crate::plan::{Format, Shape};
 use crate::write;
 
@@ -13,7 +13,7 @@ const MAX_ANSWER: usize = 64 << 20;
 pub(crate) fn render<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>) -> Result<(), Fault> {
     match shape {
         Shape::Value { code, format, .. } => {
-            value(&env.eval(code)?, format, out)?;
+            computed(code, format, env, out)?;
             if out.len() > MAX_ANSWER { Err(Fault::new("the answer is larger than 64 MiB")) } else { Ok(()) }
         }
         Shape::Object(members) => {
@@ -40,19 +40,20 @@ pub(crate) fn render<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>)
                 Ok(())
             }
             value => {
-                env.locals[*local] = value;
+                env.bind(*local, value);
                 render(item, env, out)
             }
         },
         Shape::Let { of, local, item } => {
-            env.locals[*local] = env.eval(of)?;
+            let value = env.eval(of)?;
+            env.bind(*local, value);
             render(item, env, out)
         }
         Shape::Union { cases, .. } => {
             for case in cases {
                 let value = env.eval(&case.of)?;
                 if !value.is_null() {
-                    env.locals[case.local] = value;
+                    env.bind(case.local, value);
                     return render(&case.item, env, out);
                 }
             }
@@ -61,6 +62,42 @@ pub(crate) fn render<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>)
         }
         Shape::List { .. } => list(shape, env, out),
     }
+}
+
+/// Texts are written where they belong at once, whether they are copied or computed.
+fn computed<'a>(code: &'a Code, format: &Format, env: &mut Env<'a>, out: &mut Vec<u8>) -> Result<(), Fault> {
+    match code {
+        Code::Blame { whose, of } => computed(of, format, env, out).map_err(|fault| fault.blamed_on(*whose)),
+        Code::FormatDate(formatted) if formatted.pattern.is_plain() => {
+            in_quotes(out, |out| env.format_date(formatted, out))
+        }
+        Code::Slot { of, slot } => match env.record(of)? {
+            Some(node) => match node.text(*slot) {
+                Some(text) => {
+                    write::quoted(out, text);
+                    Ok(())
+                }
+                None => value(&node.slot(*slot), format, out),
+            },
+            None => value(&Value::Null, format, out),
+        },
+        Code::MoneyPart { of, part: MoneyPart::Amount } => in_quotes(out, |out| env.amount(of, out)),
+        code => value(&env.eval(code)?, format, out),
+    }
+}
+
+/// Null where nothing is written.
+fn in_quotes(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<Option<()>, Fault>) -> Result<(), Fault> {
+    let before = out.len();
+    out.push(b'"');
+    match write(out)? {
+        Some(()) => out.push(b'"'),
+        None => {
+            out.truncate(before);
+            out.extend_from_slice(b"null");
+        }
+    }
+    Ok(())
 }
 
 fn list<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>) -> Result<(), Fault> {
@@ -81,7 +118,7 @@ fn list<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>) -> Result<()
         if end > start {
             out.push(b',');
         }
-        env.locals[*local] = value;
+        env.bind(*local, value);
         let written = kept(render(item, env, out))?.is_some();
         if !written {
             out.truncate(end);
@@ -124,13 +161,13 @@ pub(crate) fn value(value: &Value<'_>, format: &Format, out: &mut Vec<u8>) -> Re
     match (value, format) {
         (Value::Null, _) => out.extend_from_slice(b"null"),
         (Value::Bool(b), _) => out.extend_from_slice(if *b { b"true" } else { b"false" }),
-        (Value::Text(t), _) => write::string(out, t),
+        (Value::Text(t), _) => write::quoted(out, t),
         (Value::Escaped(t), _) => {
             out.push(b'"');
-            out.extend_from_slice(t.as_bytes());
+            out.extend_from_slice(t);
             out.push(b'"');
         }
-        (Value::Number(t) | Value::Json(t), _) => out.extend_from_slice(t.as_bytes()),
+        (Value::Number(t) | Value::Json(t), _) => out.extend_from_slice(t),
         (Value::Int(i), Format::Enum(names)) => write::string(out, names.name_of(*i as i32)),
         (Value::Int(_) | Value::Uint(_), Format::Int64) => return quoted(value, format, out),
         (Value::Int(i), _) => write::int(out, *i),
@@ -145,7 +182,7 @@ pub(crate) fn value(value: &Value<'_>, format: &Format, out: &mut Vec<u8>) -> Re
             out.extend_from_slice(br#"{"amount":""#);
             money.write(out)?;
             out.extend_from_slice(br#"","currency":"#);
-            write::string(out, &money.currency);
+            write::quoted(out, &money.currency);
             out.push(b'}');
         }
         (Value::Record(_) | Value::Money(_), _) => return Err(Fault::new("a record is written by its fields only")),

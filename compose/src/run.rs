@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 
-pub(crate) use found::Found;
+pub(crate) use found::{Found, Key};
 pub use head::forward;
 pub use stream::{Events, open};
 
@@ -127,9 +127,10 @@ fn unreadable(plan: &Plan, failure: Failure) -> Result<Answer, Failure> {
 
 fn written(plan: &Plan, inputs: &Inputs, outcomes: &[Outcome]) -> Result<Option<Bytes>, Fault> {
     let Some(shape) = &plan.shape else { return Ok(None) };
-    let mut out = Vec::with_capacity(1024);
+    let mut out = Vec::with_capacity(plan.answers.expected());
     let mut env = Env::new(inputs, outcomes, plan.locals);
     render(shape, &mut env, &mut out)?;
+    plan.answers.note(out.len());
     Ok(Some(Bytes::from(out)))
 }
 
@@ -178,7 +179,7 @@ async fn calls(
                 let call = &plan.calls[i];
                 match start(plan, call, inputs, &outcomes) {
                     Ok(Start::Send(sending)) => {
-                        waiting.push_back(async move { (i, send(call, sending, upstream, deadline).await) });
+                        waiting.push_back((i, sending));
                         continue;
                     }
                     Ok(Start::Ended(outcome)) => (i, Ok(outcome)),
@@ -188,8 +189,8 @@ async fn calls(
             _ => {
                 let mut next = flights.next().now_or_never().flatten();
                 if next.is_none() && failed.is_none() {
-                    if let Some(flight) = waiting.pop_front() {
-                        flights.push(flight);
+                    if let Some((i, sending)) = waiting.pop_front() {
+                        flights.push(send(&plan.calls[i], sending, upstream, deadline));
                         continue;
                     }
                     next = flights.next().await;

@@ -3,11 +3,15 @@
 //! `string` writes a whole JSON string. Everything else writes bare text that needs no escaping, so the caller decides
 //! about quotes. What has no exact text is refused with `None`, and then nothing is written.
 
+mod special;
+
 use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use time::OffsetDateTime;
+
+pub(crate) use special::special;
 
 const NANOS: u32 = 1_000_000_000;
 /// The years 1 to 9999.
@@ -18,8 +22,12 @@ const MAX_DURATION_SECONDS: u64 = 315_576_000_000;
 
 /// A JSON string, in its quotes.
 pub fn string(out: &mut Vec<u8>, text: &str) {
+    quoted(out, text.as_bytes());
+}
+
+/// The same of bytes that are UTF-8.
+pub(crate) fn quoted(out: &mut Vec<u8>, bytes: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let bytes = text.as_bytes();
     out.reserve(bytes.len() + 2);
     out.push(b'"');
     let mut start = 0;
@@ -151,7 +159,7 @@ pub fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// An amount of money as decimal text, with at least the digits that its currency has; never rounded.
 /// `None` where the signs of units and nanos disagree, or nanos are a whole unit.
-pub fn amount(out: &mut Vec<u8>, currency: &str, units: i64, nanos: i32) -> Option<()> {
+pub fn amount(out: &mut Vec<u8>, currency: impl AsRef<[u8]>, units: i64, nanos: i32) -> Option<()> {
     if !agree(units, nanos) {
         return None;
     }
@@ -161,7 +169,7 @@ pub fn amount(out: &mut Vec<u8>, currency: &str, units: i64, nanos: i32) -> Opti
     uint(out, units.unsigned_abs());
     let digits = nine_digits(nanos.unsigned_abs());
     let significant = 9 - digits.iter().rev().take_while(|&&digit| digit == b'0').count();
-    let shown = significant.max(minor_digits(currency));
+    let shown = significant.max(minor_digits(currency.as_ref()));
     if shown > 0 {
         out.push(b'.');
         out.extend_from_slice(&digits[..shown]);
@@ -170,46 +178,14 @@ pub fn amount(out: &mut Vec<u8>, currency: &str, units: i64, nanos: i32) -> Opti
 }
 
 /// The decimals of a currency's minor unit, by ISO 4217; two for an unknown one.
-pub fn minor_digits(currency: &str) -> usize {
+pub fn minor_digits(currency: &[u8]) -> usize {
     match currency {
-        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI" | "VND"
-        | "VUV" | "XAF" | "XOF" | "XPF" => 0,
-        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
-        "CLF" | "UYW" => 4,
+        b"BIF" | b"CLP" | b"DJF" | b"GNF" | b"ISK" | b"JPY" | b"KMF" | b"KRW" | b"PYG" | b"RWF" | b"UGX" | b"UYI"
+        | b"VND" | b"VUV" | b"XAF" | b"XOF" | b"XPF" => 0,
+        b"BHD" | b"IQD" | b"JOD" | b"KWD" | b"LYD" | b"OMR" | b"TND" => 3,
+        b"CLF" | b"UYW" => 4,
         _ => 2,
     }
-}
-
-/// The next quote, backslash or control character from `at` on, or the text's end.
-#[inline]
-pub(crate) fn special(text: &[u8], at: usize) -> Run {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    let mut end = at;
-    let mut seen = 0;
-    while let Some(chunk) = text.get(end..).and_then(|rest| rest.first_chunk()) {
-        let word = u64::from_le_bytes(*chunk);
-        // A byte's high bit is set where its subtraction borrowed; the lowest one found is exact.
-        let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
-        let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-        let control = word.wrapping_sub(ONES * b' ' as u64);
-        let found = (quote | backslash | control) & !word & HIGHS;
-        if found != 0 {
-            let before = (found & found.wrapping_neg()) - 1;
-            return Run { end: end + found.trailing_zeros() as usize / 8, ascii: (seen | word & before) & HIGHS == 0 };
-        }
-        seen |= word;
-        end += 8;
-    }
-    let rest = text.get(end..).unwrap_or_default();
-    let plain = rest.iter().position(|&byte| byte < b' ' || byte == b'"' || byte == b'\\').unwrap_or(rest.len());
-    Run { end: end + plain, ascii: seen & HIGHS == 0 && rest[..plain].is_ascii() }
-}
-
-/// A stretch of text that needs no escaping.
-pub(crate) struct Run {
-    pub end: usize,
-    pub ascii: bool,
 }
 
 /// The character of an escape, given what follows its backslash, and what follows the escape.

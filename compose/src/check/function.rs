@@ -1,11 +1,13 @@
 //! Calls of functions: which signature fits, and what it gives.
 
+use std::sync::Arc;
+
 use super::argument::fits;
 use super::arithmetic::answered;
 use super::assign::{as_float, assignable, is_literal, widened};
 use super::expression::merged;
 use super::{Checker, Typed};
-use crate::expr::{Code, Expr, FUNCTIONS, Gives, Kind as Ast, Signature, Takes};
+use crate::expr::{Code, Expr, FUNCTIONS, FormatDate, Gives, Kind as Ast, Pattern, Signature, Takes};
 use crate::problem::{ErrorCode, Place, Problem};
 use crate::schema::{Kind, Type};
 
@@ -118,6 +120,7 @@ impl Checker<'_> {
                 let number = super::arithmetic::number_of(item(&first.ty.kind))?;
                 Code::Sum { number, list: Box::new(codes.pop()?) }
             }
+            "format_date" => formatted(codes)?,
             _ => Code::Function { function, arguments: codes },
         };
         self.fallible(Typed { projection, code, ..whole }, of_client, here)
@@ -230,6 +233,15 @@ pub(super) fn written(value: Typed) -> Code {
         Kind::Float => Code::Single(Box::new(value.code)),
         _ => value.code,
     }
+}
+
+/// A date by a pattern, which is a literal.
+fn formatted(codes: Vec<Code>) -> Option<Code> {
+    let mut codes = codes.into_iter();
+    let (of, pattern, offset) = (codes.next()?, codes.next()?, codes.next());
+    let Code::Text(pattern) = pattern else { return None };
+    let pattern = Arc::new(Pattern::read(&pattern).ok()?);
+    Some(Code::FormatDate(FormatDate { of: Box::new(of), pattern, offset: offset.map(Box::new) }))
 }
 
 /// `coalesce(a, b, c)` is `a ?? b ?? c`.

@@ -13,13 +13,13 @@ pub(super) fn value<'a>(json: &'a Json, env: &mut Env<'a>, keys: &[Value<'a>], o
         Json::Record { of, local, object } => match env.eval(of)? {
             Value::Null => plain(&Value::Null, &Format::Plain, out),
             record => {
-                env.locals[*local] = record;
+                env.bind(*local, record);
                 value(object, env, keys, out)
             }
         },
         Json::Each { of, local, item } => match env.eval(of)? {
             Value::List(of) => list(of.iter(), out, |bound, out| {
-                env.locals[*local] = bound;
+                env.bind(*local, bound);
                 value(item, env, keys, out)
             }),
             _ => plain(&Value::Null, &Format::Plain, out),
@@ -31,7 +31,7 @@ pub(super) fn value<'a>(json: &'a Json, env: &mut Env<'a>, keys: &[Value<'a>], o
         Json::Union { of, local, cases } => match env.eval(of)? {
             Value::Null => plain(&Value::Null, &Format::Plain, out),
             record => {
-                env.locals[*local] = record;
+                env.bind(*local, record);
                 union(cases, env, keys, out)
             }
         },
@@ -51,7 +51,7 @@ fn map<'a>(
         if i > 0 {
             out.push(b',');
         }
-        env.locals[local] = entry;
+        env.bind(local, entry);
         write::string(out, &env.eval(key)?.text().unwrap_or_default());
         out.push(b':');
         value(item, env, keys, out)?;

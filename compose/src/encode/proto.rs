@@ -6,7 +6,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use prost::Message;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 
-use crate::expr::{Env, Fault, Money, Value};
+use crate::expr::{Env, Fault, Money, Value, utf8};
 use crate::plan::{Encoder, FieldEncoder, FieldValue};
 use crate::schema::Scalar;
 
@@ -65,7 +65,7 @@ fn field_value<'a>(
                 value => vec![value],
             };
             for record in records {
-                env.locals[*local] = record;
+                env.bind(*local, record);
                 nested(field, encoder, env, keys, out)?;
             }
             Ok(())
@@ -109,6 +109,10 @@ fn scalars(field: &FieldEncoder, values: &[Value<'_>], out: &mut Vec<u8>) -> Res
 fn scalar(field: &FieldEncoder, value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     match wire_type(&field.scalar) {
         LENGTH => {
+            if let (Scalar::String, Value::Text(text)) = (&field.scalar, value) {
+                length_delimited(field.number, text, out);
+                return Ok(());
+            }
             let mut bytes = Vec::new();
             payload(&field.scalar, value, &mut bytes)?;
             length_delimited(field.number, &bytes, out);
@@ -168,12 +172,12 @@ fn payload(scalar: &Scalar, value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), 
 /// JSON as the message that it is the text of.
 fn foreign(message: &MessageDescriptor, value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     let text = match value {
-        Value::Json(text) => text,
+        Value::Json(text) => *text,
         // Of a list, an item is sent even so.
-        Value::Null => "null",
+        Value::Null => b"null",
         _ => return Err(misfit()),
     };
-    let mut json = serde_json::Deserializer::from_str(text);
+    let mut json = serde_json::Deserializer::from_slice(text);
     let message = DynamicMessage::deserialize(message.clone(), &mut json)
         .map_err(|_| Fault::bad_request(format!("a value is not JSON of a {}", message.full_name())))?;
     out.extend_from_slice(&message.encode_to_vec());
@@ -202,7 +206,7 @@ fn well_known(value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
             let money = Money::of(value)?;
             int(2, money.units);
             int(3, money.nanos.into());
-            length_delimited(1, money.currency.as_bytes(), out);
+            length_delimited(1, &money.currency, out);
         }
         _ => return Err(misfit()),
     }
@@ -223,7 +227,7 @@ fn float(value: &Value<'_>) -> Result<f64, Fault> {
         Value::Float(f) => Ok(*f),
         Value::Int(i) => Ok(*i as f64),
         Value::Uint(u) => Ok(*u as f64),
-        Value::Number(t) => t.parse().ok().filter(|f: &f64| f.is_finite()).ok_or_else(too_large),
+        Value::Number(t) => utf8(t).parse().ok().filter(|f: &f64| f.is_finite()).ok_or_else(too_large),
         _ => Err(misfit()),
     }
 }

@@ -1,16 +1,16 @@
 //! Runs `Code` against what is known so far: the inputs, the replies, and the names bound around it.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::decimal::Decimal;
 use super::list::{List, sum};
 use super::number::{self, Number, arithmetic};
-use super::{AuthField, Code, Comparison, Signature, Value, Whose, money, text, time};
+use super::value::{Node, utf8};
+use super::{AuthField, Code, Comparison, FormatDate, Signature, Value, Whose, money, text, time};
 use crate::definition::Missing;
 use crate::inputs::Inputs;
 use crate::plan::CallSet;
-use crate::run::{Instead, Outcome};
+use crate::run::{Instead, Key, Outcome};
 use crate::upstream;
 
 /// An answer that cannot be given although every contract was kept. `call` is whose values are to blame.
@@ -41,7 +41,7 @@ impl Fault {
         Fault { code: upstream::Code::InvalidArgument, ..Fault::new(message) }
     }
 
-    fn blamed_on(self, whose: Whose) -> Fault {
+    pub fn blamed_on(self, whose: Whose) -> Fault {
         match whose {
             // Who was blamed closer to the mistake stays so.
             _ if self.call.is_some() || self.of_client => self,
@@ -59,7 +59,9 @@ const MAX_STEPS: usize = 10_000_000;
 pub struct Env<'a> {
     pub inputs: &'a Inputs,
     pub outcomes: &'a [Outcome],
-    pub locals: Vec<Value<'a>>,
+    /// Empty until one is bound.
+    locals: Vec<Value<'a>>,
+    most_locals: usize,
     steps: usize,
 }
 
@@ -67,7 +69,7 @@ pub(super) type Evaluated<'a> = Result<Value<'a>, Fault>;
 
 impl<'a> Env<'a> {
     pub fn new(inputs: &'a Inputs, outcomes: &'a [Outcome], locals: usize) -> Env<'a> {
-        Env { inputs, outcomes, locals: vec![Value::Null; locals], steps: MAX_STEPS }
+        Env { inputs, outcomes, locals: Vec::new(), most_locals: locals, steps: MAX_STEPS }
     }
 
     /// Takes from what is left of the request's work.
@@ -82,7 +84,7 @@ impl<'a> Env<'a> {
             Code::Bool(b) => Value::Bool(*b),
             Code::Int(i) => Value::Int(*i),
             Code::Float(f) => Value::Float(*f),
-            Code::Text(t) => Value::Text(Cow::Borrowed(t)),
+            Code::Text(t) => Value::text_of(t),
             Code::Auth(field) => self.auth(*field),
             Code::Now => Value::Time { seconds: self.inputs.now.0, nanos: self.inputs.now.1 },
             Code::Param(n) => self.inputs.params.get(*n).map_or(Value::Null, Value::reborrow),
@@ -97,11 +99,8 @@ impl<'a> Env<'a> {
                 self.found(*call, &key)?
             }
             Code::Results(call) => self.results(*call)?,
-            Code::Local(n) => self.locals[*n].clone(),
-            Code::Slot { of, slot } => match self.eval(of)? {
-                Value::Record(node) => node.slot(*slot),
-                _ => Value::Null,
-            },
+            Code::Local(n) => self.locals.get(*n).map_or(Value::Null, Value::clone),
+            Code::Slot { of, slot } => self.record(of)?.map_or(Value::Null, |node| node.slot(*slot)),
             Code::Entry { of, key } => match self.eval(of)? {
                 Value::List(map) => map.value_of(&self.eval(key)?),
                 _ => Value::Null,
@@ -133,7 +132,7 @@ impl<'a> Env<'a> {
             Code::Or(left, right) => Value::Bool(self.eval(left)?.is_true() || self.eval(right)?.is_true()),
             Code::Compare(how, left, right) => Value::Bool(compared(*how, &self.eval(left)?, &self.eval(right)?)?),
             Code::EnumName { of, names } => match self.eval(of)? {
-                Value::Int(number) => Value::Text(Cow::Borrowed(names.name_of(number as i32))),
+                Value::Int(number) => Value::text_of(names.name_of(number as i32)),
                 other => other,
             },
             Code::Narrowed(of) => number::nearest_float(self.eval(of)?),
@@ -141,8 +140,55 @@ impl<'a> Env<'a> {
             Code::Seconds(of) => time::seconds(&self.eval(of)?)?,
             Code::Concat(parts) => self.concat(parts)?,
             Code::Sum { number, list } => self.sum(*number, list)?,
+            Code::FormatDate(formatted) => {
+                let mut text = Vec::with_capacity(32);
+                self.format_date(formatted, &mut text)?.map_or(Value::Null, |()| Value::Text(text.into()))
+            }
             Code::Function { function, arguments } => self.function(function, arguments)?,
         })
+    }
+
+    /// The record that the code gives; none of null.
+    pub fn record(&mut self, code: &'a Code) -> Result<Option<Node<'a>>, Fault> {
+        let value = match code {
+            Code::Slot { of, slot } => return Ok(self.record(of)?.and_then(|node| node.record(*slot))),
+            Code::Local(n) => match self.locals.get(*n) {
+                Some(Value::Record(node)) => return Ok(Some(*node)),
+                _ => Value::Null,
+            },
+            code => self.eval(code)?,
+        };
+        Ok(if let Value::Record(node) = value { Some(node) } else { None })
+    }
+
+    /// Appends the text; none of null.
+    pub fn format_date(&mut self, formatted: &'a FormatDate, out: &mut Vec<u8>) -> Result<Option<()>, Fault> {
+        let FormatDate { of, pattern, offset } = formatted;
+        let value = self.eval(of)?;
+        let offset = offset.as_ref().map(|offset| self.eval(offset)).transpose()?;
+        if value.is_null() || offset.as_ref().is_some_and(Value::is_null) {
+            return Ok(None);
+        }
+        let before = out.len();
+        time::format(&value, pattern, offset.as_ref(), out)?;
+        self.spend((out.len() - before) / 16)?;
+        Ok(Some(()))
+    }
+
+    /// Appends an amount of money as decimal text; none of null.
+    pub fn amount(&mut self, of: &'a Code, out: &mut Vec<u8>) -> Result<Option<()>, Fault> {
+        match self.eval(of)? {
+            Value::Null => Ok(None),
+            money => money::write(&money, out).map(Some),
+        }
+    }
+
+    /// Gives a local its value.
+    pub fn bind(&mut self, local: usize, value: Value<'a>) {
+        if local >= self.locals.len() {
+            self.locals.resize(self.most_locals.max(local + 1), Value::Null);
+        }
+        self.locals[local] = value;
     }
 
     fn item(&mut self, list: &List<'a>, index: &'a Code) -> Evaluated<'a> {
@@ -164,7 +210,7 @@ impl<'a> Env<'a> {
         let mut values = Vec::new();
         for entry in list.iter() {
             self.spend(1)?;
-            self.locals[*local] = entry;
+            self.bind(*local, entry);
             self.each(within, item, &mut |value| values.push(value))?;
         }
         Ok(Value::List(List::Values(values.into())))
@@ -184,7 +230,7 @@ impl<'a> Env<'a> {
         if let Value::List(list) = self.eval(list)? {
             for entry in list.iter() {
                 self.spend(1)?;
-                self.locals[*local] = entry;
+                self.bind(*local, entry);
                 self.each(within, item, visit)?;
             }
         }
@@ -210,14 +256,13 @@ impl<'a> Env<'a> {
         let Some(auth) = &self.inputs.auth else {
             return if field == AuthField::Authenticated { Value::Bool(false) } else { Value::Null };
         };
-        let text = |t: &'a str| Value::Text(Cow::Borrowed(t));
         match field {
             AuthField::Authenticated => Value::Bool(true),
-            AuthField::Sub => text(&auth.sub),
-            AuthField::Role => text(&auth.role),
-            AuthField::Kind => text(&auth.kind),
+            AuthField::Sub => Value::text_of(&auth.sub),
+            AuthField::Role => Value::text_of(&auth.role),
+            AuthField::Kind => Value::text_of(&auth.kind),
             AuthField::Scopes => Value::List(List::Texts(&auth.scopes)),
-            AuthField::Email => auth.email.as_deref().map_or(Value::Null, text),
+            AuthField::Email => auth.email.as_deref().map_or(Value::Null, Value::text_of),
         }
     }
 
@@ -231,10 +276,8 @@ impl<'a> Env<'a> {
 
     fn found(&self, call: usize, key: &Value<'a>) -> Evaluated<'a> {
         let Outcome::Found(found) = &self.outcomes[call] else { return Ok(Value::Null) };
-        if key.is_null() {
-            return Ok(Value::Null);
-        }
-        match found.get(key) {
+        let Some(key) = Key::of(key) else { return Ok(Value::Null) };
+        match found.get(&key) {
             Some(value) => Ok(value),
             None if found.missing == Missing::Null => Ok(Value::Null),
             None if found.missing == Missing::Drop => Err(Fault { drops_item: true, ..Fault::new("") }),
@@ -269,14 +312,14 @@ impl<'a> Env<'a> {
         for part in parts {
             text::append(&mut text, &self.eval(part)?)?;
         }
-        let text = Value::Text(Cow::Owned(text));
+        let text = Value::of_string(text);
         self.spend(text.extent())?;
         Ok(text)
     }
 }
 
 fn optional_text(text: &Option<String>) -> Value<'_> {
-    text.as_deref().map_or(Value::Null, |text| Value::Text(Cow::Borrowed(text)))
+    text.as_deref().map_or(Value::Null, Value::text_of)
 }
 
 fn compared(how: Comparison, left: &Value<'_>, right: &Value<'_>) -> Result<bool, Fault> {
@@ -308,7 +351,7 @@ impl Code {
             Value::Bool(b) => Some(Code::Bool(b)),
             Value::Int(i) => Some(Code::Int(i)),
             Value::Float(f) => Some(Code::Float(f)),
-            Value::Text(t) => Some(Code::Text(t.as_ref().into())),
+            Value::Text(t) => Some(Code::Text(utf8(&t).into())),
             _ => None,
         }))
     }
@@ -319,7 +362,9 @@ impl Code {
             Code::Decimal(of) => of.is_constant(),
             Code::Arithmetic { left, right, .. } => left.is_constant() && right.is_constant(),
             Code::Sum { list, .. } => list.is_constant(),
-            Code::Concat(arguments) | Code::Function { arguments, .. } => arguments.iter().all(Code::is_constant),
+            Code::Concat(_) | Code::FormatDate(_) | Code::Function { .. } => {
+                self.inner().into_iter().all(Code::is_constant)
+            }
             _ => false,
         }
     }

@@ -142,8 +142,8 @@ pub static FUNCTIONS: [Signature; 42] = [
     f("duration",    &[Text],                             1, Gives::Span,     "of seconds: `duration(\"1.5s\")`",                         With(time::duration)),
     f("date",        &[Text],                             1, Gives::Day,      "of `2026-01-31`",                                          With(time::date_of_text)),
     f("date",        &[Instant, Offset],                  1, Gives::Day,      "the day of a timestamp, in UTC or at an offset",           With(time::date_of_timestamp)),
-    f("format_date", &[Day, Pattern],                     2, String,          "a date by `yyyy MM M dd d`; quote text: `dd 'of' MM`",     With(time::format)),
-    f("format_date", &[Instant, Pattern, Offset],         2, String,          "a timestamp also by `HH H mm ss SSS`, in UTC or at an offset", With(time::format)),
+    f("format_date", &[Day, Pattern],                     2, String,          "a date by `yyyy MM M dd d`; quote text: `dd 'of' MM`",     Checked),
+    f("format_date", &[Instant, Pattern, Offset],         2, String,          "a timestamp also by `HH H mm ss SSS`, in UTC or at an offset", Checked),
     // choices
     f("if",          &[Condition, Any, Same],             3, Nothing,         "the second where the first is true, else the third",       Checked),
     f("coalesce",    &[Any, Same],                        2, Nothing,         "the first that is not null: `a ?? b`",                     Checked).repeating(),

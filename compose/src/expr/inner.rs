@@ -1,6 +1,6 @@
 //! What an expression is made of.
 
-use super::Code;
+use super::{Code, FormatDate};
 
 impl Code {
     /// Whether expressions stand within each other in more levels than this.
@@ -34,6 +34,9 @@ impl Code {
             Code::If(condition, a, b) => vec![condition, a, b],
             Code::Each { lists, item } => lists.iter().map(|(list, _)| list).chain([&**item]).collect(),
             Code::Sum { list, .. } => vec![list],
+            Code::FormatDate(FormatDate { of, offset, .. }) => {
+                [of].into_iter().chain(offset).map(|code| &**code).collect()
+            }
             Code::Concat(arguments) | Code::Function { arguments, .. } => arguments.iter().collect(),
         }
     }

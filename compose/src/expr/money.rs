@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::eval::Evaluated;
-use super::value::Node;
+use super::value::{Node, unescaped};
 use super::{Fault, MoneyPart, Operator, Value};
 use crate::write;
 
@@ -12,7 +12,8 @@ const NANOS: i128 = 1_000_000_000;
 
 #[derive(Debug, Clone)]
 pub struct Money<'a> {
-    pub currency: Cow<'a, str>,
+    /// UTF-8 text.
+    pub currency: Cow<'a, [u8]>,
     pub units: i64,
     /// Billionths of a unit, with the units' sign.
     pub nanos: i32,
@@ -30,7 +31,7 @@ impl<'a> Money<'a> {
     fn read(node: Node<'a>) -> Result<Money<'a>, Fault> {
         let currency = match node.slot(0) {
             Value::Text(t) => t,
-            Value::Escaped(t) => write::unescape(t),
+            Value::Escaped(t) => unescaped(t),
             _ => return Err(Fault::misfit()),
         };
         match (node.slot(1), node.slot(2)) {
@@ -56,7 +57,7 @@ impl<'a> Money<'a> {
         (self.currency == other.currency).then(|| self.total().cmp(&other.total()))
     }
 
-    fn of_total(currency: Cow<'a, str>, total: i128) -> Result<Money<'a>, Fault> {
+    fn of_total(currency: Cow<'a, [u8]>, total: i128) -> Result<Money<'a>, Fault> {
         let units = i64::try_from(total / NANOS).map_err(|_| Fault::new("an amount of money is out of range"))?;
         Ok(Money { currency, units, nanos: (total % NANOS) as i32 })
     }
@@ -92,16 +93,21 @@ pub(super) fn part<'a>(of: &Value<'a>, part: MoneyPart) -> Evaluated<'a> {
     if part == MoneyPart::Currency {
         return Ok(Value::Text(money.currency));
     }
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(24);
     money.write(&mut out)?;
-    Ok(Value::Text(Cow::Owned(String::from_utf8_lossy(&out).into_owned())))
+    Ok(Value::Text(out.into()))
+}
+
+/// Appends the amount as decimal text.
+pub(super) fn write(of: &Value<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+    Money::of(of)?.write(out)
 }
 
 /// In the minor unit of its currency, exactly.
 pub(super) fn minor<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
     let [value] = values else { return Err(Fault::misfit()) };
     let money = Money::of(value)?;
-    if money.currency.len() != 3 || !money.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+    if money.currency.len() != 3 || !money.currency.iter().all(u8::is_ascii_uppercase) {
         return Err(Fault::new("an amount of money has no currency of ISO 4217"));
     }
     // At most four digits, so that this divides.

@@ -1,6 +1,5 @@
 //! Arithmetic: exact, or a failure. Floating point rounds as IEEE 754 does, but never to infinity.
 
-use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use super::decimal::{self, Decimal};
@@ -87,7 +86,7 @@ pub(super) fn single(value: Value<'_>) -> Result<Value<'_>, Fault> {
     let Value::Float(f) = value else { return Ok(value) };
     let mut out = Vec::new();
     write::float32(&mut out, f as f32).ok_or_else(|| Fault::new("a number is not finite"))?;
-    Ok(Value::Text(Cow::Owned(String::from_utf8_lossy(&out).into_owned())))
+    Ok(Value::Text(out.into()))
 }
 
 impl Number {

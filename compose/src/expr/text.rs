@@ -34,7 +34,7 @@ pub(super) fn of<'v>(value: &'v Value<'_>) -> Result<Cow<'v, str>, Fault> {
 
 fn owned<'a>(text: impl Into<String>) -> Evaluated<'a> {
     let text = text.into();
-    if text.len() > MAX_TEXT { Err(too_long()) } else { Ok(Value::Text(Cow::Owned(text))) }
+    if text.len() > MAX_TEXT { Err(too_long()) } else { Ok(Value::of_string(text)) }
 }
 
 pub(super) fn string<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
@@ -92,7 +92,7 @@ pub(super) fn split<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
     let [text, by] = values else { return Err(Fault::misfit()) };
     let (text, by) = (of(text)?, separator(by)?);
     let parts: Vec<Value<'a>> =
-        text.split(&*by).take(MAX_PARTS + 1).map(|part| Value::Text(Cow::Owned(part.to_owned()))).collect();
+        text.split(&*by).take(MAX_PARTS + 1).map(|part| Value::of_string(part.to_owned())).collect();
     if parts.len() > MAX_PARTS {
         return Err(Fault::new(format!("a text is split into more than {MAX_PARTS} parts")));
     }

@@ -1,10 +1,9 @@
 //! Timestamps, durations and dates.
 
-use std::borrow::Cow;
-
 use time::OffsetDateTime;
 
 use super::eval::Evaluated;
+use super::pattern::{Moment, Pattern};
 use super::{Fault, Number, Operator, Value, text};
 use crate::decode::literal;
 use crate::tape::Cell;
@@ -50,7 +49,7 @@ pub(super) fn seconds<'a>(of: &Value<'_>) -> Evaluated<'a> {
     let Value::Time { seconds, nanos } = of else { return Ok(Value::Null) };
     let mut out = Vec::new();
     write::duration(&mut out, *seconds, *nanos).ok_or_else(|| Fault::new("a duration is out of range"))?;
-    Ok(Value::Text(Cow::Owned(String::from_utf8_lossy(&out).into_owned())))
+    Ok(Value::Text(out.into()))
 }
 
 pub(super) fn timestamp<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
@@ -80,21 +79,15 @@ pub(super) fn date_of_timestamp<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
     Ok(Value::Date { year, month, day })
 }
 
-pub(super) fn format<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
-    let [value, pattern, offset @ ..] = values else { return Err(Fault::misfit()) };
-    let formatted = Moment::of(value, offset.first())?.format(&text::of(pattern)?);
-    formatted.map(|text| Value::Text(Cow::Owned(text))).map_err(Fault::new)
-}
-
-/// What a pattern may ask of a time; of a date, its time is midnight.
-struct Moment {
-    year: i32,
-    month: u8,
-    day: u8,
-    hour: u8,
-    minute: u8,
-    second: u8,
-    millisecond: u16,
+/// Appends a date or a timestamp as the pattern says.
+pub(super) fn format(
+    value: &Value<'_>,
+    pattern: &Pattern,
+    offset: Option<&Value<'_>>,
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
+    pattern.write(&Moment::of(value, offset)?, out);
+    Ok(())
 }
 
 impl Moment {
@@ -117,53 +110,8 @@ impl Moment {
     }
 
     fn of_date(year: i32, month: u8, day: u8) -> Moment {
-        Moment { year, month, day, hour: 0, minute: 0, second: 0, millisecond: 0 }
+        Moment { year, month, day, ..Moment::default() }
     }
-
-    fn format(&self, pattern: &str) -> Result<String, String> {
-        let mut out = String::new();
-        let mut rest = pattern;
-        while let Some(first) = rest.chars().next() {
-            if first == '\'' {
-                let (text, behind) = quoted(&rest[1..]).ok_or("a quote of the pattern is not closed")?;
-                out += &text;
-                rest = behind;
-                continue;
-            }
-            let (word, behind) = rest.split_at(rest.len() - rest.trim_start_matches(first).len());
-            match word {
-                "yyyy" => out += &format!("{:04}", self.year),
-                "MM" => out += &format!("{:02}", self.month),
-                "M" => out += &self.month.to_string(),
-                "dd" => out += &format!("{:02}", self.day),
-                "d" => out += &self.day.to_string(),
-                "HH" => out += &format!("{:02}", self.hour),
-                "H" => out += &self.hour.to_string(),
-                "mm" => out += &format!("{:02}", self.minute),
-                "ss" => out += &format!("{:02}", self.second),
-                "SSS" => out += &format!("{:03}", self.millisecond),
-                _ if first.is_ascii_alphabetic() => return Err(format!("a pattern has no `{word}`")),
-                _ => out += word,
-            }
-            rest = behind;
-        }
-        Ok(out)
-    }
-}
-
-/// The text up to the closing quote, and what follows; two quotes are one, also alone.
-fn quoted(rest: &str) -> Option<(String, &str)> {
-    let (text, behind) = rest.split_once('\'')?;
-    if text.is_empty() {
-        return Some(("'".to_owned(), behind));
-    }
-    let (mut text, mut behind) = (text.to_owned(), behind);
-    while let Some(more) = behind.strip_prefix('\'') {
-        let (after, rest) = more.split_once('\'')?;
-        text = text + "'" + after;
-        behind = rest;
-    }
-    Some((text, behind))
 }
 
 /// Seconds east of UTC.
@@ -178,7 +126,7 @@ pub(crate) fn wrong_offset(offset: &str) -> Option<String> {
 
 /// What is wrong with a literal pattern, for dates or for timestamps.
 pub(crate) fn wrong_pattern(pattern: &str, of_date: bool) -> Option<String> {
-    let wrong = Moment::of_date(2000, 1, 1).format(pattern).err();
+    let wrong = Pattern::read(pattern).err();
     let mut unquoted = pattern.split('\'').step_by(2).flat_map(str::chars);
     let time = unquoted.find(|c| of_date && matches!(c, 'H' | 'm' | 's' | 'S'));
     wrong.or_else(|| time.map(|c| format!("a date has no time, so that its pattern has no `{c}`")))

@@ -9,7 +9,8 @@ use super::{Fault, Money};
 use crate::tape::{Cell, Tape};
 use crate::write;
 
-/// A value borrowed from where it lies.
+/// A value borrowed from where it lies. Texts were found to be UTF-8 when they were decoded: what only copies them does not
+/// look again.
 #[derive(Debug, Clone)]
 pub enum Value<'a> {
     Null,
@@ -17,13 +18,13 @@ pub enum Value<'a> {
     Int(i64),
     Uint(u64),
     Float(f64),
-    Text(Cow<'a, str>),
+    Text(Cow<'a, [u8]>),
     /// The inside of a JSON string, with its escapes.
-    Escaped(&'a str),
+    Escaped(&'a [u8]),
     /// A JSON number token.
-    Number(&'a str),
+    Number(&'a [u8]),
     /// A JSON value.
-    Json(&'a str),
+    Json(&'a [u8]),
     Bytes(&'a [u8]),
     /// A decimal that is computed with; services send them as texts.
     Decimal(Box<Decimal>),
@@ -64,10 +65,10 @@ impl<'a> Value<'a> {
             Cell::Int(i) => Value::Int(i),
             Cell::Uint(u) => Value::Uint(u),
             Cell::Float(f) => Value::Float(f),
-            Cell::Text(span) => Value::Text(Cow::Borrowed(tape.text(span))),
-            Cell::Escaped(span) => Value::Escaped(tape.text(span)),
-            Cell::Number(span) => Value::Number(tape.text(span)),
-            Cell::Json(span) => Value::Json(tape.text(span)),
+            Cell::Text(span) => Value::Text(Cow::Borrowed(tape.slice(span))),
+            Cell::Escaped(span) => Value::Escaped(tape.slice(span)),
+            Cell::Number(span) => Value::Number(tape.slice(span)),
+            Cell::Json(span) => Value::Json(tape.slice(span)),
             Cell::Bytes(span) => Value::Bytes(tape.slice(span)),
             Cell::Time { seconds, nanos } => Value::Time { seconds, nanos },
             Cell::Date { year, month, day } => Value::Date { year, month, day },
@@ -77,7 +78,12 @@ impl<'a> Value<'a> {
     }
 
     pub fn text_of(text: &'a str) -> Value<'a> {
-        Value::Text(Cow::Borrowed(text))
+        Value::Text(Cow::Borrowed(text.as_bytes()))
+    }
+
+    /// A computed text.
+    pub fn of_string(text: String) -> Value<'a> {
+        Value::Text(Cow::Owned(text.into_bytes()))
     }
 
     /// Of an integer of 64 bits, with a sign or without.
@@ -120,9 +126,9 @@ impl<'a> Value<'a> {
     pub fn text(&self) -> Option<Cow<'_, str>> {
         let mut out = Vec::new();
         match self {
-            Value::Text(t) => return Some(Cow::Borrowed(t)),
-            Value::Escaped(t) => return Some(write::unescape(t)),
-            Value::Number(t) => return Some(Cow::Borrowed(t)),
+            Value::Text(t) => return Some(Cow::Borrowed(utf8(t))),
+            Value::Escaped(t) => return Some(write::unescape(utf8(t))),
+            Value::Number(t) => return Some(Cow::Borrowed(utf8(t))),
             Value::Bool(b) => return Some(Cow::Borrowed(if *b { "true" } else { "false" })),
             Value::Int(i) => write::int(&mut out, *i),
             Value::Uint(u) => write::uint(&mut out, *u),
@@ -150,7 +156,7 @@ impl<'a> Value<'a> {
             Value::Int(i) => Some(*i as f64),
             Value::Uint(u) => Some(*u as f64),
             Value::Float(f) => Some(*f),
-            Value::Number(t) => t.parse().ok(),
+            Value::Number(t) => utf8(t).parse().ok(),
             _ => None,
         }
     }
@@ -175,6 +181,7 @@ impl<'a> Value<'a> {
                 Some((year, month, day).cmp(&(y, m, d)))
             }
             (Value::Bytes(a), Value::Bytes(b)) => Some(a.cmp(b)),
+            (Value::Text(a), Value::Text(b)) => Some(a.cmp(b)),
             (Value::Text(_) | Value::Escaped(_), Value::Text(_) | Value::Escaped(_)) => {
                 Some(self.text()?.cmp(&other.text()?))
             }
@@ -193,6 +200,19 @@ impl<'a> Value<'a> {
     }
 }
 
+/// A text that was found to be UTF-8 before.
+pub(crate) fn utf8(text: &[u8]) -> &str {
+    std::str::from_utf8(text).unwrap_or_default()
+}
+
+/// The text of a JSON string's inside.
+pub(crate) fn unescaped(inside: &[u8]) -> Cow<'_, [u8]> {
+    match write::unescape(utf8(inside)) {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
 /// An integer beside a number, neither of which is rounded for it.
 fn exactly(integer: i128, number: f64) -> Option<Ordering> {
     if number.is_nan() {
@@ -204,8 +224,30 @@ fn exactly(integer: i128, number: f64) -> Option<Ordering> {
 }
 
 impl<'a> Node<'a> {
+    #[inline]
     pub fn slot(self, slot: u16) -> Value<'a> {
-        let at = self.at as usize + usize::from(slot);
-        self.tape.cells.get(at).map_or(Value::Null, |cell| Value::of_cell(self.tape, *cell))
+        Value::of_cell(self.tape, self.cell(slot))
+    }
+
+    /// The record in a slot.
+    #[inline]
+    pub fn record(self, slot: u16) -> Option<Node<'a>> {
+        match self.cell(slot) {
+            Cell::Record(at) => Some(Node { at, ..self }),
+            _ => None,
+        }
+    }
+
+    /// The text in a slot, where it is one without escapes.
+    pub fn text(self, slot: u16) -> Option<&'a [u8]> {
+        match self.cell(slot) {
+            Cell::Text(span) => Some(self.tape.slice(span)),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn cell(self, slot: u16) -> Cell {
+        self.tape.cells.get(self.at as usize + usize::from(slot)).copied().unwrap_or(Cell::Null)
     }
 }

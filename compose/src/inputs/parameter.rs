@@ -4,21 +4,20 @@ use std::cmp::Ordering;
 
 use super::{InputError, InputPlace};
 use crate::decode::literal;
-use crate::expr::{Code, Decimal, List, Value};
+use crate::expr::{Code, Decimal, List, Value, utf8};
 use crate::plan::Param;
 use crate::schema::Kind;
 use crate::tape::Cell;
 
 /// The texts that were given for the parameter, as a value of its type and within its bounds.
-pub(super) fn bind(param: &Param, given: Vec<String>) -> Result<Value<'static>, InputError> {
+pub(super) fn bind<'g>(param: &Param, mut given: impl Iterator<Item = &'g str>) -> Result<Value<'static>, InputError> {
     if let Kind::List(item) = &param.kind {
-        return list(param, &item.kind, given);
+        return list(param, &item.kind, given.collect());
     }
-    let mut given = given.into_iter();
     let (text, second) = (given.next(), given.next());
     match (text, &param.default) {
         (Some(_), _) if second.is_some() => Err(mistake(param, "duplicate", "is given more than once".into())),
-        (Some(text), _) => value(param, &text),
+        (Some(text), _) => value(param, text),
         (None, _) if param.required => Err(mistake(param, "missing", "is required".into())),
         (None, Code::Int(i)) => Ok(Value::Int(*i)),
         (None, Code::Float(f)) => Ok(Value::Float(*f)),
@@ -29,7 +28,7 @@ pub(super) fn bind(param: &Param, given: Vec<String>) -> Result<Value<'static>, 
 }
 
 /// Each item was given by itself; none is an empty list.
-fn list(param: &Param, item: &Kind, given: Vec<String>) -> Result<Value<'static>, InputError> {
+fn list(param: &Param, item: &Kind, given: Vec<&str>) -> Result<Value<'static>, InputError> {
     let count = i64::try_from(given.len()).unwrap_or(i64::MAX);
     let items = |bound: i64| if bound == 1 { "time" } else { "times" };
     match (param.min, param.max) {
@@ -73,7 +72,7 @@ fn size_against(value: &Value<'_>, bound: i64) -> Option<Ordering> {
         Value::Int(i) => Some(i.cmp(&bound)),
         Value::Uint(u) => Some(i128::from(*u).cmp(&bound.into())),
         Value::Float(f) => f.partial_cmp(&(bound as f64)),
-        Value::Text(t) => Some((t.chars().count() as i128).cmp(&bound.into())),
+        Value::Text(t) => Some((utf8(t).chars().count() as i128).cmp(&bound.into())),
         _ => None,
     }
 }
@@ -109,7 +108,7 @@ pub(crate) fn of_text(kind: &Kind, text: &str) -> Result<Value<'static>, String>
                 Err(format!("must be one of {all}"))
             }
         },
-        _ => Ok(Value::Text(text.to_owned().into())),
+        _ => Ok(Value::of_string(text.to_owned())),
     }
 }
 

@@ -3,9 +3,8 @@
 use std::cmp::Ordering;
 
 use super::kept;
-use crate::expr::{Code, Env, Fault, List, Value};
+use crate::expr::{Code, Env, Fault, List, Value, unescaped};
 use crate::plan::Sort;
-use crate::write;
 
 /// Whether the condition, if there is one, holds for the item.
 pub(super) fn keeps<'a>(
@@ -15,7 +14,7 @@ pub(super) fn keeps<'a>(
     env: &mut Env<'a>,
 ) -> Result<bool, Fault> {
     let Some(condition) = condition else { return Ok(true) };
-    env.locals[local] = item.clone();
+    env.bind(local, item.clone());
     Ok(matches!(kept(env.eval(condition))?, Some(Value::Bool(true))))
 }
 
@@ -33,7 +32,7 @@ pub(super) fn sorted<'a>(
         if !keeps(condition, local, &item, env)? {
             continue;
         }
-        env.locals[local] = item.clone();
+        env.bind(local, item.clone());
         let first = keys.len();
         let found = sort.iter().try_for_each(|by| {
             keys.push(key(env.eval(&by.by)?, by.float));
@@ -56,7 +55,7 @@ pub(super) fn sorted<'a>(
 /// The value in the one form that all values of its kind are compared in.
 fn key<'a>(value: Value<'a>, float: bool) -> Value<'a> {
     match value {
-        Value::Escaped(text) => Value::Text(write::unescape(text)),
+        Value::Escaped(text) => Value::Text(unescaped(text)),
         value if float => value.number().map_or(Value::Null, Value::Float),
         value => value,
     }

@@ -2,139 +2,192 @@
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 
 use crate::definition::{Missing, Then};
-use crate::expr::{Env, Fault, Value};
-use crate::plan::{Batch, Call, Keys};
+use crate::expr::{Env, Fault, Value, unescaped};
+use crate::plan::{Batch, Call, Each};
 use crate::tape::{Cell, Tape};
 use crate::upstream::Code;
+
+/// A key as it is compared: all keys of a call are texts, or all are integers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Key<'k> {
+    Text(Cow<'k, [u8]>),
+    Integer(i128),
+}
+
+impl<'k> Key<'k> {
+    /// None of what is no key, such as null.
+    pub fn of(value: &'k Value<'_>) -> Option<Key<'k>> {
+        match value {
+            Value::Text(text) => Some(Key::Text(Cow::Borrowed(text))),
+            Value::Escaped(text) => Some(Key::Text(unescaped(text))),
+            value => value.integer().map(Key::Integer),
+        }
+    }
+
+    fn hash(&self, seed: &DefaultHashBuilder) -> u64 {
+        let mut hasher = seed.build_hasher();
+        match self {
+            Key::Text(text) => hasher.write(text),
+            Key::Integer(integer) => hasher.write_i128(*integer),
+        }
+        hasher.finish()
+    }
+
+    fn of_cell(tape: &'k Tape, cell: Cell) -> Option<Key<'k>> {
+        match cell {
+            Cell::Text(span) => Some(Key::Text(Cow::Borrowed(tape.slice(span)))),
+            Cell::Escaped(span) => Some(Key::Text(unescaped(tape.slice(span)))),
+            Cell::Int(i) => Some(Key::Integer(i.into())),
+            Cell::Uint(u) => Some(Key::Integer(u.into())),
+            _ => None,
+        }
+    }
+}
+
+/// Keys that outlive the values they were, with the texts of all in one piece of memory.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    texts: Vec<u8>,
+    keys: Vec<Kept>,
+}
+
+#[derive(Debug)]
+enum Kept {
+    Text { from: usize, to: usize },
+    Integer(i128),
+}
+
+impl Keys {
+    pub fn with_capacity(keys: usize) -> Keys {
+        Keys { texts: Vec::with_capacity(keys * 16), keys: Vec::with_capacity(keys) }
+    }
+
+    pub fn push(&mut self, key: &Key<'_>) {
+        let from = self.texts.len();
+        self.keys.push(match key {
+            Key::Text(text) => {
+                self.texts.extend_from_slice(text);
+                Kept::Text { from, to: self.texts.len() }
+            }
+            Key::Integer(integer) => Kept::Integer(*integer),
+        });
+    }
+
+    pub fn get(&self, index: usize) -> Option<Key<'_>> {
+        Some(match self.keys.get(index)? {
+            Kept::Text { from, to } => Key::Text(Cow::Borrowed(&self.texts[*from..*to])),
+            Kept::Integer(integer) => Key::Integer(*integer),
+        })
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Key<'_>> {
+        (0..self.keys.len()).map_while(|index| self.get(index))
+    }
+}
 
 /// The results of a call with `each`, by key.
 #[derive(Debug)]
 pub(crate) struct Found {
-    results: Results,
+    tapes: Vec<Tape>,
+    places: HashTable<Place>,
+    hasher: DefaultHashBuilder,
+    keyed: Keyed,
     pub missing: Missing,
 }
 
 #[derive(Debug)]
-enum Results {
-    /// Every key had a request of its own: the replies in the order of the keys, and which is whose.
-    ByRequest {
-        tapes: Vec<Tape>,
-        places: HashMap<String, usize>,
-    },
-    InLists(Lists),
-}
-
-/// The results of a batch. The keys stay where they are: in the replies.
-#[derive(Debug)]
-struct Lists {
-    tapes: Vec<Tape>,
-    /// Of every result: its reply, and its place in the list there.
-    places: HashTable<Place>,
-    hasher: DefaultHashBuilder,
-    key: u16,
+enum Keyed {
+    /// Every key had a request of its own.
+    ByRequest(Keys),
+    /// The keys stay where they are: in this slot of the results.
+    InSlot(u16),
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Place {
     tape: u32,
+    /// Of a list: the item. Else which of the keys it is for.
     record: u32,
 }
 
 impl Found {
     pub fn none(missing: Missing) -> Found {
-        Found::by_request(std::iter::empty(), missing)
+        Found::by_request(Keys::default(), Vec::new(), missing)
     }
 
-    pub fn by_request(replies: impl Iterator<Item = (String, Tape)>, missing: Missing) -> Found {
-        let (keys, tapes): (Vec<String>, Vec<Tape>) = replies.unzip();
-        let places = keys.into_iter().zip(0..).collect();
-        Found { results: Results::ByRequest { tapes, places }, missing }
+    /// The replies in the order of the keys; none where the service has no result.
+    pub fn by_request(keys: Keys, replies: Vec<Option<Tape>>, missing: Missing) -> Found {
+        let results = (0..).zip(replies).filter_map(|(key, tape)| Some((key, tape?)));
+        let (keyed, tapes): (Vec<u32>, Vec<Tape>) = results.unzip();
+        let places: Vec<Place> = (0..).zip(keyed).map(|(tape, record)| Place { tape, record }).collect();
+        Found::new(Keyed::ByRequest(keys), &places, tapes, missing)
     }
 
     pub fn in_lists(batch: &Batch, missing: Missing, tapes: Vec<Tape>) -> Found {
-        Found { results: Results::InLists(Lists::new(batch, tapes)), missing }
-    }
-
-    pub fn get(&self, key: &Value<'_>) -> Option<Value<'_>> {
-        let key = key.text()?;
-        match &self.results {
-            Results::ByRequest { tapes, places } => places.get(&*key).and_then(|i| tapes.get(*i)).map(Value::of_tape),
-            Results::InLists(lists) => lists.get(&key),
-        }
-    }
-
-    /// Every result that is not null, in the order of the replies.
-    pub fn all(&self) -> Vec<Value<'_>> {
-        match &self.results {
-            Results::ByRequest { tapes, .. } => {
-                tapes.iter().map(Value::of_tape).filter(|value| !value.is_null()).collect()
-            }
-            Results::InLists(lists) => lists.all(),
-        }
-    }
-}
-
-impl Lists {
-    /// Of two results with the same key the first counts.
-    fn new(batch: &Batch, tapes: Vec<Tape>) -> Lists {
-        let mut lists = Lists {
-            tapes: Vec::new(),
-            places: HashTable::new(),
-            hasher: DefaultHashBuilder::default(),
-            key: batch.key,
-        };
-        for (i, tape) in tapes.iter().enumerate() {
+        let mut places = Vec::new();
+        for (i, tape) in (0..).zip(&tapes) {
             let list = match (Value::of_tape(tape), batch.items) {
                 (Value::Record(root), Some(slot)) => root.slot(slot),
                 (list, _) => list,
             };
             let Value::List(list) = list else { continue };
+            places.reserve(list.len());
             for item in list.iter() {
-                let Value::Record(node) = item else { continue };
-                let place = Place { tape: i as u32, record: node.at };
-                lists.insert(&tapes, place, &node.slot(batch.key));
+                if let Value::Record(node) = item {
+                    places.push(Place { tape: i, record: node.at });
+                }
             }
         }
-        Lists { tapes, ..lists }
+        Found::new(Keyed::InSlot(batch.key), &places, tapes, missing)
     }
 
-    fn insert(&mut self, tapes: &[Tape], place: Place, key: &Value<'_>) {
-        let Some(text) = key.text() else { return };
-        let hash = self.hasher.hash_one(&*text);
-        let (slot, hasher) = (self.key, &self.hasher);
-        let same = |other: &Place| key_at(tapes, *other, slot).is_some_and(|k| k == text);
-        if self.places.find(hash, same).is_none() {
-            let rehash = |place: &Place| hasher.hash_one(key_at(tapes, *place, slot).as_deref().unwrap_or_default());
-            self.places.insert_unique(hash, place, rehash);
+    /// Of two results with the same key the first counts.
+    fn new(keyed: Keyed, places: &[Place], tapes: Vec<Tape>, missing: Missing) -> Found {
+        let hasher = DefaultHashBuilder::default();
+        let mut table = HashTable::with_capacity(places.len());
+        for place in places {
+            let Some(key) = keyed.key(&tapes, *place) else { continue };
+            let same = |other: &Place| keyed.key(&tapes, *other).is_some_and(|other| other == key);
+            let hash = |place: &Place| keyed.key(&tapes, *place).map_or(0, |key| key.hash(&hasher));
+            table.entry(key.hash(&hasher), same, hash).or_insert(*place);
         }
+        Found { tapes, places: table, hasher, keyed, missing }
     }
 
-    fn get(&self, key: &str) -> Option<Value<'_>> {
-        let same = |place: &Place| key_at(&self.tapes, *place, self.key).is_some_and(|k| k == key);
-        let place = self.places.find(self.hasher.hash_one(key), same)?;
+    pub fn get(&self, key: &Key<'_>) -> Option<Value<'_>> {
+        let same = |place: &Place| self.keyed.key(&self.tapes, *place).is_some_and(|other| other == *key);
+        let place = self.places.find(key.hash(&self.hasher), same)?;
         Some(self.at(place))
     }
 
-    fn all(&self) -> Vec<Value<'_>> {
+    /// Every result that is not null, in the order of the replies.
+    pub fn all(&self) -> Vec<Value<'_>> {
         let mut places: Vec<&Place> = self.places.iter().collect();
         places.sort_unstable_by_key(|place| (place.tape, place.record));
-        places.into_iter().map(|place| self.at(place)).collect()
+        places.into_iter().map(|place| self.at(place)).filter(|value| !value.is_null()).collect()
     }
 
     fn at(&self, place: &Place) -> Value<'_> {
-        Value::of_cell(&self.tapes[place.tape as usize], Cell::Record(place.record))
+        let tape = &self.tapes[place.tape as usize];
+        match self.keyed {
+            Keyed::ByRequest(_) => Value::of_tape(tape),
+            Keyed::InSlot(_) => Value::of_cell(tape, Cell::Record(place.record)),
+        }
     }
 }
 
-fn key_at(tapes: &[Tape], place: Place, slot: u16) -> Option<Cow<'_, str>> {
-    let tape = tapes.get(place.tape as usize)?;
-    match Value::of_cell(tape, *tape.cells.get(place.record as usize + usize::from(slot))?) {
-        Value::Text(t) => Some(t),
-        other => other.text().map(|t| Cow::Owned(t.into_owned())),
+impl Keyed {
+    fn key<'k>(&'k self, tapes: &'k [Tape], place: Place) -> Option<Key<'k>> {
+        match self {
+            Keyed::ByRequest(keys) => keys.get(place.record as usize),
+            Keyed::InSlot(slot) => {
+                let tape = tapes.get(place.tape as usize)?;
+                Key::of_cell(tape, *tape.cells.get(place.record as usize + usize::from(*slot))?)
+            }
+        }
     }
 }
 
@@ -146,15 +199,21 @@ pub(crate) fn absent(call: &Call, missing: Missing) -> Missing {
     }
 }
 
+/// Room for so many keys is made at once.
+const USUAL_KEYS: usize = 16;
+
 /// The distinct keys, in the order they are first met; null is no key.
-pub(crate) fn keys<'a>(keys: &'a Keys, env: &mut Env<'a>) -> Result<Vec<Value<'a>>, Fault> {
-    let mut distinct = Vec::new();
-    let mut seen = HashSet::new();
-    env.each(&keys.lists, &keys.key, &mut |key| {
-        if let Some(text) = key.text()
-            && seen.insert(text.into_owned())
-        {
-            distinct.push(key);
+pub(crate) fn keys<'a>(each: &'a Each, env: &mut Env<'a>) -> Result<Vec<Value<'a>>, Fault> {
+    let usual = each.bound.min(USUAL_KEYS);
+    let (mut distinct, mut seen) = (Vec::<Value<'a>>::with_capacity(usual), HashTable::with_capacity(usual));
+    let hasher = DefaultHashBuilder::default();
+    env.each(&each.keys.lists, &each.keys.key, &mut |value| {
+        let Some(key) = Key::of(&value) else { return };
+        let same = |other: &usize| Key::of(&distinct[*other]).is_some_and(|other| other == key);
+        let hash = |other: &usize| Key::of(&distinct[*other]).map_or(0, |key| key.hash(&hasher));
+        let next = distinct.len();
+        if *seen.entry(key.hash(&hasher), same, hash).or_insert(next).get() == next {
+            distinct.push(value);
         }
     })?;
     Ok(distinct)

@@ -1,20 +1,19 @@
 //! Sends what a call is made of, and decodes what comes back.
 
-use std::borrow::Cow;
 use std::pin::pin;
 
 use bytes::Bytes;
-use futures_util::future::{Either, select};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Either, select};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::time::{Duration, Instant, sleep};
 
-use super::found::absent;
+use super::found::{Keys, absent};
 use super::start::Sending;
 use super::{Found, Outcome};
 use crate::decode;
 use crate::definition::Missing;
-use crate::expr::Value;
-use crate::plan::{Batch, Call, Each};
+use crate::plan::{Call, Each};
 use crate::tape::{Cell, Tape};
 use crate::upstream::{CallError, Code, Reply, Request, Target, Upstream};
 
@@ -23,26 +22,30 @@ const RESERVE: Duration = Duration::from_millis(10);
 /// Requests of one call that are under way at once.
 const MAX_IN_FLIGHT: usize = 16;
 
+/// How the call ended, and its place in the plan.
+///
+/// What is rare or large is boxed: this future is moved, once for each call of each request.
 pub async fn send(
     call: &Call,
     sending: Sending,
     upstream: &dyn Upstream,
     deadline: Instant,
-) -> Result<Outcome, CallError> {
+) -> (usize, Result<Outcome, CallError>) {
     let latest = if call.must_answer() { deadline } else { deadline.checked_sub(RESERVE).unwrap_or(deadline) };
     let until = (Instant::now() + call.timeout).min(latest);
     if until <= Instant::now() {
-        return Err(CallError::new(Code::DeadlineExceeded, "no time is left for it"));
+        return (call.index, Err(CallError::new(Code::DeadlineExceeded, "no time is left for it")));
     }
     let flight = Flight { call, upstream, until };
-    let outcome = match &call.each {
-        None => flight.only(sending).await,
-        Some(each) => flight.all(each, sending).await.map(Outcome::Found),
+    let outcome = match (sending, &call.each) {
+        (Sending::One(target, body), _) => flight.reply(target, body).await.and_then(|reply| only(call, reply)),
+        (Sending::Each { requests, keys }, Some(each)) => flight.all(each, requests, keys).boxed().await,
+        (Sending::Each { .. }, None) => Err(CallError::new(Code::Internal, "keys of no list")),
     };
     if outcome.as_ref().is_err_and(|error| error.malformed) {
         upstream.broke_contract(call);
     }
-    outcome
+    (call.index, outcome)
 }
 
 #[derive(Clone, Copy)]
@@ -52,68 +55,70 @@ struct Flight<'a> {
     until: Instant,
 }
 
-impl Flight<'_> {
-    async fn only(self, mut sending: Sending) -> Result<Outcome, CallError> {
-        let request = sending.requests.pop().ok_or_else(|| CallError::new(Code::Internal, "nothing to send"))?;
-        let Reply { body, headers } = self.reply(request).await?;
-        Ok(Outcome::Reply { tape: decoded(self.call, body)?, headers })
-    }
-
-    async fn all(self, each: &Each, Sending { requests, keys }: Sending) -> Result<Found, CallError> {
-        let replies = stream::iter(requests).map(|request| self.reply(request));
-        // In the order of the keys, so that of several failures the same one counts every time.
-        let replies = replies.buffered(MAX_IN_FLIGHT);
+impl<'a> Flight<'a> {
+    async fn all(self, each: &Each, requests: Vec<(Target, Bytes)>, keys: Keys) -> Result<Outcome, CallError> {
         match &each.batch {
             Some(batch) => {
-                let replies = replies.map_ok(|reply| reply.body);
-                self.batch(batch, each.missing, &keys, replies.try_collect().await?)
+                let tapes = self.tapes(requests, Missing::Fail).await?;
+                let found =
+                    Found::in_lists(batch, absent(self.call, each.missing), tapes.into_iter().flatten().collect());
+                if keys.iter().any(|key| found.get(&key).is_none()) {
+                    return Err(CallError::new(Code::Internal, "the batch has no result for one of its keys"));
+                }
+                Ok(Outcome::Found(found))
             }
             None => {
-                let missing = |error: &CallError| error.code == Code::NotFound && each.missing != Missing::Fail;
-                let replies = replies.map(|reply| match reply {
-                    Err(error) if missing(&error) => Ok(None),
-                    reply => decoded(self.call, reply?.body).map(Some),
-                });
-                let tapes: Vec<Option<Tape>> = replies.try_collect().await?;
-                let found = keys.into_iter().zip(tapes).filter_map(|(key, tape)| Some((key, tape?)));
-                Ok(Found::by_request(found, absent(self.call, each.missing)))
+                let tapes = self.tapes(requests, each.missing).await?;
+                Ok(Outcome::Found(Found::by_request(keys, tapes, absent(self.call, each.missing))))
             }
         }
     }
 
-    fn batch(
-        self,
-        batch: &Batch,
-        missing: Missing,
-        wanted: &[String],
-        replies: Vec<Bytes>,
-    ) -> Result<Found, CallError> {
-        let tapes = replies.into_iter().map(|reply| decoded(self.call, reply)).collect::<Result<Vec<_>, _>>()?;
-        let found = Found::in_lists(batch, absent(self.call, missing), tapes);
-        if wanted.iter().any(|key| found.get(&Value::Text(Cow::Borrowed(key))).is_none()) {
-            return Err(CallError::new(Code::Internal, "the batch has no result for one of its keys"));
+    /// The replies, or none where the service has no such thing and that is no failure.
+    async fn tapes(self, mut requests: Vec<(Target, Bytes)>, missing: Missing) -> Result<Vec<Option<Tape>>, CallError> {
+        let tape = |reply: Result<Reply, CallError>| match reply {
+            Err(error) if error.code == Code::NotFound && missing != Missing::Fail => Ok(None),
+            reply => decoded(self.call, reply?.body).map(Some),
+        };
+        match requests.pop() {
+            Some((target, body)) if requests.is_empty() => Ok(vec![tape(self.reply(target, body).await)?]),
+            last => {
+                let replies =
+                    stream::iter(requests.into_iter().chain(last)).map(|(target, body)| self.reply(target, body));
+                // In the order of the keys, so that of several failures the same one counts every time.
+                replies.buffered(MAX_IN_FLIGHT).map(tape).try_collect().boxed().await
+            }
         }
-        Ok(found)
+    }
+
+    fn reply(self, target: Target, body: Bytes) -> BoxFuture<'a, Result<Reply, CallError>> {
+        match self.call.hedge {
+            None => self.once(target, body, false),
+            Some(delay) => self.hedged(target, body, delay).boxed(),
+        }
     }
 
     /// The first answer wins; a failure counts only where no other try is under way.
-    async fn reply(self, (target, body): (Target, Bytes)) -> Result<Reply, CallError> {
-        let Some(delay) = self.call.hedge else { return self.once(target, body, false).await };
-        let first = pin!(self.once(target.clone(), body.clone(), false));
+    async fn hedged(self, target: Target, body: Bytes, delay: Duration) -> Result<Reply, CallError> {
+        let first = self.once(target.clone(), body.clone(), false);
         let first = match select(first, pin!(sleep(delay))).await {
             Either::Left((reply, _)) => return reply,
             Either::Right(((), first)) => first,
         };
-        match select(first, pin!(self.once(target, body, true))).await {
+        match select(first, self.once(target, body, true)).await {
             Either::Left((Ok(reply), _)) | Either::Right((Ok(reply), _)) => Ok(reply),
             Either::Left((Err(error), second)) => second.await.map_err(|_| error),
             Either::Right((Err(_), first)) => first.await,
         }
     }
 
-    async fn once(self, target: Target, body: Bytes, second: bool) -> Result<Reply, CallError> {
-        self.upstream.call(self.call, Request { target, body, deadline: self.until, second }).await
+    fn once(self, target: Target, body: Bytes, second: bool) -> BoxFuture<'a, Result<Reply, CallError>> {
+        self.upstream.call(self.call, Request { target, body, deadline: self.until, second })
     }
+}
+
+fn only(call: &Call, Reply { body, headers }: Reply) -> Result<Outcome, CallError> {
+    Ok(Outcome::Reply { tape: decoded(call, body)?, headers })
 }
 
 /// A reply that breaks its contract is a failed call.

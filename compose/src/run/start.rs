@@ -1,10 +1,9 @@
 //! A call that has all it waited for: its requests, or why there are none.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 
-use super::{Found, Instead, Outcome, found, skipped};
+use super::found::{self, Key, Keys};
+use super::{Found, Instead, Outcome, skipped};
 use crate::definition::Missing;
 use crate::encode::encode;
 use crate::expr::{Env, Fault, Value};
@@ -17,10 +16,13 @@ pub enum Start {
     Send(Sending),
 }
 
-pub struct Sending {
-    pub requests: Vec<(Target, Bytes)>,
-    /// The keys of the requests, or those that a batch must answer.
-    pub keys: Vec<String>,
+pub enum Sending {
+    One(Target, Bytes),
+    /// The keys are those of the requests, or those that a batch must answer.
+    Each {
+        requests: Vec<(Target, Bytes)>,
+        keys: Keys,
+    },
 }
 
 pub fn start<'a>(plan: &Plan, call: &'a Call, inputs: &'a Inputs, outcomes: &'a [Outcome]) -> Result<Start, CallError> {
@@ -41,7 +43,10 @@ fn prepare<'a>(plan: &Plan, call: &'a Call, inputs: &'a Inputs, outcomes: &'a [O
         }
     }
     match &call.each {
-        None => Ok(Start::Send(Sending { requests: vec![encode(&call.request, &mut env, &[])?], keys: Vec::new() })),
+        None => {
+            let (target, body) = encode(&call.request, &mut env, &[])?;
+            Ok(Start::Send(Sending::One(target, body)))
+        }
         Some(each) => of_keys(call, each, &mut env),
     }
 }
@@ -52,7 +57,7 @@ fn lacks_reply(outcome: &Outcome) -> bool {
 }
 
 fn of_keys<'a>(call: &'a Call, each: &'a Each, env: &mut Env<'a>) -> Result<Start, Fault> {
-    let keys = found::keys(&each.keys, env)?;
+    let keys = found::keys(each, env)?;
     if keys.len() > each.bound {
         let message = format!("{} keys are more than the bound of {}", keys.len(), each.bound);
         return Err(Fault { code: Code::Internal, ..Fault::new(message) });
@@ -62,27 +67,30 @@ fn of_keys<'a>(call: &'a Call, each: &'a Each, env: &mut Env<'a>) -> Result<Star
     }
     let Some(batch) = &each.batch else { return one_by_one(call, each, &keys, env) };
     let requests: Result<Vec<_>, Fault> = keys.chunks(batch.max).map(|keys| encode(&call.request, env, keys)).collect();
-    let counts = each.missing == Missing::Fail;
-    let keys = keys.iter().filter(|_| counts).filter_map(Value::text).map(Cow::into_owned).collect();
-    Ok(Start::Send(Sending { requests: requests?, keys }))
+    let mut wanted = Keys::default();
+    if each.missing == Missing::Fail {
+        wanted = Keys::with_capacity(keys.len());
+        keys.iter().filter_map(Key::of).for_each(|key| wanted.push(&key));
+    }
+    Ok(Start::Send(Sending::Each { requests: requests?, keys: wanted }))
 }
 
 /// A key that no request can be made of is as one that the service does not find.
 fn one_by_one<'a>(call: &'a Call, each: &Each, keys: &[Value<'a>], env: &mut Env<'a>) -> Result<Start, Fault> {
-    let mut sending = Sending { requests: Vec::with_capacity(keys.len()), keys: Vec::with_capacity(keys.len()) };
+    let (mut requests, mut sent) = (Vec::with_capacity(keys.len()), Keys::with_capacity(keys.len()));
     for key in keys {
-        env.locals[each.local] = key.clone();
+        env.bind(each.local, key.clone());
         match encode(&call.request, env, &[]) {
             Ok(request) => {
-                sending.requests.push(request);
-                sending.keys.extend(key.text().map(Cow::into_owned));
+                requests.push(request);
+                Key::of(key).iter().for_each(|key| sent.push(key));
             }
             Err(fault) if fault.code == Code::InvalidArgument && each.missing != Missing::Fail => {}
             Err(fault) => return Err(fault),
         }
     }
-    if sending.requests.is_empty() {
+    if requests.is_empty() {
         return Ok(Start::Ended(Outcome::Found(Found::none(each.missing))));
     }
-    Ok(Start::Send(sending))
+    Ok(Start::Send(Sending::Each { requests, keys: sent }))
 }

@@ -45,7 +45,7 @@ fn event(plan: &Plan, inputs: &Inputs, reply: Result<Bytes, CallError>) -> Resul
     let (Some(call), Some(shape)) = (&plan.stream, &plan.shape) else { return Ok(Bytes::new()) };
     let tape = reply.and_then(|reply| decoded(call, reply)).map_err(|error| failed(call, error))?;
     let mut env = Env::new(inputs, &[], plan.locals);
-    env.locals[0] = Value::of_tape(&tape);
+    env.bind(0, Value::of_tape(&tape));
     let mut out = Vec::with_capacity(256);
     render(shape, &mut env, &mut out).map_err(|fault| match fault_of(plan, fault) {
         client if client.from_client => client,
