@@ -8,6 +8,7 @@ pub(crate) mod literal;
 mod map;
 mod proto;
 mod scan;
+mod skip;
 
 use std::fmt;
 

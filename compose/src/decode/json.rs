@@ -28,7 +28,7 @@ pub fn body(value: &Value, text: &[u8]) -> Result<Vec<Cell>, Vec<Violation>> {
 }
 
 fn decode(value: &Value, text: &[u8], strict: bool) -> (Vec<Cell>, Vec<Violation>) {
-    let cells = Vec::with_capacity((text.len() / 16).clamp(16, 1 << 14));
+    let cells = Vec::with_capacity((text.len() / 16).clamp(16, 1 << 12));
     let mut decoder = Decoder { scan: Scan::new(text), cells, strict, violations: Vec::new() };
     if let Err(Stop::Flaw(flaw)) = decoder.whole(value) {
         let violation = not_json(flaw, &decoder.scan);

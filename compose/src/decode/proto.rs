@@ -26,7 +26,7 @@ const MAX_DOUBTS: usize = 64;
 type Fault = Box<Violation>;
 
 pub fn tape(layout: &Message, bytes: Bytes) -> Result<Tape, Violation> {
-    let capacity = layout.blank.len() + (bytes.len() / 6).clamp(16, 1 << 14);
+    let capacity = layout.blank.len() + (bytes.len() / 2).clamp(16, 1 << 9).max((bytes.len() / 6).min(1 << 12));
     let cells = Vec::with_capacity(capacity);
     let mut decoder = Decoder {
         cells,

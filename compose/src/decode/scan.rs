@@ -1,12 +1,12 @@
 //! A JSON scanner (RFC 8259): finds where things begin and end, builds nothing.
 //!
 //! What is kept is checked in full. What is skipped is checked for its structure: brackets match, strings end.
-//! Strings are searched eight bytes at a time.
 
+use super::skip;
 use crate::tape::Span;
 use crate::write::special;
 
-const MAX_DEPTH: u32 = 128;
+pub const MAX_DEPTH: u32 = 128;
 
 /// A text and how far it was read; outside of the methods here, always at the first byte of a value or a name.
 #[derive(Clone)]
@@ -210,50 +210,25 @@ impl<'a> Scan<'a> {
     }
 
     fn skip_string(&mut self) -> Result<(), Flaw> {
-        self.at += 1;
-        loop {
-            self.at = special(self.text, self.at).end;
-            match self.peek()? {
-                b'"' => break,
-                b'\\' => self.at += 2,
-                _ => return Err(Flaw::Control),
+        self.at = special(self.text, self.at + 1).end;
+        match self.peek()? {
+            b'"' => {
+                self.at += 1;
+                Ok(())
             }
+            b'\\' => self.skip_to(skip::string(self.text, self.at)),
+            _ => Err(Flaw::Control),
         }
-        self.at += 1;
-        Ok(())
     }
 
     fn skip_nested(&mut self) -> Result<(), Flaw> {
-        // One bit for each open bracket: 1 is an object.
-        let mut open: u128 = 0;
-        let mut depth = 0;
-        loop {
-            match self.peek()? {
-                b'"' => {
-                    self.skip_string()?;
-                    continue;
-                }
-                byte @ (b'{' | b'[') => {
-                    open = open << 1 | u128::from(byte == b'{');
-                    depth += 1;
-                    if self.depth + depth > MAX_DEPTH {
-                        return Err(Flaw::Depth);
-                    }
-                }
-                byte @ (b'}' | b']') => {
-                    if (open & 1 == 1) != (byte == b'}') {
-                        return Err(Flaw::Bracket);
-                    }
-                    open >>= 1;
-                    depth -= 1;
-                }
-                _ => {}
-            }
-            self.at += 1;
-            if depth == 0 {
-                return Ok(());
-            }
-        }
+        self.skip_to(skip::nested(self.text, self.at, self.depth))
+    }
+
+    fn skip_to(&mut self, end: Result<usize, (usize, Flaw)>) -> Result<(), Flaw> {
+        let (at, result) = end.map_or_else(|(at, flaw)| (at, Err(flaw)), |end| (end, Ok(())));
+        self.at = at;
+        result
     }
 
     /// From a backslash to behind its escape.

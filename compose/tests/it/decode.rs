@@ -3,6 +3,7 @@
 mod json;
 mod json_random;
 mod proto;
+mod skipped;
 
 /// SplitMix64: the same inputs on every run.
 pub struct Random(pub u64);

@@ -166,10 +166,8 @@ impl<'a> Wire<'a> {
     #[inline]
     pub fn text(&mut self) -> Result<Span, Flaw> {
         let chunk = self.chunk()?;
-        match std::str::from_utf8(&chunk.bytes[chunk.at..]) {
-            Ok(_) => Ok(chunk.span()),
-            Err(_) => Err(Flaw::Utf8),
-        }
+        let text = chunk.rest();
+        if text.is_ascii() || std::str::from_utf8(text).is_ok() { Ok(chunk.span()) } else { Err(Flaw::Utf8) }
     }
 
     /// What is left, as it stands.
