@@ -29,12 +29,12 @@ pub const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 pub const PREFIX_BYTES: usize = 5;
 const MAX_WAIT: Duration = Duration::from_secs(3_600);
 
-/// How long the service may take; the number has at most eight digits.
+/// How long the service may take; the number has at most eight digits. Whole milliseconds, where there are enough of
+/// them: a value that comes again is one byte in a compressed header.
 pub fn timeout(remaining: Duration) -> (HeaderName, HeaderValue) {
-    let micros = remaining.as_micros().max(1);
-    let text = match micros {
-        0..=99_999_999 => format!("{micros}u"),
-        _ => format!("{}m", remaining.as_millis().min(99_999_999)),
+    let text = match remaining.as_millis() {
+        0..=9 => format!("{}u", remaining.as_micros()),
+        millis => format!("{}m", millis.min(99_999_999)),
     };
     (TIMEOUT, HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("1S")))
 }
@@ -207,7 +207,7 @@ mod tests {
     fn a_timeout_fits_into_eight_digits() {
         let text = |remaining| timeout(remaining).1.to_str().unwrap().to_owned();
         assert_eq!(text(Duration::from_micros(1)), "1u");
-        assert_eq!(text(Duration::from_millis(250)), "250000u");
+        assert_eq!(text(Duration::from_micros(250_900)), "250m");
         assert_eq!(text(Duration::from_secs(100)), "100000m");
         assert_eq!(text(Duration::from_secs(1 << 40)), "99999999m");
     }

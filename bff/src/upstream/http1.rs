@@ -29,6 +29,8 @@ pub struct Connection(Box<Parts>);
 struct Parts {
     sender: SendRequest<Full<Bytes>>,
     driver: http1::Connection<TokioIo<Stream>, Full<Bytes>>,
+    /// The driver has come to its end, and must not be asked again.
+    closed: bool,
 }
 
 /// Why there is no answer, as far as another connection is concerned.
@@ -51,7 +53,7 @@ impl Connection {
     pub async fn open(stream: Stream) -> Result<Self, Error> {
         let shaken = http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).handshake(TokioIo::new(stream)).await;
         let (sender, driver) = shaken.map_err(|error| Error::unreached(&chain(&error)))?;
-        Ok(Self(Box::new(Parts { sender, driver })))
+        Ok(Self(Box::new(Parts { sender, driver, closed: false })))
     }
 
     /// The answer, and the connection if it can carry another request.
@@ -62,9 +64,8 @@ impl Connection {
         receiver: &Receiver,
         limit: usize,
     ) -> Result<(Incoming, Option<Self>), Lost> {
-        let Parts { sender, driver } = &mut *self.0;
-        let answer = sender.send_request(written(outgoing, deadline, receiver));
-        let answer = drive(driver, answer).await.map_err(|error| {
+        let answer = self.0.sender.send_request(written(outgoing, deadline, receiver));
+        let answer = self.0.drive(answer).await.map_err(|error| {
             let gone = error.is_incomplete_message() || error.is_closed() || error.is_canceled() || is_reset(&error);
             let failure = Error::interrupted(&chain(&error));
             if gone { Lost::Silent(failure) } else { Lost::Failed(failure) }
@@ -72,13 +73,13 @@ impl Connection {
         let (head, mut body) = answer.into_parts();
         let body = self.read(&mut body, limit).await.map_err(Lost::Failed)?;
         let incoming = Incoming { status: head.status, headers: head.headers, body, trailers: None };
-        let reusable = self.is_open() && self.0.sender.is_ready();
+        let reusable = self.0.sender.is_ready() || self.is_open() && self.0.sender.is_ready();
         Ok((incoming, reusable.then_some(self)))
     }
 
     async fn read(&mut self, body: &mut Reply, limit: usize) -> Result<Bytes, Error> {
         let mut collected = Collected::new(limit);
-        while let Some(frame) = drive(&mut self.0.driver, body.frame()).await {
+        while let Some(frame) = self.0.drive(body.frame()).await {
             let frame = frame.map_err(|error| Error::interrupted(&chain(&error)))?;
             if let Ok(piece) = frame.into_data() {
                 collected.add(piece, body.size_hint().lower())?;
@@ -89,27 +90,31 @@ impl Connection {
 
     /// Lets the connection see what has happened to it meanwhile.
     fn is_open(&mut self) -> bool {
-        Pin::new(&mut self.0.driver).poll(&mut Context::from_waker(Waker::noop())).is_pending()
+        !self.0.go_on(&mut Context::from_waker(Waker::noop()))
     }
 }
 
-/// Runs what depends on the connection together with it.
-async fn drive<F: Future>(driver: &mut (impl Future + Unpin), work: F) -> F::Output {
-    let mut work = pin!(work);
-    let mut closed = false;
-    poll_fn(|context| {
-        // A closed connection has told `work` why.
-        closed = closed || Pin::new(&mut *driver).poll(context).is_ready();
-        match work.as_mut().poll(context) {
-            Poll::Pending if !closed => {
-                // What `work` has just taken may let the connection go on.
-                closed = Pin::new(&mut *driver).poll(context).is_ready();
-                if closed { work.as_mut().poll(context) } else { Poll::Pending }
+impl Parts {
+    /// Runs what depends on the connection together with it. Each wakes the other at most once a turn: what `work` has
+    /// taken lets the connection go on, and what that brings is for `work` again.
+    async fn drive<F: Future>(&mut self, work: F) -> F::Output {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            if let Poll::Ready(done) = work.as_mut().poll(context) {
+                return Poll::Ready(done);
             }
-            done => done,
-        }
-    })
-    .await
+            // A closed connection tells `work` why.
+            self.go_on(context);
+            work.as_mut().poll(context)
+        })
+        .await
+    }
+
+    /// Reads and writes what can be; whether the connection has come to its end.
+    fn go_on(&mut self, context: &mut Context<'_>) -> bool {
+        self.closed = self.closed || Pin::new(&mut self.driver).poll(context).is_ready();
+        self.closed
+    }
 }
 
 fn written(outgoing: &Outgoing, deadline: Instant, receiver: &Receiver) -> Request<Full<Bytes>> {

@@ -133,7 +133,7 @@ fn told_micros(headers: &HeaderMap) -> u64 {
         values.first().map(|value| value.to_str().unwrap().to_owned())
     };
     match (text("grpc-timeout"), text("x-request-timeout-ms")) {
-        (Some(grpc), None) => grpc.strip_suffix('u').unwrap().parse().unwrap(),
+        (Some(grpc), None) => grpc.strip_suffix('m').unwrap().parse::<u64>().unwrap() * 1_000,
         (None, Some(http)) => http.parse::<u64>().unwrap() * 1_000,
         both => panic!("{both:?}"),
     }
