@@ -47,6 +47,17 @@ pub enum Cell {
     Link(u32),
 }
 
+impl Cell {
+    fn span(&mut self) -> Option<&mut Span> {
+        match self {
+            Cell::Text(span) | Cell::Escaped(span) | Cell::Number(span) | Cell::Json(span) | Cell::Bytes(span) => {
+                Some(span)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A slice of the reply.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Span {
@@ -61,7 +72,30 @@ pub struct Tape {
     pub cells: Vec<Cell>,
 }
 
+/// A reply as large as this is let go where less than a fourth of it is used.
+const LARGE: usize = 64 << 10;
+
 impl Tape {
+    /// The same values. Those of a large reply of which little is used move into bytes of their own, so that they hold no
+    /// more memory than they need.
+    pub fn compact(mut self) -> Tape {
+        let used: usize = match self.bytes.len() {
+            0..LARGE => return self,
+            _ => self.cells.iter_mut().filter_map(Cell::span).map(|span| span.len as usize).sum(),
+        };
+        if used >= self.bytes.len() / 4 {
+            return self;
+        }
+        let mut bytes = Vec::with_capacity(used);
+        for span in self.cells.iter_mut().filter_map(Cell::span) {
+            let start = bytes.len();
+            bytes.extend_from_slice(&self.bytes[span.start as usize..][..span.len as usize]);
+            span.start = start as u32;
+        }
+        self.cells.shrink_to_fit();
+        Tape { bytes: bytes.into(), cells: self.cells }
+    }
+
     pub fn slice(&self, span: Span) -> &[u8] {
         &self.bytes[span.start as usize..][..span.len as usize]
     }

@@ -126,7 +126,7 @@ pub fn decoded(call: &Call, reply: Bytes) -> Result<Tape, CallError> {
     let Some(layout) = &call.layout else {
         return Ok(Tape { bytes: reply, cells: vec![Cell::Null] });
     };
-    decode::reply(layout, reply).map_err(|violation| {
+    decode::reply(layout, reply).map(Tape::compact).map_err(|violation| {
         let message = format!("the reply breaks its contract at `{}`: {}", violation.pointer, violation.message);
         CallError { malformed: true, ..CallError::new(Code::DataLoss, message) }
     })

@@ -1,5 +1,6 @@
 //! Decoding replies and bodies, against other parsers and by example.
 
+mod compact;
 mod json;
 mod json_random;
 mod proto;

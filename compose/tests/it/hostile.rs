@@ -3,7 +3,7 @@
 //! `HOSTILE_ROUNDS` says how many inputs each target gets (default 1500), `HOSTILE_SEED` which come first. A failure
 //! prints the seed of its input, and the input. `fuzz/` goes on where this ends.
 
-mod allocations;
+pub mod allocations;
 mod corpus;
 mod mutate;
 mod targets;
