@@ -1,11 +1,14 @@
 //! Routes and names across all views.
 
+use std::collections::HashMap;
+
 use crate::definition::{Route, View};
 use crate::problem::{ErrorCode, Problem};
 
 /// Those of each view.
-pub(super) fn problems(views: &[View], reserved: &[&str]) -> Vec<Vec<Problem>> {
-    let of_view = |(i, view): (usize, &View)| {
+pub(super) fn problems<'v>(views: &'v [View], reserved: &[&str]) -> Vec<Vec<Problem>> {
+    let (mut named, mut routed) = (HashMap::<&String, &View>::new(), HashMap::<&str, Vec<&View>>::new());
+    let of_view = |view: &'v View| {
         let route = &view.route;
         let mut problems: Vec<Problem> = path(route).into_iter().collect();
         if let Some(taken) = reserved.iter().find(|r| is_below(&route.path, r)) {
@@ -14,10 +17,19 @@ pub(super) fn problems(views: &[View], reserved: &[&str]) -> Vec<Vec<Problem>> {
                     .help("choose another path"),
             );
         }
-        problems.extend(views[..i].iter().find_map(|other| conflict(view, other)));
+        let beside = routed.entry(literal(&view.route.path)).or_default();
+        let same = named.get(&view.name.value).copied();
+        problems.extend(same.into_iter().chain(beside.iter().copied()).find_map(|other| conflict(view, other)));
+        named.entry(&view.name.value).or_insert(view);
+        beside.push(view);
         problems
     };
-    views.iter().enumerate().map(of_view).collect()
+    views.iter().map(of_view).collect()
+}
+
+/// What a path begins with, up to its first parameter. Where that differs, routes can stand beside each other.
+fn literal(path: &str) -> &str {
+    path.split('{').next().unwrap_or_default()
 }
 
 fn is_below(path: &str, prefix: &str) -> bool {
