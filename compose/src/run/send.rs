@@ -32,8 +32,9 @@ pub async fn send(
     deadline: Instant,
 ) -> (usize, Result<Outcome, CallError>) {
     let latest = if call.must_answer() { deadline } else { deadline.checked_sub(RESERVE).unwrap_or(deadline) };
-    let until = (Instant::now() + call.timeout).min(latest);
-    if until <= Instant::now() {
+    let now = Instant::now();
+    let until = (now + call.timeout).min(latest);
+    if until <= now {
         return (call.index, Err(CallError::new(Code::DeadlineExceeded, "no time is left for it")));
     }
     let flight = Flight { call, upstream, until };
