@@ -6,6 +6,7 @@ mod breaker;
 mod bulkhead;
 mod credentials;
 mod deadlines;
+mod forwarded;
 mod frames;
 mod grpc_answers;
 mod http1;
@@ -202,7 +203,9 @@ async fn an_http_status_becomes_a_code() {
         (StatusCode::from_u16(path.0).unwrap(), [("retry-after", "7")], "secret").into_response()
     };
     let backend = Backend::start(Router::new().route("/base/{status}", any(answer))).await;
-    let source = http_source(&backend);
+    // Whose pause would be kept before another try.
+    let config = Config { http: Some(format!("{}/base/", backend.url())), retries: 0, ..config() };
+    let source = Source::connect("catalog", &config, &Meter::none()).unwrap();
     for (status, code) in [
         (400, Code::InvalidArgument),
         (401, Code::Unauthenticated),

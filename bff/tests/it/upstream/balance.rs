@@ -176,7 +176,7 @@ async fn a_killed_one_costs_no_call_and_comes_back() {
             over.call(&client).await.unwrap();
         }
         replicas[1].kill().await;
-        // What is being sent while a connection breaks may be lost, so that a POST is not sent again.
+        // What is sent before the end of a connection has arrived may not be sent twice.
         sleep(Duration::from_millis(50)).await;
         counts(&replicas);
         for turn in 0..300 {

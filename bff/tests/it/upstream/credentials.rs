@@ -143,6 +143,41 @@ fn a_setting_that_cannot_work_is_named() {
     assert_eq!(problem(plain()), None);
 }
 
+/// What is logged, whole.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_log_has_a_value_of_them_however_much_is_logged() {
+    let (log, (backend, _)) = (Log::default(), keeps().await);
+    let written = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || written.clone());
+    let logging = tracing::subscriber::set_default(subscriber.finish());
+    let url = Some(backend.url());
+    let client = Client::of(Config { http: url.clone(), grpc: url, ..secrets() });
+    client.get("/", LONG).await.unwrap();
+    client.grpc(b"", LONG).await.unwrap();
+    backend.kill().await;
+    client.get("/", LONG).await.unwrap_err();
+    client.grpc(b"", LONG).await.unwrap_err();
+    drop(logging);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("shop"), "something is logged");
+    assert_eq!(log.lines().find(|line| line.contains("s3cret")), None);
+}
+
 #[test]
 fn no_value_is_ever_shown() {
     let shown = format!("{:?} {:#?}", secrets(), secrets());

@@ -252,6 +252,7 @@ async fn two_hundred_callers_that_leave_at_once_kill_no_connection() {
     let leaving = (0..200).map(|_| timeout(Duration::from_millis(300), client.grpc(b"", LONG)));
     assert!(join_all(leaving).await.iter().all(Result::is_err));
     until("all have arrived", || watched.asked.load(Ordering::SeqCst) == 201).await;
+    sleep(Duration::from_millis(200)).await;
     assert_eq!(watched.reset.load(Ordering::SeqCst), 0);
     watched.gate.add_permits(1_000);
     until("all are answered", || watched.gate.available_permits() == 800).await;

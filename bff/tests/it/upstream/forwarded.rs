@@ -1,0 +1,75 @@
+//! Which of the client's headers reach a service.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::routing::any;
+use bff::config;
+use http::HeaderMap;
+
+use crate::harness::{Answer, Backend, Server};
+
+const CONTRACT: &str = "
+openapi: 3.0.3
+info: { title: Things, version: 1.0.0 }
+paths:
+  /thing:
+    get:
+      operationId: getThing
+      responses:
+        '200':
+          description: A thing
+          content: { application/json: { schema: { type: object, required: [name], properties: { name: { type: string } } } } }
+";
+
+const VIEW: &str = "
+view: thing
+route: GET /v1/thing
+access: public
+calls:
+  thing: { http: things/getThing }
+shape: { name: thing.name }
+";
+
+#[tokio::test]
+async fn those_that_are_named_and_no_others() {
+    let kept = Arc::new(Mutex::new(HeaderMap::new()));
+    let shared = Arc::clone(&kept);
+    let answer = move |request: Request| {
+        *shared.lock().unwrap() = request.headers().clone();
+        std::future::ready(([("content-type", "application/json")], r#"{"name": "x"}"#))
+    };
+    let backend = Backend::start(Router::new().route("/thing", any(answer))).await;
+    let url = backend.url();
+    let server = Server::start_with(|mut config| {
+        let folder = std::path::Path::new(&config.views.dir).parent().unwrap().to_owned();
+        std::fs::write(folder.join("views/thing.yaml"), VIEW).unwrap();
+        std::fs::write(folder.join("thing.yaml"), CONTRACT).unwrap();
+        let settings = format!(
+            "[sources.things]\nhttp = '{url}'\nopenapi = '{}/thing.yaml'\nforward = ['accept-language', 'X-Experiment']\n\
+             api_key = 's3cret'\n",
+            folder.display()
+        );
+        std::fs::write(folder.join("settings.toml"), settings).unwrap();
+        config.sources = config::load(&[folder.join("settings.toml")], &Default::default()).unwrap().sources;
+        config
+    })
+    .await;
+    let request = server.client.get(format!("{}/v1/thing", server.url));
+    let sent = [
+        ("accept-language", "tlh"),
+        ("x-experiment", "b"),
+        ("x-api-key", "the client's"),
+        ("cookie", "a=b"),
+        ("x-other", "y"),
+        ("x-request-timeout-ms", "1"),
+    ];
+    let request = sent.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    assert_eq!(Answer::of(request).await.status, 200);
+    let seen = kept.lock().unwrap().clone();
+    assert_eq!((&seen["accept-language"], &seen["x-experiment"]), (&"tlh".parse().unwrap(), &"b".parse().unwrap()));
+    assert_eq!(seen["x-api-key"], "s3cret");
+    assert!(!seen.contains_key("cookie") && !seen.contains_key("x-other") && !seen.contains_key("authorization"));
+    assert_ne!(seen["x-request-timeout-ms"], "1");
+}
