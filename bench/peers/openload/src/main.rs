@@ -1,13 +1,14 @@
 //! An open loop: requests are due at a constant rate, whether or not earlier ones have been answered.
 //!
 //! Latency counts from when a request was due, so that a server that stalls pays for everyone who would have waited.
-//! Prints one JSON object: `n` answers, `err` of them wrong or missing, percentiles in ms; `svc_p99` counts from when the
-//! request was sent.
+//! Prints one JSON object: `n` answers, `err` of them wrong or missing, percentiles and `max` in ms; `svc_p99` counts from
+//! when the request was sent; `statuses` counts the answers by theirs, and those that were no HTTP as `broken`.
 
 mod connection;
 mod options;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroU64;
 use std::rc::Rc;
@@ -28,6 +29,7 @@ struct Load {
     /// From due, and from sent, to answered, in microseconds.
     answered: RefCell<Vec<(u64, u64)>>,
     errors: RefCell<usize>,
+    statuses: RefCell<BTreeMap<String, usize>>,
 }
 
 /// Says when each request is due, from a thread of its own: tokio's timer knows milliseconds alone.
@@ -53,6 +55,8 @@ async fn send(load: Rc<Load>, options: Rc<Options>, queue: Rc<Mutex<UnboundedRec
         let sent = Instant::now();
         let status = connection.exchange(options.request(index)).await;
         let now = Instant::now();
+        let name = status.as_ref().map_or_else(|_| "broken".to_owned(), ToString::to_string);
+        *load.statuses.borrow_mut().entry(name).or_default() += 1;
         match status {
             Ok(200..=299) => {}
             Ok(_) | Err(_) => *load.errors.borrow_mut() += 1,
@@ -99,7 +103,9 @@ fn report(load: &Load, total: usize) {
         "p50": percentile(&from_due, 0.5),
         "p99": percentile(&from_due, 0.99),
         "p999": percentile(&from_due, 0.999),
+        "max": percentile(&from_due, 1.0),
         "svc_p99": percentile(&from_sent, 0.99),
+        "statuses": *load.statuses.borrow(),
     });
     println!("{json}");
 }
