@@ -15,6 +15,7 @@ mod leaks;
 mod retries;
 mod scripted;
 mod tls;
+mod upkeep;
 
 use std::time::Duration;
 
