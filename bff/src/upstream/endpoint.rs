@@ -170,7 +170,7 @@ impl Endpoint {
     /// Streams may be silent for long, and some servers take pings on a silent connection for an attack.
     async fn dial_lane(&self) -> Result<Option<Arc<Lane>>, Error> {
         let (stream, _) = self.shared.dialer.dial(self.address).await?;
-        Lane::open(stream, &self.shared.tasks, None).await.map(Some)
+        Lane::open(stream, &self.shared.tasks, None, self.streams.room()).await.map(Some)
     }
 
     /// Boxed, as all that seldom happens: a call's future must be small, since every call moves one.
@@ -179,7 +179,7 @@ impl Endpoint {
             let Shared { dialer, tasks, keep_alive, .. } = &*self.shared;
             let (stream, http2) = dialer.dial(self.address).await?;
             Ok(match http2 {
-                true => Connected::Http2(Lane::open(stream, tasks, Some(*keep_alive)).await?),
+                true => Connected::Http2(Lane::open(stream, tasks, Some(*keep_alive), self.calls.room()).await?),
                 false => Connected::Http1(http1::Connection::open(stream).await?),
             })
         }

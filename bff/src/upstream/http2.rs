@@ -41,6 +41,8 @@ pub struct Lanes {
     lanes: Mutex<Vec<Arc<Lane>>>,
     /// One dials at a time, and the others use what comes of it.
     dialling: tokio::sync::Mutex<()>,
+    /// How many requests at once the service has said it takes on a connection.
+    room: AtomicUsize,
     shape: Shape,
 }
 
@@ -63,10 +65,16 @@ const PING_TIMEOUT: Duration = Duration::from_secs(5);
 const SWEEPS_UNTIL_CLOSED: usize = 60;
 
 impl Lane {
-    /// `keep_alive`: how often it is asked for a sign of life while calls are open on it.
-    pub async fn open(stream: Stream, tasks: &TaskTracker, keep_alive: Option<Duration>) -> Result<Arc<Self>, Error> {
+    /// `keep_alive`: how often it is asked for a sign of life while calls are open on it. `room`: how many requests at once
+    /// the service is known to take.
+    pub async fn open(
+        stream: Stream,
+        tasks: &TaskTracker,
+        keep_alive: Option<Duration>,
+        room: usize,
+    ) -> Result<Arc<Self>, Error> {
         let shaken = Builder::new()
-            .initial_max_send_streams(NOT_KNOWN_YET)
+            .initial_max_send_streams(room)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(MAX_HEADER_LIST_BYTES)
@@ -213,7 +221,8 @@ fn lost(error: &h2::Error) -> Error {
 
 impl Lanes {
     pub fn new(shape: Shape) -> Self {
-        Self { lanes: Mutex::default(), dialling: tokio::sync::Mutex::default(), shape }
+        let room = AtomicUsize::new(NOT_KNOWN_YET);
+        Self { lanes: Mutex::default(), dialling: tokio::sync::Mutex::default(), room, shape }
     }
 
     /// Room on a connection that is there already.
@@ -246,6 +255,15 @@ impl Lanes {
             return Err(Error::unreached("too many streams are open"));
         }
         Ok(dial().await?.map(|lane| self.add(lane)))
+    }
+
+    /// What a new connection may count on before the service has said anything on it.
+    pub fn room(&self) -> usize {
+        let told = self.lanes().iter().map(|lane| lane.sender.current_max_send_streams()).find(|room| *room > 0);
+        if let Some(room) = told {
+            self.room.store(room, Ordering::Relaxed);
+        }
+        self.room.load(Ordering::Relaxed)
     }
 
     pub fn add(&self, lane: Arc<Lane>) -> Place {
