@@ -158,8 +158,8 @@ impl std::io::Write for Log {
     }
 }
 
-#[tokio::test]
-async fn no_log_has_a_value_of_them_however_much_is_logged() {
+/// Everything that is logged of two calls that succeed and two that fail.
+async fn logged() -> String {
     let (log, (backend, _)) = (Log::default(), keeps().await);
     let written = log.clone();
     let subscriber =
@@ -173,9 +173,20 @@ async fn no_log_has_a_value_of_them_however_much_is_logged() {
     client.get("/", LONG).await.unwrap_err();
     client.grpc(b"", LONG).await.unwrap_err();
     drop(logging);
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(log.contains("shop"), "something is logged");
-    assert_eq!(log.lines().find(|line| line.contains("s3cret")), None);
+    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+}
+
+#[tokio::test]
+async fn no_log_has_a_value_of_them_however_much_is_logged() {
+    // Whoever sets up another log at the same moment may switch this one off.
+    for _ in 0..50 {
+        let log = logged().await;
+        assert_eq!(log.lines().find(|line| line.contains("s3cret")), None);
+        if log.contains("shop") {
+            return;
+        }
+    }
+    panic!("nothing is ever logged");
 }
 
 #[test]
