@@ -192,11 +192,12 @@ impl Source {
         let (remote, outgoing) = self.outgoing(call)?;
         let outgoing = trace::announced(&span, outgoing);
         let opening = async {
-            let turn = self.turn()?;
-            let opening = async { remote.pick(&[]).await?.open(&outgoing).await };
+            let now = Instant::now();
+            let turn = self.turn(now)?;
+            let opening = async { remote.pick(&[], now).await?.open(&outgoing).await };
             let opened = timeout_at(deadline, opening).await.unwrap_or_else(|_| Err(Error::deadline()));
             let replies = opened.and_then(|(head, place)| grpc::replies(head, place, self.config.max_reply_bytes));
-            report(turn, &replies);
+            report(turn, &replies, Instant::now());
             replies
         };
         trace::within(span, opening.boxed()).await

@@ -111,13 +111,13 @@ impl Remote {
     }
 
     /// Of two that chance picks among those that are well, the less busy one; but none of `tried`, if there are others.
-    pub async fn pick(&self, tried: &[SocketAddr]) -> Result<Arc<Endpoint>, Error> {
-        if let Some(endpoint) = self.choose(tried) {
+    pub async fn pick(&self, tried: &[SocketAddr], now: Instant) -> Result<Arc<Endpoint>, Error> {
+        if let Some(endpoint) = self.choose(tried, now) {
             return Ok(endpoint);
         }
         // Nobody is well, or nobody is known: perhaps the service has moved.
         let looked_up = self.look_up(LOOK_UP_AT_MOST_EVERY).boxed().await;
-        if let Some(endpoint) = self.choose(tried) {
+        if let Some(endpoint) = self.choose(tried, now) {
             return Ok(endpoint);
         }
         let endpoints = self.endpoints();
@@ -127,9 +127,8 @@ impl Remote {
         any.cloned().ok_or_else(unknown)
     }
 
-    fn choose(&self, tried: &[SocketAddr]) -> Option<Arc<Endpoint>> {
+    fn choose(&self, tried: &[SocketAddr], now: Instant) -> Option<Arc<Endpoint>> {
         let endpoints = self.endpoints();
-        let now = Instant::now();
         if let [only] = endpoints.as_slice() {
             return only.health.takes_calls(now).then(|| Arc::clone(only));
         }

@@ -84,12 +84,12 @@ impl Endpoint {
     }
 
     /// Sends the request and reads the answer whole.
-    pub async fn exchange(&self, outgoing: &Outgoing, deadline: Instant) -> Result<Incoming, Error> {
+    pub async fn exchange(&self, outgoing: &Outgoing, now: Instant, deadline: Instant) -> Result<Incoming, Error> {
         let mut not_begun = None;
         // A connection may turn out to be closed when it is written to, or to speak another version; the next is a new one.
         for _ in 0..MAX_DEAD_LANES {
             if self.speaks_http1.load(Ordering::Relaxed) {
-                let Some(incoming) = self.over_http1(outgoing, deadline).await? else { continue };
+                let Some(incoming) = self.over_http1(outgoing, now, deadline).await? else { continue };
                 return Ok(incoming);
             }
             let place = match self.calls.place() {
@@ -122,9 +122,14 @@ impl Endpoint {
     }
 
     /// None where the service turns out to speak HTTP/2 by now.
-    async fn over_http1(&self, outgoing: &Outgoing, deadline: Instant) -> Result<Option<Incoming>, Error> {
+    async fn over_http1(
+        &self,
+        outgoing: &Outgoing,
+        now: Instant,
+        deadline: Instant,
+    ) -> Result<Option<Incoming>, Error> {
         let Shared { receiver, limit, .. } = &*self.shared;
-        let mut idle = self.idle.take(Instant::now());
+        let mut idle = self.idle.take(now);
         loop {
             let has_waited = idle.is_some();
             let connection = match idle.take() {
@@ -139,7 +144,7 @@ impl Endpoint {
                 },
             };
             match connection.exchange(outgoing, deadline, receiver, *limit).await {
-                Ok((incoming, connection)) => return Ok(Some(self.kept(incoming, connection))),
+                Ok((incoming, connection)) => return Ok(Some(self.kept(incoming, connection, now))),
                 // The service closed it while it waited, which says nothing about the request.
                 Err(Lost::Silent(_)) if has_waited && outgoing.repeatable => {}
                 Err(Lost::Silent(error) | Lost::Failed(error)) => return Err(error),
@@ -147,9 +152,10 @@ impl Endpoint {
         }
     }
 
-    fn kept(&self, incoming: Incoming, connection: Option<http1::Connection>) -> Incoming {
+    /// `begun` is when the request was sent, which is near enough for a connection that waits for minutes.
+    fn kept(&self, incoming: Incoming, connection: Option<http1::Connection>, begun: Instant) -> Incoming {
         if let Some(connection) = connection {
-            self.idle.put(connection, Instant::now());
+            self.idle.put(connection, begun);
         }
         incoming
     }

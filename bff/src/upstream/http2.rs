@@ -2,8 +2,10 @@
 //!
 //! Straight over `h2`, because a client in between costs twice what a call itself does (bench/README.md).
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -92,7 +94,7 @@ impl Lane {
         tasks.spawn(async move {
             let is_busy = || weak.upgrade().map(|lane| lane.open.load(Ordering::Relaxed) > 0);
             tokio::select! {
-                ended = connection => if let Err(error) = ended {
+                ended = Unhasty { connection, waited: false } => if let Err(error) = ended {
                     tracing::debug!(%error, "a connection to a service ended");
                 },
                 () = silent(pings, keep_alive, &doubted, is_busy) => tracing::debug!("a connection to a service is dead"),
@@ -106,6 +108,26 @@ impl Lane {
 
     fn is_alive(&self) -> bool {
         self.alive.load(Ordering::Relaxed)
+    }
+}
+
+/// Lets everybody who is about to send a request do so, and then writes all of them at once.
+struct Unhasty<C> {
+    connection: C,
+    waited: bool,
+}
+
+impl<C: Future + Unpin> Future for Unhasty<C> {
+    type Output = C::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<C::Output> {
+        self.waited = !self.waited;
+        if self.waited {
+            // To the end of the queue of what is ready.
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.connection).poll(context)
     }
 }
 

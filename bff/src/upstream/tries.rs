@@ -64,43 +64,44 @@ impl Source {
         deadline: Instant,
         unreached: &[SocketAddr],
     ) -> (Result<Reply, Error>, Option<Arc<Endpoint>>) {
-        let turn = match self.turn() {
+        let now = Instant::now();
+        let turn = match self.turn(now) {
             Ok(turn) => turn,
             Err(error) => return (Err(error), None),
         };
-        let remaining = deadline.saturating_duration_since(Instant::now());
+        let remaining = deadline.saturating_duration_since(now);
         if remaining.is_zero() {
             return (Err(Error::deadline()), None);
         }
         let mut picked = None;
         let exchange = async {
-            let endpoint = picked.insert(remote.pick(unreached).await?);
+            let endpoint = picked.insert(remote.pick(unreached, now).await?);
             let _load = endpoint.load();
-            let incoming = endpoint.exchange(outgoing, deadline).await?;
+            let incoming = endpoint.exchange(outgoing, now, deadline).await?;
             outgoing.protocol.reply(incoming, self.config.max_reply_bytes)
         };
         let result = timeout_at(deadline, exchange).await.unwrap_or_else(|_| Err(Error::deadline()));
         let is_late = result.as_ref().is_err_and(|error| error.code == Code::DeadlineExceeded);
         if !is_late || remaining >= FAIR_CHANCE {
-            report(turn, &result);
+            let now = Instant::now();
+            report(turn, &result, now);
             if let Some(endpoint) = &picked {
-                self.judge(remote, endpoint, &result);
+                self.judge(remote, endpoint, &result, now);
             }
         }
         (result, picked)
     }
 
     /// The right to call, unless the breaker is open.
-    pub(super) fn turn(&self) -> Result<Turn<'_>, Error> {
-        self.breaker.enter(Instant::now()).ok_or_else(|| {
+    pub(super) fn turn(&self, now: Instant) -> Result<Turn<'_>, Error> {
+        self.breaker.enter(now).ok_or_else(|| {
             self.meters.refused_by_breaker.increment(1);
             Error::refused("the service has failed too often and is left alone for a while")
         })
     }
 
     /// Whether one address of several had better rest.
-    fn judge(&self, remote: &Remote, endpoint: &Endpoint, result: &Result<Reply, Error>) {
-        let now = Instant::now();
+    fn judge(&self, remote: &Remote, endpoint: &Endpoint, result: &Result<Reply, Error>, now: Instant) {
         let rests = match result {
             Err(error) if error.kind == Kind::Unreached => remote.may_move() && endpoint.health.unreached(now),
             Err(error) if error.is_failure() => {
@@ -120,9 +121,9 @@ impl Source {
 }
 
 /// Tells the breaker how it went; what is wrong with the request alone is an answer.
-pub(super) fn report<T>(turn: Turn<'_>, result: &Result<T, Error>) {
+pub(super) fn report<T>(turn: Turn<'_>, result: &Result<T, Error>, now: Instant) {
     match result {
-        Err(error) if error.is_failure() => turn.failed(Instant::now()),
-        _ => turn.answered(Instant::now()),
+        Err(error) if error.is_failure() => turn.failed(now),
+        _ => turn.answered(now),
     }
 }

@@ -54,7 +54,8 @@ const ROOM_FOR_HEADERS: usize = 8;
 impl Upstream for Door<'_> {
     fn call<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Reply, CallError>> {
         let destination = &self.destinations[call.index];
-        async move {
+        let span = span(call);
+        let reply = async move {
             let second = request.second;
             let asked = self.asked(call, destination, request)?;
             match &destination.shared {
@@ -71,9 +72,9 @@ impl Upstream for Door<'_> {
                 }
             }
             .map_err(|error| failed(&error))
-        }
-        .instrument(span(call))
-        .boxed()
+        };
+        // Without traces the future is boxed as it is, since wrapping would move it once more.
+        if span.is_disabled() { reply.boxed() } else { reply.instrument(span).boxed() }
     }
 
     fn broke_contract(&self, call: &Call) {
