@@ -102,7 +102,7 @@ pub async fn run(plan: &Plan, inputs: &Inputs, upstream: &dyn Upstream, deadline
             let Some(changed) = changed(plan, &outcomes) else { return Err(fault_of(plan, fault)) };
             // What was changed stays changed: the answer lacks everything, but it is no failure.
             let call = plan.calls[fault.call.unwrap_or(changed)].name.clone();
-            notes.push(Note { path: String::new(), call, reason: "error", message: fault.message });
+            notes.push(Note { path: String::new(), call, reason: "error", message: fault.0.message });
             Some(NULL)
         }
     };
@@ -155,7 +155,7 @@ fn fault_of(plan: &Plan, fault: Fault) -> Failure {
     let call = fault.call.map(|c| plan.calls[c].name.clone());
     // What no call is to blame for and yet is wrong, the client has sent.
     let from_client = fault.call.is_none() && fault.code == Code::InvalidArgument;
-    Failure { call, error: CallError::new(fault.code, fault.message), from_client, status: None }
+    Failure { call, error: CallError::new(fault.code, fault.0.message), from_client, status: None }
 }
 
 /// Of several calls that fail the view at the same moment, the first declared one is to blame.

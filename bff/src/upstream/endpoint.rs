@@ -129,7 +129,7 @@ impl Endpoint {
         deadline: Instant,
     ) -> Result<Option<Incoming>, Error> {
         let Shared { receiver, limit, .. } = &*self.shared;
-        let mut idle = self.idle.take(now);
+        let mut idle = self.idle.take(now, outgoing.repeatable);
         loop {
             let has_waited = idle.is_some();
             let connection = match idle.take() {

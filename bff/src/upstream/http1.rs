@@ -147,11 +147,12 @@ impl From<&Config> for Idle {
 }
 
 impl Idle {
-    /// The one used last, which is the least likely to have been closed by the service.
-    pub fn take(&self, now: Instant) -> Option<Connection> {
+    /// The one used last, which is the least likely to have been closed by the service. What may be sent twice need not
+    /// look first whether it has been.
+    pub fn take(&self, now: Instant, repeatable: bool) -> Option<Connection> {
         loop {
             let (mut connection, since) = self.waiting().pop()?;
-            if now.saturating_duration_since(since) < self.patience && connection.is_open() {
+            if now.saturating_duration_since(since) < self.patience && (repeatable || connection.is_open()) {
                 return Some(connection);
             }
         }

@@ -89,7 +89,7 @@ impl Checker<'_> {
                     self.problem(
                         ErrorCode::AlwaysFails,
                         here,
-                        fault.message,
+                        fault.0.message,
                         "it fails for every request: write another value",
                     );
                     return None;

@@ -1,6 +1,7 @@
 //! Runs `Code` against what is known so far: the inputs, the replies, and the names bound around it.
 
 use std::cmp::Ordering;
+use std::ops::{Deref, DerefMut};
 
 use super::decimal::Decimal;
 use super::list::{List, sum};
@@ -13,9 +14,14 @@ use crate::plan::CallSet;
 use crate::run::{Instead, Key, Outcome};
 use crate::upstream;
 
-/// An answer that cannot be given although every contract was kept. `call` is whose values are to blame.
+/// An answer that cannot be given although every contract was kept. Boxed, because a result of it is handed up at every
+/// step of every value.
 #[derive(Debug)]
-pub struct Fault {
+pub struct Fault(pub Box<Blame>);
+
+/// `call` is whose values are to blame.
+#[derive(Debug)]
+pub struct Blame {
     pub call: Option<usize>,
     /// The client's values are to blame.
     pub of_client: bool,
@@ -28,7 +34,7 @@ pub struct Fault {
 impl Fault {
     pub fn new(message: impl Into<String>) -> Fault {
         let code = upstream::Code::Internal;
-        Fault { call: None, of_client: false, code, message: message.into(), drops_item: false }
+        Fault(Box::new(Blame { call: None, of_client: false, code, message: message.into(), drops_item: false }))
     }
 
     /// The checker lets no expression through that comes here.
@@ -38,17 +44,47 @@ impl Fault {
 
     /// What was to be sent is wrong, which is the client's fault where the client said it.
     pub fn bad_request(message: impl Into<String>) -> Fault {
-        Fault { code: upstream::Code::InvalidArgument, ..Fault::new(message) }
+        let mut fault = Fault::new(message);
+        fault.code = upstream::Code::InvalidArgument;
+        fault
     }
 
-    pub fn blamed_on(self, whose: Whose) -> Fault {
+    pub fn blamed_on(mut self, whose: Whose) -> Fault {
         match whose {
             // Who was blamed closer to the mistake stays so.
-            _ if self.call.is_some() || self.of_client => self,
-            Whose::Call(call) => Fault { call: Some(call), ..self },
-            Whose::Client => Fault { of_client: true, code: upstream::Code::InvalidArgument, ..self },
+            _ if self.call.is_some() || self.of_client => {}
+            Whose::Call(call) => self.call = Some(call),
+            Whose::Client => (self.of_client, self.code) = (true, upstream::Code::InvalidArgument),
         }
+        self
     }
+}
+
+impl Deref for Fault {
+    type Target = Blame;
+
+    fn deref(&self) -> &Blame {
+        &self.0
+    }
+}
+
+impl DerefMut for Fault {
+    fn deref_mut(&mut self) -> &mut Blame {
+        &mut self.0
+    }
+}
+
+/// A key without a result.
+#[cold]
+fn absent(call: usize, missing: Missing) -> Fault {
+    if missing == Missing::Drop {
+        let mut fault = Fault::new("");
+        fault.drops_item = true;
+        return fault;
+    }
+    let mut fault = Fault::new("the batch has no result for one of its keys");
+    fault.call = Some(call);
+    fault
 }
 
 /// The work of one request at the most: each item of a list that is looked at is a step, and so are 16 bytes of a text.
@@ -280,8 +316,7 @@ impl<'a> Env<'a> {
         match found.get(&key) {
             Some(value) => Ok(value),
             None if found.missing == Missing::Null => Ok(Value::Null),
-            None if found.missing == Missing::Drop => Err(Fault { drops_item: true, ..Fault::new("") }),
-            None => Err(Fault { call: Some(call), ..Fault::new("the batch has no result for one of its keys") }),
+            None => Err(absent(call, found.missing)),
         }
     }
 

@@ -26,7 +26,7 @@ pub enum Sending {
 }
 
 pub fn start<'a>(plan: &Plan, call: &'a Call, inputs: &'a Inputs, outcomes: &'a [Outcome]) -> Result<Start, CallError> {
-    prepare(plan, call, inputs, outcomes).map_err(|fault| CallError::new(fault.code, fault.message))
+    prepare(plan, call, inputs, outcomes).map_err(|fault| CallError::new(fault.code, fault.0.message))
 }
 
 fn prepare<'a>(plan: &Plan, call: &'a Call, inputs: &'a Inputs, outcomes: &'a [Outcome]) -> Result<Start, Fault> {
@@ -60,7 +60,7 @@ fn of_keys<'a>(call: &'a Call, each: &'a Each, env: &mut Env<'a>) -> Result<Star
     let keys = found::keys(each, env)?;
     if keys.len() > each.bound {
         let message = format!("{} keys are more than the bound of {}", keys.len(), each.bound);
-        return Err(Fault { code: Code::Internal, ..Fault::new(message) });
+        return Err(Fault::new(message));
     }
     if keys.is_empty() {
         return Ok(Start::Ended(Outcome::Found(Found::none(found::absent(call, each.missing)))));
