@@ -10,6 +10,7 @@ use bff::{app, config, telemetry};
 use clap::{Parser, Subcommand};
 use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::task::TaskTracker;
 
 /// A request is many small objects that live as long as it does.
 #[global_allocator]
@@ -80,7 +81,9 @@ enum Contracts {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    // On a worker, not on the thread that waits for it: what accepts and what keeps time would wake that one every time.
+    let running = TaskTracker::new().spawn(run(Arguments::parse()));
+    match running.await.unwrap_or_else(|error| Err(error.into())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Whoever closed the other end does not listen.

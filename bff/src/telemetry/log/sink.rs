@@ -65,15 +65,26 @@ impl Shared {
                 gathered = self.begun.wait(gathered).unwrap_or_else(PoisonError::into_inner);
             }
             drop(gathered);
-            thread::sleep(PAUSE);
-            self.lock().write_out();
+            // As long as there are lines it looks for more by itself, so that nobody who writes one has to wake it.
+            while self.wrote_after_a_pause() {}
         }
+    }
+
+    fn wrote_after_a_pause(&self) -> bool {
+        thread::sleep(PAUSE);
+        let mut gathered = self.lock();
+        let has_lines = !gathered.lines.is_empty();
+        gathered.write_out();
+        has_lines
     }
 }
 
 impl Gathered {
     /// Under the lock, so that lines stay in order. Nobody can be told if nobody reads them.
     fn write_out(&mut self) {
+        if self.lines.is_empty() {
+            return;
+        }
         let _ = stderr().write_all(&self.lines);
         self.lines.clear();
     }
