@@ -4,6 +4,7 @@
 //! refuses; after a while a few calls try, one behind the other, and their success closes it. The pause doubles each
 //! time they fail.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use crate::meter::Gauge;
 pub struct Breaker {
     rules: Rules,
     state: Mutex<State>,
+    /// Calls that are under way.
+    open: AtomicU32,
     shown: Gauge,
 }
 
@@ -58,6 +61,8 @@ enum State {
 struct Window {
     slots: [Slot; SLOTS],
     in_a_row: u32,
+    /// The most calls that were under way together since the last answer: so many failures are one piece of bad luck.
+    together: u32,
     began: Instant,
 }
 
@@ -88,7 +93,7 @@ impl Breaker {
     /// `shown` is 0 while it is closed, 1 while trials run, 2 while it is open.
     pub fn new(rules: Rules, shown: Gauge) -> Self {
         shown.set(0.0);
-        Self { rules, state: Mutex::new(State::Closed(Window::new(Instant::now()))), shown }
+        Self { rules, state: Mutex::new(State::Closed(Window::new(Instant::now()))), open: AtomicU32::new(0), shown }
     }
 
     /// None while no call may go.
@@ -109,6 +114,7 @@ impl Breaker {
                 true
             }
         };
+        self.open.fetch_add(1, Ordering::Relaxed);
         Some(Turn { breaker: self, trial, told: false })
     }
 
@@ -116,7 +122,7 @@ impl Breaker {
         let mut state = self.state();
         let opened = match (&mut *state, failed) {
             (State::Closed(window), _) => {
-                let opens = window.count(failed, now, self.rules);
+                let opens = window.count(failed, now, self.rules, self.open.load(Ordering::Relaxed));
                 opens.then_some(self.rules.pause)
             }
             (State::HalfOpen { pause, .. }, true) if trial => Some((*pause * 2).min(MAX_PAUSE)),
@@ -164,6 +170,7 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
+        self.breaker.open.fetch_sub(1, Ordering::Relaxed);
         if self.trial && !self.told {
             self.breaker.abandon();
         }
@@ -172,11 +179,11 @@ impl Drop for Turn<'_> {
 
 impl Window {
     fn new(now: Instant) -> Self {
-        Self { slots: [Slot::default(); SLOTS], in_a_row: 0, began: now }
+        Self { slots: [Slot::default(); SLOTS], in_a_row: 0, together: 0, began: now }
     }
 
     /// Whether that was one failure too many.
-    fn count(&mut self, failed: bool, now: Instant, rules: Rules) -> bool {
+    fn count(&mut self, failed: bool, now: Instant, rules: Rules, open: u32) -> bool {
         let second = now.saturating_duration_since(self.began).as_secs();
         let slot = &mut self.slots[(second % SLOTS as u64) as usize];
         if slot.second != second {
@@ -184,16 +191,17 @@ impl Window {
         }
         slot.calls = slot.calls.saturating_add(1);
         if !failed {
-            self.in_a_row = 0;
+            (self.in_a_row, self.together) = (0, 0);
             return false;
         }
         slot.failures = slot.failures.saturating_add(1);
         self.in_a_row = self.in_a_row.saturating_add(1);
+        self.together = self.together.max(open);
         let recent = self.slots.iter().filter(|slot| slot.second + SLOTS as u64 > second);
         let (calls, failures) = recent.fold((0_u64, 0_u64), |(calls, failures), slot| {
             (calls + u64::from(slot.calls), failures + u64::from(slot.failures))
         });
-        let too_many = rules.in_a_row > 0 && self.in_a_row >= rules.in_a_row;
+        let too_many = rules.in_a_row > 0 && self.in_a_row >= rules.in_a_row.max(self.together);
         let too_large = rules.percent > 0 && calls >= u64::from(MIN_CALLS);
         too_many || too_large && failures * 100 >= calls * u64::from(rules.percent)
     }

@@ -91,3 +91,14 @@ async fn what_was_sent_before_it_opened_decides_nothing() {
     early.answered(now);
     assert!(breaker.enter(now).is_none());
 }
+
+#[tokio::test]
+async fn what_fails_together_is_one_piece_of_bad_luck() {
+    let (breaker, now) = (breaker(5, 0), Instant::now());
+    let burst: Vec<_> = (0..10).map(|_| breaker.enter(now).expect("closed")).collect();
+    let mut burst = burst.into_iter();
+    burst.by_ref().take(9).for_each(|turn| turn.failed(now));
+    assert!(breaker.enter(now).is_some(), "the tenth may still answer");
+    burst.for_each(|turn| turn.failed(now));
+    assert!(breaker.enter(now).is_none(), "nobody has answered");
+}
