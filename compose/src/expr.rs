@@ -4,6 +4,7 @@
 
 mod decimal;
 mod eval;
+mod fault;
 mod function;
 mod inner;
 mod list;
@@ -21,7 +22,8 @@ use std::sync::Arc;
 
 pub(crate) use decimal::Decimal;
 pub use decimal::MAX_DIGITS;
-pub(crate) use eval::{Env, Fault};
+pub(crate) use eval::Env;
+pub(crate) use fault::Fault;
 pub use function::{FUNCTIONS, Gives, Signature, Takes};
 pub(crate) use list::List;
 pub(crate) use money::Money;

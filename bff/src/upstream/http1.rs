@@ -28,9 +28,8 @@ pub struct Connection(Box<Parts>);
 
 struct Parts {
     sender: SendRequest<Full<Bytes>>,
-    driver: http1::Connection<TokioIo<Stream>, Full<Bytes>>,
-    /// The driver has come to its end, and must not be asked again.
-    closed: bool,
+    /// None once it has come to its end. It is dropped then, so that what it has not sent is told so.
+    driver: Option<http1::Connection<TokioIo<Stream>, Full<Bytes>>>,
 }
 
 /// Why there is no answer, as far as another connection is concerned.
@@ -53,7 +52,7 @@ impl Connection {
     pub async fn open(stream: Stream) -> Result<Self, Error> {
         let shaken = http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).handshake(TokioIo::new(stream)).await;
         let (sender, driver) = shaken.map_err(|error| Error::unreached(&chain(&error)))?;
-        Ok(Self(Box::new(Parts { sender, driver, closed: false })))
+        Ok(Self(Box::new(Parts { sender, driver: Some(driver) })))
     }
 
     /// The answer, and the connection if it can carry another request.
@@ -112,8 +111,10 @@ impl Parts {
 
     /// Reads and writes what can be; whether the connection has come to its end.
     fn go_on(&mut self, context: &mut Context<'_>) -> bool {
-        self.closed = self.closed || Pin::new(&mut self.driver).poll(context).is_ready();
-        self.closed
+        if self.driver.as_mut().is_some_and(|driver| Pin::new(driver).poll(context).is_ready()) {
+            self.driver = None;
+        }
+        self.driver.is_none()
     }
 }
 
