@@ -18,7 +18,7 @@ use compose::inputs::{Auth, Inputs, bind, variant};
 use compose::plan::Plan;
 use compose::run::{open, run};
 use futures_util::stream::{StreamExt, TryStreamExt};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -108,6 +108,7 @@ pub struct View {
     plan: Arc<Plan>,
     /// By the calls' index; a stream has the first.
     destinations: Vec<Arc<Destination>>,
+    forwards: Vec<HeaderName>,
     variants: Vec<Arc<View>>,
     tasks: TaskTracker,
     meter: Meter,
@@ -199,16 +200,14 @@ impl View {
         Ok((inputs, Sender { caller, idempotency_key, trace, forwarded }))
     }
 
-    /// What the services are told of the client's headers, each name once.
+    /// The client's headers that services are told, each once: the answer may depend on them.
+    pub fn forwards(&self) -> &[HeaderName] {
+        &self.forwards
+    }
+
     fn forwarded(&self, header: &(dyn Fn(&str) -> Option<String> + Sync)) -> Headers {
-        let mut forwarded = Headers::new();
-        for name in self.destinations.iter().flat_map(|destination| destination.forward()) {
-            if forwarded.iter().all(|(known, _)| known != name) {
-                let value = header(name.as_str()).and_then(|value| HeaderValue::try_from(value).ok());
-                forwarded.extend(value.map(|value| (name.clone(), value)));
-            }
-        }
-        forwarded
+        let value = |name: &HeaderName| HeaderValue::try_from(header(name.as_str())?).ok();
+        self.forwards.iter().filter_map(|name| Some((name.clone(), value(name)?))).collect()
     }
 
     fn door(&self, sender: Sender) -> Door<'_> {

@@ -114,6 +114,9 @@ impl Endpoint {
         if !self.view.plan().variants.is_empty() {
             response.headers_mut().append(VARY, HeaderValue::from_static(VARIANT_HEADER));
         }
+        for name in view.forwards() {
+            response.headers_mut().append(VARY, HeaderValue::from(name.clone()));
+        }
         Ok(response)
     }
 

@@ -10,6 +10,7 @@ use compose::definition::{self, Definitions};
 use compose::plan::{Call, Plan};
 use compose::problem::File;
 use compose::schema::Contracts;
+use http::HeaderName;
 use prost_reflect::DescriptorPool;
 use protox::file::{ChainFileResolver, GoogleFileResolver, IncludeFileResolver};
 use tokio_util::task::TaskTracker;
@@ -63,14 +64,19 @@ impl Loader {
             let source = Arc::clone(self.sources.get(&call.source)?);
             Destination::of(&plan.name, call, source, shared, &self.meter).map(Arc::new)
         };
-        let Some(destinations) = plan.calls.iter().chain(&plan.stream).map(destination).collect() else {
+        let Some(destinations): Option<Vec<Arc<Destination>>> =
+            plan.calls.iter().chain(&plan.stream).map(destination).collect()
+        else {
             problems.push(Fault::Other(format!("the view `{}` calls an address that HTTP cannot name", plan.name)));
             return None;
         };
         let variants = plan.variants.iter().map(|plan| self.view(Arc::clone(plan), shared, problems));
         let variants = variants.collect::<Option<_>>()?;
+        let forwards: BTreeSet<&str> =
+            destinations.iter().flat_map(|destination| destination.forward()).map(HeaderName::as_str).collect();
+        let forwards = forwards.into_iter().filter_map(|name| name.parse().ok()).collect();
         let (tasks, meter) = (self.tasks.clone(), self.meter.clone());
-        Some(Arc::new(View { plan, destinations, variants, tasks, meter }))
+        Some(Arc::new(View { plan, destinations, forwards, variants, tasks, meter }))
     }
 }
 

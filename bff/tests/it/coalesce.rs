@@ -154,6 +154,7 @@ async fn a_header_that_is_handed_on_keeps_calls_apart() {
     let asked = ["a", "b", "a", "b"].map(|tenant| world.server.client.get(&url).header("x-tenant", tenant));
     let answers = join_all(asked.map(Answer::of)).await;
     assert_eq!(world.calls(), 2);
+    assert!(answers.iter().all(|answer| answer.headers.get_all("vary").iter().any(|name| name == "x-tenant")));
     let names: Vec<String> = answers.iter().map(|answer| answer.json()["name"].to_string()).collect();
     assert!(names[0].contains("a a ") && names[1].contains("a b ") && names[0] == names[2] && names[1] == names[3]);
 }
