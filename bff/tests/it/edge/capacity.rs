@@ -66,6 +66,8 @@ impl Busy {
             };
             config.sources.insert("slow".to_owned(), source);
             config.views.deadline_ms = 20_000;
+            // Each request is one that the service is busy with.
+            config.views.coalesce = false;
             config
         })
         .await;
