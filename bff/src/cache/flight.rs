@@ -14,6 +14,8 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 pub struct Flights<K, V: Clone> {
     flying: Mutex<HashMap<K, Flying<V>>>,
     numbers: AtomicU64,
+    /// Nobody joins a flight with a lower number.
+    oldest: AtomicU64,
 }
 
 /// An answer that is on its way.
@@ -37,7 +39,7 @@ struct Landing<K: Hash + Eq, V: Clone> {
 
 impl<K, V: Clone> Default for Flights<K, V> {
     fn default() -> Self {
-        Self { flying: Mutex::default(), numbers: AtomicU64::new(0) }
+        Self { flying: Mutex::default(), numbers: AtomicU64::new(0), oldest: AtomicU64::new(0) }
     }
 }
 
@@ -52,7 +54,9 @@ where
         F: Future<Output = V> + Send + 'static,
     {
         let mut flying = self.flying();
-        if let Some(answer) = flying.get(&key).and_then(|flying| flying.answer.upgrade()) {
+        let oldest = self.oldest.load(Ordering::Acquire);
+        let young = flying.get(&key).filter(|flying| flying.number >= oldest);
+        if let Some(answer) = young.and_then(|flying| flying.answer.upgrade()) {
             return Flight { answer, joined: true };
         }
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
@@ -72,6 +76,11 @@ where
 }
 
 impl<K, V: Clone> Flights<K, V> {
+    /// Something has changed: what is under way may not know of it, and serves only those who wait for it already.
+    pub fn part_with_all(&self) {
+        self.oldest.fetch_max(self.numbers.load(Ordering::Relaxed), Ordering::Release);
+    }
+
     fn flying(&self) -> MutexGuard<'_, HashMap<K, Flying<V>>> {
         self.flying.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,6 +121,18 @@ mod tests {
         assert_eq!((one, two, other.answer.await), (0, 0, 1));
         assert!(flights.flying().is_empty());
         assert!(!ask("a").joined);
+    }
+
+    #[tokio::test]
+    async fn after_a_change_nobody_joins_what_began_before_it() {
+        let flights = Numbers::default();
+        let before = flights.join("a", || async { 1 });
+        flights.part_with_all();
+        let after = flights.join("a", || async { 2 });
+        let with_it = flights.join("a", || async { 3 });
+        assert_eq!([before.joined, after.joined, with_it.joined], [false, false, true]);
+        assert_eq!((before.answer.await, after.answer.await, with_it.answer.await), (1, 2, 2));
+        assert!(flights.flying().is_empty());
     }
 
     #[tokio::test]

@@ -14,7 +14,9 @@ pub(super) struct Destination {
     pub source: Arc<Source>,
     pub address: Address,
     /// Where calls that ask for the same at the same time become one; none where each is made.
-    pub shared: Option<Shared>,
+    shared: Option<Shared>,
+    /// The call changes something, so that it is made as often as it is asked for.
+    changes: bool,
     meter: OperationMeter,
     hedges: Counter,
     coalesced: Counter,
@@ -37,8 +39,8 @@ impl Destination {
         Some(Self {
             source,
             address,
-            // What changes something is made as often as it is asked for.
-            shared: shared.filter(|_| call.safe).cloned(),
+            shared: shared.cloned(),
+            changes: !call.safe,
             hedges: meter.counter("bff_hedges_total", &[("source", call.source.as_str())]),
             coalesced: meter.counter("bff_cache_requests_total", &coalesced),
             meter: OperationMeter::new(meter, &call.source, &call.operation),
@@ -49,7 +51,16 @@ impl Destination {
         let ongoing = self.meter.begin();
         let reply = self.source.call(call).await;
         ongoing.ended(&reply);
+        if let (true, Some(shared)) = (self.changes, &self.shared) {
+            // Whoever changed something must see it, and a reading that is under way may not.
+            shared.part_with_all();
+        }
         reply
+    }
+
+    /// The calls that this one may join.
+    pub fn joinable(&self) -> Option<&Shared> {
+        self.shared.as_ref().filter(|_| !self.changes)
     }
 
     pub async fn open(&self, call: upstream::Call) -> Result<Replies, Error> {

@@ -58,7 +58,7 @@ impl Upstream for Door<'_> {
         let reply = async move {
             let second = request.second;
             let asked = self.asked(call, destination, request)?;
-            match &destination.shared {
+            match destination.joinable() {
                 // A second try that joined the first would be none.
                 Some(shared) if !second => {
                     let reply = self.joined(call, shared, destination, asked).boxed().await;

@@ -76,13 +76,13 @@ async fn world(coalesce: bool) -> World {
     let (got, deleted) = (Arc::clone(&calls), Arc::clone(&calls));
     let thing = move |Path(id): Path<String>, headers: HeaderMap| async move {
         let number = got.fetch_add(1, Ordering::Relaxed);
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(400)).await;
         let tenant = headers.get("x-tenant").and_then(|tenant| tenant.to_str().ok()).unwrap_or("-");
         format!(r#"{{"name":"{id} {tenant} {number}"}}"#)
     };
     let delete = move || async move {
         deleted.fetch_add(1, Ordering::Relaxed);
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
         StatusCode::NO_CONTENT
     };
     let backend = Backend::start(Router::new().route("/things/{id}", get(thing).delete(delete))).await;
@@ -157,6 +157,21 @@ async fn a_header_that_is_handed_on_keeps_calls_apart() {
     assert!(answers.iter().all(|answer| answer.headers.get_all("vary").iter().any(|name| name == "x-tenant")));
     let names: Vec<String> = answers.iter().map(|answer| answer.json()["name"].to_string()).collect();
     assert!(names[0].contains("a a ") && names[1].contains("a b ") && names[0] == names[2] && names[1] == names[3]);
+}
+
+#[tokio::test]
+async fn whoever_has_changed_something_joins_nothing_that_began_before() {
+    let world = world(true).await;
+    let anonymous = world.server.anonymous();
+    let change_and_look = async {
+        // While the first reading is under way.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        world.server.client.delete(format!("{}/v1/things/b", world.server.url)).send().await.unwrap();
+        anonymous.get("/v1/things/a").await
+    };
+    // A reading takes longer than a change.
+    let (before, after) = tokio::join!(anonymous.get("/v1/things/a"), change_and_look);
+    assert_ne!(before.body, after.body);
 }
 
 #[tokio::test]
