@@ -33,6 +33,7 @@ pub mod yaml;
 pub mod decode;
 mod encode;
 mod entity_tag;
+mod patch;
 mod render;
 pub mod tape;
 pub mod write;

@@ -85,6 +85,24 @@ impl Plan {
         self.variants.iter().find(|plan| plan.variant.as_deref() == Some(name))
     }
 
+    pub fn all_calls(&self) -> CallSet {
+        (0..self.calls.len()).fold(CallSet::default(), |all, call| all.with(CallSet::one(call)))
+    }
+
+    /// The calls without which an answer can be shown: none of their failures is the view's, and nothing that must
+    /// succeed waits for them.
+    pub fn late(&self) -> CallSet {
+        let mut required = CallSet::default();
+        let mut next: Vec<&Call> = self.calls.iter().filter(|call| call.is_required() || !call.safe).collect();
+        while let Some(call) = next.pop() {
+            if !CallSet::one(call.index).within(required) {
+                required = required.with(CallSet::one(call.index));
+                next.extend(call.after.iter().map(|i| &self.calls[i]));
+            }
+        }
+        self.all_calls().without(required)
+    }
+
     /// How many requests one answer can cost at the most.
     pub fn most_requests(&self) -> usize {
         self.calls.iter().chain(&self.stream).map(Call::most_requests).fold(0, usize::saturating_add)

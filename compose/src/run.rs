@@ -2,6 +2,7 @@
 
 mod found;
 mod head;
+mod progress;
 mod send;
 mod start;
 mod stream;
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 
 pub(crate) use found::{Found, Key};
 pub use head::forward;
+pub use progress::{Part, progress};
 pub use stream::{Events, open};
 
 use crate::expr::{Env, Fault};
@@ -91,7 +93,12 @@ pub(crate) enum Instead {
 
 /// Runs every call and writes the answer. `deadline` bounds all of it.
 pub async fn run(plan: &Plan, inputs: &Inputs, upstream: &dyn Upstream, deadline: Instant) -> Result<Answer, Failure> {
-    let outcomes = match calls(plan, inputs, upstream, deadline).await {
+    let pending = plan.calls.iter().map(|_| Outcome::Pending).collect();
+    answered(plan, inputs, calls(plan, inputs, upstream, deadline, pending, |_, _| ()).await)
+}
+
+fn answered(plan: &Plan, inputs: &Inputs, outcomes: Result<Vec<Outcome>, Failure>) -> Result<Answer, Failure> {
+    let outcomes = match outcomes {
         Ok(outcomes) => outcomes,
         Err(failure) => return unreadable(plan, failure),
     };
@@ -141,14 +148,14 @@ fn changed(plan: &Plan, outcomes: &[Outcome]) -> Option<usize> {
 }
 
 fn notes(plan: &Plan, outcomes: &[Outcome]) -> Vec<Note> {
-    let mut notes = Vec::new();
-    for (call, outcome) in plan.calls.iter().zip(outcomes) {
-        let Outcome::Failed { reason, message, .. } = outcome else { continue };
-        let note =
-            |path: &String| Note { path: path.clone(), call: call.name.clone(), reason, message: message.clone() };
-        notes.extend(call.paths.iter().map(note));
-    }
-    notes
+    plan.calls.iter().zip(outcomes).flat_map(|(call, outcome)| notes_of(call, outcome)).collect()
+}
+
+/// What is missing because the call has no reply.
+fn notes_of(call: &Call, outcome: &Outcome) -> Vec<Note> {
+    let Outcome::Failed { reason, message, .. } = outcome else { return Vec::new() };
+    let note = |path: &String| Note { path: path.clone(), call: call.name.clone(), reason, message: message.clone() };
+    call.paths.iter().map(note).collect()
 }
 
 fn fault_of(plan: &Plan, fault: Fault) -> Failure {
@@ -158,14 +165,16 @@ fn fault_of(plan: &Plan, fault: Fault) -> Failure {
     Failure { call, error: CallError::new(fault.code, fault.0.message), from_client, status: None }
 }
 
-/// Of several calls that fail the view at the same moment, the first declared one is to blame.
+/// Of several calls that fail the view at the same moment, the first declared one is to blame. Before it waits, `look`
+/// is shown the outcomes so far, and which of them are final.
 async fn calls(
     plan: &Plan,
     inputs: &Inputs,
     upstream: &dyn Upstream,
     deadline: Instant,
+    mut outcomes: Vec<Outcome>,
+    mut look: impl FnMut(&[Outcome], CallSet),
 ) -> Result<Vec<Outcome>, Failure> {
-    let mut outcomes: Vec<Outcome> = plan.calls.iter().map(|_| Outcome::Pending).collect();
     // Those that wait have sent nothing yet: what a failure leaves here is never sent.
     let (mut waiting, mut flights) = (VecDeque::new(), FuturesUnordered::new());
     let (mut started, mut done) = (CallSet::default(), CallSet::default());
@@ -193,6 +202,7 @@ async fn calls(
                         flights.push(send(&plan.calls[i], sending, upstream, deadline));
                         continue;
                     }
+                    look(&outcomes, done);
                     next = flights.next().await;
                 }
                 let Some(ended) = next else { return failed.map_or(Ok(outcomes), |(_, failure)| Err(failure)) };

@@ -127,6 +127,10 @@ impl CallSet {
         self.0 & !other.0 == 0
     }
 
+    pub fn without(self, other: CallSet) -> CallSet {
+        CallSet(self.0 & !other.0)
+    }
+
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }

@@ -5,10 +5,12 @@
 //! refers to), `view`, `fragment`, `int64-as-number` (a setting), `reply CALL` (JSON; or `error CODE`, `delay
 //! 500ms` in its first line, or `raw` bytes as text; before it lines `header NAME: VALUE`; further words in the fence stand in the request that is answered),
 //! `request` (`name: value` lines: path parameters, `query`, `sub`, `role`, `body`), and what is expected: `problems`,
-//! `plan`, `explain [POINTER]`, `sent` (each call's request), `answer`. `UPDATE_CASES=1` writes what came into the
-//! expected blocks that a file has.
+//! `plan`, `explain [POINTER]`, `sent` (each call's request), `answer`, `parts` (of the same request's answer, told as
+//! they come; whoever applies the patches must have the answer in the end, in every case). `UPDATE_CASES=1` writes
+//! what came into the expected blocks that a file has.
 
 pub mod contracts;
+mod parts;
 mod scaffold;
 mod world;
 
@@ -22,7 +24,7 @@ use compose::explain::{Explanation, Value};
 use compose::inputs::{Arguments, Auth, InputPlace, Inputs, bind, variant};
 use compose::plan::Plan;
 use compose::problem::File;
-use compose::run::{Failure, forward, open, run};
+use compose::run::{Answer, Failure, forward, open, run};
 use compose::schema::Int64;
 use futures_util::StreamExt;
 use tokio::time::{Duration, Instant};
@@ -129,6 +131,11 @@ async fn outcome(case: &Case) -> Vec<(String, String)> {
         let world = World::new(case, &pools);
         let answer = answer(plan, &request.text, &world).await;
         came.push(("sent".into(), world.sent()));
+        if plan.method == "GET" && plan.stream.is_none() && plan.proxy.is_none() && !answer.starts_with("refused:") {
+            let parts = parts::told(plan, &request.text, &World::new(case, &pools)).await;
+            assert_eq!(parts.in_the_end, answer, "{}: the parts make another answer", case.path.display());
+            came.push(("parts".into(), parts.text));
+        }
         came.push(("answer".into(), answer));
     }
     came
@@ -143,7 +150,8 @@ fn explained(view: &View, plan: &Plan, pointer: Option<&String>) -> String {
     text.trim_end().to_owned()
 }
 
-async fn answer(plan: &Arc<Plan>, request: &str, world: &World<'_>) -> String {
+/// The plan of the variant that the request asks for, and what it gives it; or what is wrong with it.
+fn bound<'p>(plan: &'p Arc<Plan>, request: &str) -> Result<(&'p Arc<Plan>, Inputs), String> {
     let lines: Vec<(&str, &str)> = request.lines().filter_map(|l| l.split_once(": ")).collect();
     let given = |name: &str| lines.iter().find(|(n, _)| *n == name).map(|(_, v)| *v);
     let auth = given("sub").map(|sub| Auth {
@@ -163,15 +171,19 @@ async fn answer(plan: &Arc<Plan>, request: &str, world: &World<'_>) -> String {
     };
     let chosen = variant(plan, arguments.query, arguments.header);
     let bound = chosen.map_err(|error| vec![error]).and_then(|plan| Ok((plan, bind(plan, arguments)?)));
-    let (plan, inputs) = match bound {
+    bound.map_err(|errors| {
+        let line = |e: &compose::inputs::InputError| match &e.at {
+            InputPlace::Parameter(name) => format!("refused: parameter {name} ({}) {}", e.code, e.message),
+            InputPlace::Pointer(pointer) => format!("refused: body {pointer:?} ({}) {}", e.code, e.message),
+        };
+        errors.iter().map(line).collect::<Vec<_>>().join("\n")
+    })
+}
+
+async fn answer(plan: &Arc<Plan>, request: &str, world: &World<'_>) -> String {
+    let (plan, inputs) = match bound(plan, request) {
         Ok(bound) => bound,
-        Err(errors) => {
-            let line = |e: &compose::inputs::InputError| match &e.at {
-                InputPlace::Parameter(name) => format!("refused: parameter {name} ({}) {}", e.code, e.message),
-                InputPlace::Pointer(pointer) => format!("refused: body {pointer:?} ({}) {}", e.code, e.message),
-            };
-            return errors.iter().map(line).collect::<Vec<_>>().join("\n");
-        }
+        Err(refused) => return refused,
     };
     if let Some(proxy) = &plan.proxy {
         return forward(plan, proxy, &inputs)
@@ -180,8 +192,15 @@ async fn answer(plan: &Arc<Plan>, request: &str, world: &World<'_>) -> String {
     if plan.stream.is_some() {
         return events(plan, inputs, world).await;
     }
-    let deadline = Instant::now() + plan.deadline.min(Duration::from_secs(60));
-    match run(plan, &inputs, world, deadline).await {
+    shown(plan, run(plan, &inputs, world, deadline(plan)).await)
+}
+
+fn deadline(plan: &Plan) -> Instant {
+    Instant::now() + plan.deadline.min(Duration::from_secs(60))
+}
+
+fn shown(plan: &Plan, result: Result<Answer, Failure>) -> String {
+    match result {
         Ok(answer) => {
             let mut text = plan.status.to_string();
             let headers = answer.headers.iter().map(|(name, value)| format!("\n{name}: {value}"));
@@ -226,8 +245,10 @@ fn compare(case: &Case, came: &[(String, String)]) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut expects = false;
     for block in case.blocks.iter().rev() {
-        let Some(kind) =
-            block.words.first().filter(|w| ["problems", "plan", "explain", "sent", "answer"].contains(&w.as_str()))
+        let Some(kind) = block
+            .words
+            .first()
+            .filter(|w| ["problems", "plan", "explain", "sent", "parts", "answer"].contains(&w.as_str()))
         else {
             continue;
         };

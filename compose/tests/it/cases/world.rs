@@ -30,6 +30,10 @@ impl<'a> World<'a> {
         self.sent.lock().unwrap().join("\n")
     }
 
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
     fn method(&self, call: &Call) -> MethodDescriptor {
         let pool = &self.pools[&call.source];
         let method =
