@@ -21,7 +21,10 @@ pub use config::Config;
 pub use error::{Cause, Error, OpenError};
 pub use key_value::{KeyValue, MAX_KEY_BYTES, MAX_VALUE_BYTES, Rate, Taken};
 pub use queue::{Job, MAX_ID_BYTES, MAX_PAYLOAD_BYTES, Queue, Topic};
-pub use record::{Account, KeyState, Previous, Session, SessionKind, SigningKey};
+pub use record::{
+    Accompanying, Account, AccountFilter, AccountState, AuditEntry, Challenge, Changed, Contact, Ending, Keep,
+    KeyState, LoginEntry, OutboxEvent, Position, Previous, Proof, Session, SessionKind, SigningKey, Standing, Written,
+};
 
 use std::time::Duration;
 
@@ -87,7 +90,8 @@ impl Stores {
         };
         let (sweeping, closing) = (TaskTracker::new(), CancellationToken::new());
         let accounts = Accounts::new(database);
-        let sweeper = Sweeper { values, jobs, accounts: accounts.clone(), clock: sweeping_clock };
+        let keep_deleted = time::Duration::days(i64::from(config.keep_deleted_days));
+        let sweeper = Sweeper { values, jobs, accounts: accounts.clone(), clock: sweeping_clock, keep_deleted };
         sweeping.spawn(closing.clone().run_until_cancelled_owned(sweeper.run()));
         let hot_key_value = key_value.with_timeout(Duration::from_millis(config.hot_timeout_ms));
         Ok(Self { accounts, key_value, hot_key_value, queue, bus, parts, sweeping, closing })
@@ -160,10 +164,14 @@ struct Sweeper {
     jobs: queue::Table,
     accounts: Accounts,
     clock: Clock,
+    keep_deleted: time::Duration,
 }
 
 /// How long the row of a session that has ended is kept: longer than any token of it lives.
 const REMEMBER_SESSIONS: time::Duration = time::Duration::DAY;
+/// Longer than any code is valid.
+const REMEMBER_CHALLENGES: time::Duration = time::Duration::DAY;
+const REMEMBER_LOGINS: time::Duration = time::Duration::days(90);
 
 impl Sweeper {
     async fn run(self) {
@@ -181,7 +189,11 @@ impl Sweeper {
     async fn sweep(&self) -> Result<(), Error> {
         while self.values.sweep().await? > 0 {}
         while self.jobs.sweep().await? > 0 {}
-        while self.accounts.forget_sessions(self.clock.now() - REMEMBER_SESSIONS).await? > 0 {}
+        let now = self.clock.now();
+        while self.accounts.forget_sessions(now - REMEMBER_SESSIONS).await? > 0 {}
+        while self.accounts.forget_challenges(now - REMEMBER_CHALLENGES).await? > 0 {}
+        while self.accounts.forget_logins(now - REMEMBER_LOGINS).await? > 0 {}
+        while self.accounts.purge_accounts(now - self.keep_deleted, now).await? > 0 {}
         Ok(())
     }
 }

@@ -1,8 +1,15 @@
 //! Durable records: accounts, their sessions and the signing keys.
 
 mod account;
+mod credential;
+mod login;
+mod outbox;
+mod search;
 mod session;
+mod session_list;
 mod signing_key;
+mod standing;
+mod trail;
 
 use std::path::Path;
 

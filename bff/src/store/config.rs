@@ -25,6 +25,8 @@ pub struct Config {
     pub timeout_ms: u64,
     /// How long it may take where every request waits for it.
     pub hot_timeout_ms: u64,
+    /// How long the personal data of a deleted account is kept.
+    pub keep_deleted_days: u16,
 }
 
 impl Default for Config {
@@ -38,6 +40,7 @@ impl Default for Config {
             namespace: "bff".to_owned(),
             timeout_ms: 250,
             hot_timeout_ms: 50,
+            keep_deleted_days: 30,
         }
     }
 }

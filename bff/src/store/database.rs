@@ -7,8 +7,10 @@ mod column;
 mod migrations;
 mod postgres;
 mod sqlite;
+mod transaction;
 
 pub use column::{Id, micros, time_from};
+pub use transaction::Transaction;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

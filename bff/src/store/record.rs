@@ -81,3 +81,149 @@ pub enum KeyState {
     Current,
     Retiring,
 }
+
+/// One line of the audit, which only grows: who did what to whom, from where, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// In the order of time (version 7), so that pages can follow it.
+    pub id: Uuid,
+    pub at: OffsetDateTime,
+    /// None where the server itself or a command acts.
+    pub actor: Option<Uuid>,
+    /// A word: `password-changed`.
+    pub action: String,
+    /// The id of an account, of a key.
+    pub target: Option<String>,
+    /// The network the request came from, not its full address.
+    pub network: Option<String>,
+    pub result: String,
+    pub reason: Option<String>,
+}
+
+/// What others are told of a change, once it is certain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxEvent {
+    /// In the order of time (version 7); what listeners know repetitions by.
+    pub id: Uuid,
+    pub name: String,
+    pub payload: Vec<u8>,
+    pub account_id: Option<Uuid>,
+    pub created_at: OffsetDateTime,
+}
+
+/// What is written in the same transaction as a change, or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Accompanying {
+    pub audit: Vec<AuditEntry>,
+    pub events: Vec<OutboxEvent>,
+}
+
+/// A code's challenge that pays for a change, once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Challenge {
+    pub id: String,
+    /// It is worth nothing to an account whose credentials have changed since.
+    pub issued_at: OffsetDateTime,
+}
+
+/// One attempt to sign in to an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginEntry {
+    /// The event's that told of it.
+    pub id: Uuid,
+    pub account_id: Uuid,
+    pub at: OffsetDateTime,
+    pub kind: String,
+    pub network: Option<String>,
+    pub user_agent: Option<String>,
+    pub result: String,
+}
+
+/// A normalised address, by what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Contact {
+    Email(String),
+    Phone(String),
+}
+
+/// What comes of a change that happens as a whole or not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written<T> {
+    Done(T),
+    /// The challenge has paid for another change.
+    Spent,
+    /// The address belongs to another account.
+    Taken,
+    /// The record is gone, or no longer what the change was made for.
+    Outdated,
+    /// Nobody would be left with a role that somebody must have.
+    Needed,
+}
+
+/// What lets a password be replaced.
+#[derive(Debug, Clone, Copy)]
+pub enum Proof<'a> {
+    /// The hash that the current password was checked against.
+    OldHash(&'a str),
+    Challenge(&'a Challenge),
+}
+
+/// Which sessions of an account outlive a change.
+#[derive(Clone, Copy)]
+pub enum Keep<'a> {
+    None,
+    /// This one, moved to the account's new version.
+    Session(Uuid),
+    /// None of the old ones; this one begins.
+    New(&'a Session),
+}
+
+/// What an account shall be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing<'a> {
+    Role { old: &'a str, new: &'a str },
+    Disabled,
+    Enabled,
+    Deleted,
+}
+
+/// An account as a change left it, and the sessions that ended with it.
+pub struct Changed {
+    pub account: Account,
+    pub ended: Vec<Uuid>,
+}
+
+/// Which sessions of an account shall end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    One(Uuid),
+    AllBut(Uuid),
+    All,
+}
+
+/// A place in a list that is ordered by time, newest first; the id tells apart what happened at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    pub at: OffsetDateTime,
+    pub id: Uuid,
+}
+
+/// Which accounts to look for: those that fit everything that is given.
+#[derive(Debug, Clone, Default)]
+pub struct AccountFilter {
+    /// Normalised, the whole.
+    pub email: Option<String>,
+    /// E.164, the whole.
+    pub phone: Option<String>,
+    /// How it begins, whatever the case of its letters.
+    pub name: Option<String>,
+    pub role: Option<String>,
+    pub state: Option<AccountState>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountState {
+    Active,
+    Disabled,
+    Deleted,
+}

@@ -3,8 +3,10 @@
 
 mod accounts;
 mod bus;
+mod changes;
 mod key_value;
 mod queue;
+mod trail;
 
 pub mod place;
 pub mod wire;

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::Accounts;
-use crate::store::database::{Id, Row, micros, time_from};
+use crate::store::database::{Id, Query, Row, micros, time_from};
 use crate::store::{Account, Error};
 
 impl Accounts {
@@ -23,8 +23,18 @@ impl Accounts {
 
     /// False if the id, the address or the number is taken; nothing is changed then.
     pub async fn insert_account(&self, account: &Account) -> Result<bool, Error> {
-        let insert = self
-            .database
+        Ok(self.insertion(account).execute("add an account").await? == 1)
+    }
+
+    /// Swaps one hash for another of the same password; false if the hash has changed meanwhile.
+    pub async fn rehash_password(&self, id: Uuid, old: &str, new: &str) -> Result<bool, Error> {
+        let update = self.database.query(REHASH).bind(Id(id)).bind(old.to_owned()).bind(new.to_owned());
+        Ok(update.execute("renew a password hash").await? == 1)
+    }
+
+    /// Writes no row if the id, the address or the number is taken.
+    pub(super) fn insertion(&self, account: &Account) -> Query<'_> {
+        self.database
             .query(INSERT)
             .bind(Id(account.id))
             .bind(account.email.clone())
@@ -39,14 +49,7 @@ impl Accounts {
             .bind(micros(account.credentials_changed_at))
             .bind(micros(account.created_at))
             .bind(account.disabled_at.map(micros))
-            .bind(account.deleted_at.map(micros));
-        Ok(insert.execute("add an account").await? == 1)
-    }
-
-    /// Swaps one hash for another of the same password; false if the hash has changed meanwhile.
-    pub async fn rehash_password(&self, id: Uuid, old: &str, new: &str) -> Result<bool, Error> {
-        let update = self.database.query(REHASH).bind(Id(id)).bind(old.to_owned()).bind(new.to_owned());
-        Ok(update.execute("renew a password hash").await? == 1)
+            .bind(account.deleted_at.map(micros))
     }
 }
 
@@ -78,7 +81,7 @@ const INSERT: &str = "
 
 const REHASH: &str = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
 
-fn account_in(row: &Row) -> Result<Account, sqlx::Error> {
+pub(super) fn account_in(row: &Row) -> Result<Account, sqlx::Error> {
     Ok(Account {
         id: row.get::<Id>("id")?.0,
         email: row.get("email")?,

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Accounts;
-use crate::store::database::{Id, Row, corrupt, micros, time_from};
+use crate::store::database::{Id, Query, Row, corrupt, micros, time_from};
 use crate::store::{Error, Previous, Session, SessionKind};
 
 impl Accounts {
@@ -17,23 +17,7 @@ impl Accounts {
     }
 
     pub async fn insert_session(&self, session: &Session) -> Result<(), Error> {
-        let insert = self
-            .database
-            .query(INSERT)
-            .bind(Id(session.id))
-            .bind(Id(session.account_id))
-            .bind(kind_name(session.kind).to_owned())
-            .bind(session.secret_hash.to_vec())
-            .bind(i64::from(session.generation))
-            .bind(micros(session.created_at))
-            .bind(micros(session.last_seen_at))
-            .bind(micros(session.idle_expires_at))
-            .bind(micros(session.absolute_expires_at))
-            .bind(session.auth_version)
-            .bind(session.user_agent.clone())
-            .bind(session.address.clone())
-            .bind(session.revision);
-        insert.execute("add a session").await?;
+        self.session_insertion(session).execute("add a session").await?;
         Ok(())
     }
 
@@ -66,6 +50,24 @@ impl Accounts {
     /// Removes up to a thousand sessions that ended before a moment, and gives how many.
     pub async fn forget_sessions(&self, ended_before: OffsetDateTime) -> Result<u64, Error> {
         self.database.query(FORGET).bind(micros(ended_before)).execute("remove old sessions").await
+    }
+
+    pub(super) fn session_insertion(&self, session: &Session) -> Query<'_> {
+        self.database
+            .query(INSERT)
+            .bind(Id(session.id))
+            .bind(Id(session.account_id))
+            .bind(kind_name(session.kind).to_owned())
+            .bind(session.secret_hash.to_vec())
+            .bind(i64::from(session.generation))
+            .bind(micros(session.created_at))
+            .bind(micros(session.last_seen_at))
+            .bind(micros(session.idle_expires_at))
+            .bind(micros(session.absolute_expires_at))
+            .bind(session.auth_version)
+            .bind(session.user_agent.clone())
+            .bind(session.address.clone())
+            .bind(session.revision)
     }
 }
 
@@ -120,7 +122,7 @@ fn kind_from(name: &str) -> Result<SessionKind, sqlx::Error> {
     }
 }
 
-fn session_in(row: &Row) -> Result<Session, sqlx::Error> {
+pub(super) fn session_in(row: &Row) -> Result<Session, sqlx::Error> {
     Ok(Session {
         id: row.get::<Id>("id")?.0,
         account_id: row.get::<Id>("account_id")?.0,

@@ -9,12 +9,12 @@ use uuid::Uuid;
 use super::Backend::{Postgres, Sqlite};
 use super::{Place, at_once};
 
-const BACKENDS: [super::Backend; 2] = [Sqlite, Postgres];
-const NOON: OffsetDateTime = datetime!(2026-01-01 12:00:00.123456 UTC);
+pub const BACKENDS: [super::Backend; 2] = [Sqlite, Postgres];
+pub const NOON: OffsetDateTime = datetime!(2026-01-01 12:00:00.123456 UTC);
 /// The stores follow the real clock here, and sweep what has ended by it.
 const FAR: OffsetDateTime = datetime!(2200-01-01 12:00 UTC);
 
-fn account(number: u128, email: &str) -> Account {
+pub fn account(number: u128, email: &str) -> Account {
     Account {
         id: Uuid::from_u128(number),
         email: Some(email.to_owned()),
@@ -33,7 +33,7 @@ fn account(number: u128, email: &str) -> Account {
     }
 }
 
-fn session(number: u128, account: &Account) -> Session {
+pub fn session(number: u128, account: &Account) -> Session {
     Session {
         id: Uuid::from_u128(number),
         account_id: account.id,

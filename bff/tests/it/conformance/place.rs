@@ -75,6 +75,15 @@ impl Place {
         sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
     }
 
+    /// Changes what the database holds, past the server.
+    pub async fn run(&self, sql: &'static str) -> Result<(), sqlx::Error> {
+        let url = self.config.database_url.expose_secret();
+        if url.starts_with("sqlite:") {
+            return sqlx::raw_sql(sql).execute(&mut SqliteConnection::connect(url).await?).await.map(drop);
+        }
+        sqlx::raw_sql(sql).execute(&mut PgConnection::connect(url).await?).await.map(drop)
+    }
+
     async fn make(backends: &[Backend]) -> Self {
         bff::app::install_crypto();
         let folder = tempfile::tempdir().unwrap();
