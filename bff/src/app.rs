@@ -18,11 +18,14 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::contracts::{self, PullError, Pulled};
+use crate::http::dev_messages;
 use crate::http::health::{Check, Checks};
 use crate::http::metrics::Page;
 use crate::http::{self, AddressLimit, AdminParts, Current, Limits, Router, Site, StreamLimit};
-use crate::identity::{self, Deployment, Identity, Seeded};
+use crate::identity::{self, Deployment, Ground, Identity, Seeded};
 use crate::meter::Meter;
+use crate::notify::{Delivery, Mail, Mailbox, Notify};
+use crate::seal::SealingKey;
 use crate::store::{self, Part, Stores};
 use crate::telemetry::{self, Exposition};
 use crate::views::{self, Outcome, Reloader, Reloads, Views, Watched};
@@ -46,6 +49,7 @@ pub struct App {
     stores: Stores,
     sources: Sources,
     identity: Arc<Identity>,
+    delivery: Delivery,
     measures: Exposition,
     draining: CancellationToken,
     tasks: TaskTracker,
@@ -71,6 +75,8 @@ pub enum StartError {
     Signals(#[source] std::io::Error),
     #[error(transparent)]
     Identity(#[from] identity::OpenError),
+    #[error(transparent)]
+    MasterKey(#[from] identity::MasterKeyError),
     #[error(transparent)]
     Store(#[from] store::OpenError),
     #[error(transparent)]
@@ -143,10 +149,20 @@ pub async fn pull(config: &Config, source: &str, from: Option<&str>) -> Result<P
     contracts::pull(source, settings, from).await
 }
 
+/// Accounts and sessions over these stores, as the server has them.
+pub async fn identity(config: &Config, stores: &Stores, clock: &Clock, meter: &Meter) -> Result<Identity, StartError> {
+    let (deployment, clock, meter) = (deployment(config), clock.clone(), meter.clone());
+    let master = &identity::master_key(&config.identity, &deployment, &stores.accounts)?;
+    let key = SealingKey::new(master.derive("messages").as_bytes());
+    let notify = Notify::new(stores.queue.clone(), key, clock.clone());
+    let ground = Ground { deployment, master, stores, notify, clock, meter };
+    Ok(Identity::open(&config.identity, ground).await?)
+}
+
 /// Adds the accounts that a new installation starts with; done twice it changes nothing.
 pub async fn seed(config: &Config, clock: Clock) -> Result<Seeded, StartError> {
     let stores = Stores::open(&config.store, clock.clone()).await?;
-    let identity = Identity::open(&config.identity, deployment(config), &stores, clock, Meter::none()).await?;
+    let identity = identity(config, &stores, &clock, &Meter::none()).await?;
     let seeded = identity.seed(&config.seed).await?;
     stores.close().await;
     Ok(seeded)
@@ -173,9 +189,9 @@ pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<A
     let watched = if config.views.watches(config.is_production()) { loader.watched() } else { Vec::new() };
     let (reloader, reloads) = views::reloads(Arc::clone(&loader), views);
     let stores = Stores::open(&config.store, clock.clone()).await?;
-    let deployment = deployment(&config);
-    let identity = Identity::open(&config.identity, deployment, &stores, clock.clone(), meter.clone()).await?;
-    let identity = Arc::new(identity);
+    let identity = Arc::new(identity(&config, &stores, &clock, &meter).await?);
+    let mailbox = (!config.is_production()).then(Mailbox::default);
+    let delivery = Delivery::new(identity.notify().clone(), mailbox.clone(), meter.clone());
     let draining = CancellationToken::new();
     let checks = Checks::new(checks(stores.parts(), &loader.sources), &meter, draining.clone());
     let address_limit = AddressLimit::new(&config.http.rate_limit, config.is_production(), &meter);
@@ -188,7 +204,8 @@ pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<A
         meter,
         closing: draining.clone(),
     };
-    let admin = AdminParts { checks, measures: page(&measures), reloader: reloader.clone() };
+    let mailbox = mailbox.map(mails);
+    let admin = AdminParts { checks, measures: page(&measures), reloader: reloader.clone(), mailbox };
     Ok(App {
         public: site.router(reloads.current()).into(),
         admin: http::admin_router(&config.admin, admin),
@@ -203,6 +220,7 @@ pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<A
         stores,
         sources: loader.sources.clone(),
         identity,
+        delivery,
         measures,
         draining,
         tasks,
@@ -249,7 +267,8 @@ impl App {
         let upkeep = drained.run_until_cancelled(self.measures.keep_up());
         let follow = drained.run_until_cancelled(self.identity.follow());
         let connect = drained.run_until_cancelled(join_all(self.sources.values().map(|source| source.keep_up())));
-        tokio::join!(public, admin, drain, sweep, upkeep, follow, connect, reloads, watch);
+        let deliver = self.delivery.run(&drained);
+        tokio::join!(public, admin, drain, sweep, upkeep, follow, connect, deliver, reloads, watch);
         // What changes something goes on without its client, but is bounded by its view's deadline.
         self.tasks.close();
         self.tasks.wait().await;
@@ -267,6 +286,18 @@ fn deployment(config: &Config) -> Deployment {
         allowed_origins: config.http.cors_origins.clone(),
         development: !config.is_production(),
     }
+}
+
+/// What was sent in development, for the operators' address.
+fn mails(mailbox: Mailbox) -> dev_messages::Mailbox {
+    let shown = |mail: Mail| dev_messages::Mail {
+        to: mail.to,
+        channel: mail.channel.as_str(),
+        purpose: mail.purpose,
+        code: mail.code,
+        sent_at: mail.sent_at,
+    };
+    dev_messages::Mailbox::new(move |to| mailbox.mails(to).into_iter().map(shown).collect())
 }
 
 fn page(measures: &Exposition) -> Page {

@@ -11,6 +11,7 @@ mod config;
 mod connection;
 mod cors;
 mod current;
+pub mod dev_messages;
 mod docs;
 pub mod health;
 pub mod layers;
@@ -77,6 +78,8 @@ pub struct AdminParts {
     pub checks: health::Checks,
     pub measures: metrics::Page,
     pub reloader: Reloader,
+    /// In development.
+    pub mailbox: Option<dev_messages::Mailbox>,
 }
 
 /// Where no view can stand: what is answered here, now or by a later version.
@@ -117,6 +120,7 @@ pub fn admin_router(config: &AdminConfig, parts: AdminParts) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::metrics))
         .route("/reload", post(reload::reload))
+        .route("/dev/messages", get(dev_messages::messages))
         .with_state(parts);
     layers::admin(routes, config)
 }

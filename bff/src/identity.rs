@@ -14,7 +14,6 @@ mod master_key;
 mod password;
 mod revocation;
 mod role;
-mod seal;
 mod secret;
 mod seed;
 mod session;
@@ -28,7 +27,7 @@ pub use config::{Config, Deployment};
 pub use demo::DEMO_PASSWORD;
 pub use error::Error;
 pub use keys::{Jwks, KeyError, SigningAlgorithm};
-pub use master_key::MasterKeyError;
+pub use master_key::{MasterKey, MasterKeyError};
 pub use password::{MAX_PASSWORD_BYTES, PasswordError};
 pub use role::{Access, Role, UnknownRole};
 pub use seed::{SeedConfig, SeedError, Seeded};
@@ -49,10 +48,10 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::meter::Meter;
+use crate::notify::Notify;
 use crate::store::{self, Accounts, Stores};
 use keys::KeyRing;
 use password::Passwords;
-use seal::SealingKey;
 use sessions::{Live, Sessions};
 use sign_in::cookie_secret;
 use token::{LEEWAY, SessionTokens, Subject, Tokens};
@@ -61,6 +60,7 @@ use token::{LEEWAY, SessionTokens, Subject, Tokens};
 pub struct Identity {
     deployment: Deployment,
     store: Accounts,
+    notify: Notify,
     clock: Clock,
     meter: Meter,
     passwords: Passwords,
@@ -71,6 +71,16 @@ pub struct Identity {
     upstream: Cache<(Uuid, i64, Role), Arc<SessionTokens>>,
     access_token: Duration,
     upstream_token: Duration,
+}
+
+/// What identity stands on.
+pub struct Ground<'a> {
+    pub deployment: Deployment,
+    pub master: &'a MasterKey,
+    pub stores: &'a Stores,
+    pub notify: Notify,
+    pub clock: Clock,
+    pub meter: Meter,
 }
 
 /// Why identity cannot start.
@@ -97,13 +107,8 @@ const MIN_UPSTREAM_TOKEN_S: u32 = 120;
 const MIN_ACCESS_TOKEN_S: u32 = 60;
 
 impl Identity {
-    pub async fn open(
-        config: &Config,
-        deployment: Deployment,
-        stores: &Stores,
-        clock: Clock,
-        meter: Meter,
-    ) -> Result<Self, OpenError> {
+    pub async fn open(config: &Config, ground: Ground<'_>) -> Result<Self, OpenError> {
+        let Ground { deployment, master, stores, notify, clock, meter } = ground;
         if let Some(problem) = problems(config, deployment.development).into_iter().next() {
             return Err(problem);
         }
@@ -115,8 +120,7 @@ impl Identity {
         }
         let now = clock.now();
         let store = stores.accounts.clone();
-        let master = master_key(config, &deployment, &store)?;
-        let keys = KeyRing::open(&store, &master, &config.key_algorithms, config.algorithm, now).await?;
+        let keys = KeyRing::open(&store, &master.sealing_key(), &config.key_algorithms, config.algorithm, now).await?;
         let keys = Arc::new(keys);
         let queue = meter.gauge("bff_password_queue_depth", &[]);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -130,6 +134,7 @@ impl Identity {
         Ok(Self {
             deployment,
             store,
+            notify,
             clock,
             meter,
             passwords,
@@ -145,6 +150,11 @@ impl Identity {
     /// Keeps up with what other replicas revoke; never ends.
     pub async fn follow(&self) {
         self.sessions.follow(&self.clock).await;
+    }
+
+    /// For what an account's owner must be told.
+    pub fn notify(&self) -> &Notify {
+        &self.notify
     }
 
     pub fn deployment(&self) -> &Deployment {
@@ -248,7 +258,8 @@ pub fn problems(config: &Config, development: bool) -> Vec<OpenError> {
     .collect()
 }
 
-fn master_key(config: &Config, deployment: &Deployment, store: &Accounts) -> Result<SealingKey, MasterKeyError> {
+/// The key outside the store; development makes one where there is none.
+pub fn master_key(config: &Config, deployment: &Deployment, store: &Accounts) -> Result<MasterKey, MasterKeyError> {
     let beside_the_database = || store.folder().map(|folder| folder.join("master.key"));
     let path: Option<PathBuf> = match &config.master_key_file {
         Some(path) => Some(path.clone()),

@@ -9,10 +9,12 @@ pub mod config;
 pub mod contracts;
 pub mod http;
 pub mod identity;
+pub mod notify;
 pub mod store;
 pub mod upstream;
 pub mod views;
 
 pub mod clock;
 pub mod meter;
+pub mod seal;
 pub mod telemetry;

@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
+use bff::app;
 use bff::clock::Clock;
-use bff::config::{self, Config};
-use bff::identity::{Client, Deployment, Grant, Identity, Role};
+use bff::config;
+use bff::identity::{Client, Grant, Identity, Role};
 use bff::meter::Meter;
 use bff::store::{Account, SessionKind, Stores};
 use clap::Parser;
@@ -33,7 +34,7 @@ async fn main() -> anyhow::Result<()> {
     let config = config::load(&[arguments.config], &pairs.collect())?;
     let clock = Clock::system();
     let stores = Stores::open(&config.store, clock.clone()).await?;
-    let identity = Identity::open(&config.identity, deployment(&config), &stores, clock.clone(), Meter::none()).await?;
+    let identity = app::identity(&config, &stores, &clock, &Meter::none()).await?;
     let mut tokens = String::new();
     for number in 0..arguments.count {
         tokens += &token(&stores, &identity, &clock, number).await?;
@@ -43,15 +44,6 @@ async fn main() -> anyhow::Result<()> {
     stores.close().await;
     writeln!(io::stdout(), "{} tokens in {}", arguments.count, arguments.out.display())?;
     Ok(())
-}
-
-/// As the server itself is deployed: tokens name their issuer.
-fn deployment(config: &Config) -> Deployment {
-    Deployment {
-        public_url: config.http.public_url(),
-        allowed_origins: config.http.cors_origins.clone(),
-        development: !config.is_production(),
-    }
 }
 
 async fn token(stores: &Stores, identity: &Identity, clock: &Clock, number: usize) -> anyhow::Result<String> {

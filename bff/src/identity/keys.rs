@@ -18,8 +18,8 @@ use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
-use super::seal::SealingKey;
 use super::secret::sha256;
+use crate::seal::SealingKey;
 use crate::store::{self, Accounts, KeyState, SigningKey};
 
 /// Every key that verifies, the one that signs among them.

@@ -1,16 +1,19 @@
-//! The key that encrypts the signing keys at rest. It lives in a file outside the store, so that a
-//! copy of the store alone signs nothing.
+//! The key that encrypts the signing keys at rest, and from which others are derived. It lives in a file outside the
+//! store, so that a copy of the store alone signs and reveals nothing.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::seal::SealingKey;
 use super::secret::Secret;
+use crate::seal::SealingKey;
+
+pub struct MasterKey(Secret);
 
 #[derive(Debug, thiserror::Error)]
 pub enum MasterKeyError {
@@ -27,8 +30,22 @@ pub enum MasterKeyError {
     Malformed { path: PathBuf },
 }
 
+impl MasterKey {
+    /// Under which the signing keys are kept.
+    pub fn sealing_key(&self) -> SealingKey {
+        SealingKey::new(self.0.as_bytes())
+    }
+
+    /// A key of its own for each purpose: none tells of another, or of the master.
+    pub fn derive(&self, purpose: &str) -> Secret {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.as_bytes());
+        let tag = hmac::sign(&key, purpose.as_bytes());
+        Secret::from_bytes(tag.as_ref()).expect("HMAC-SHA-256 yields 32 bytes")
+    }
+}
+
 /// Reads the key; with `create`, makes a new one where there is none.
-pub fn load(path: &Path, create: bool) -> Result<SealingKey, MasterKeyError> {
+pub fn load(path: &Path, create: bool) -> Result<MasterKey, MasterKeyError> {
     match File::open(path) {
         Ok(file) => read(path, file),
         Err(error) if error.kind() == ErrorKind::NotFound && create => {
@@ -41,18 +58,17 @@ pub fn load(path: &Path, create: bool) -> Result<SealingKey, MasterKeyError> {
 /// 32 bytes are 44 characters; anything much longer is some other file.
 const MAX_FILE_BYTES: u64 = 256;
 
-fn read(path: &Path, file: File) -> Result<SealingKey, MasterKeyError> {
+fn read(path: &Path, file: File) -> Result<MasterKey, MasterKeyError> {
     let mut text = Zeroizing::new(String::new());
     file.take(MAX_FILE_BYTES)
         .read_to_string(&mut text)
         .map_err(|source| MasterKeyError::Read { path: path.to_owned(), source })?;
     let bytes = STANDARD.decode(text.trim()).ok().map(Zeroizing::new);
     let key = bytes.and_then(|bytes| Secret::from_bytes(&bytes));
-    let key = key.ok_or_else(|| MasterKeyError::Malformed { path: path.to_owned() })?;
-    Ok(SealingKey::new(key.as_bytes()))
+    key.map(MasterKey).ok_or_else(|| MasterKeyError::Malformed { path: path.to_owned() })
 }
 
-fn make(path: &Path) -> io::Result<SealingKey> {
+fn make(path: &Path) -> io::Result<MasterKey> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
@@ -66,5 +82,5 @@ fn make(path: &Path) -> io::Result<SealingKey> {
     file.write_all(text.as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()?;
-    Ok(SealingKey::new(key.as_bytes()))
+    Ok(MasterKey(key))
 }

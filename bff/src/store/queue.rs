@@ -2,6 +2,7 @@
 
 mod stream;
 mod table;
+mod work;
 
 pub use stream::Stream;
 pub use table::Table;

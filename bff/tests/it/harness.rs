@@ -18,6 +18,7 @@ use bff::app::{self, App, Audience, Listeners};
 use bff::clock::Clock;
 use bff::config::Config;
 use bff::identity::SigningAlgorithm;
+use bff::notify::Notify;
 use bff::views::Watch;
 use tempfile::TempDir;
 use time::macros::datetime;
@@ -31,6 +32,8 @@ pub struct Server {
     /// The server's clock: stands still until a test advances it.
     pub clock: Clock,
     pub client: reqwest::Client,
+    /// Where messages to people are left.
+    pub notify: Notify,
     /// Holds the server's files.
     pub folder: TempDir,
     running: TaskTracker,
@@ -82,9 +85,10 @@ impl Server {
         let (url, admin_url) = urls;
         let shutdown = CancellationToken::new();
         let running = TaskTracker::new();
+        let notify = app.identity().notify().clone();
         running.spawn(app.serve(listeners, shutdown.clone()));
         running.close();
-        Self { url, admin_url, clock, client: client(), folder, running, shutdown: shutdown.drop_guard() }
+        Self { url, admin_url, clock, client: client(), notify, folder, running, shutdown: shutdown.drop_guard() }
     }
 }
 

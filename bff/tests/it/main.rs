@@ -18,6 +18,7 @@ mod etag;
 mod failures;
 mod hostile;
 mod keys;
+mod notify;
 mod openapi;
 mod reload;
 mod seed;

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::{Rules, revoke};
 use crate::identity::role::Role;
-use crate::identity::seal::SealingKey;
 use crate::identity::secret::Secret;
+use crate::seal::SealingKey;
 use crate::store::{Previous, Session, SessionKind};
 
 /// `rt1.<session>.<generation>.<secret>`

@@ -1,0 +1,124 @@
+//! Messages to people: what becomes of one after it was left in the queue.
+
+use std::time::Duration;
+
+use bff::clock::Clock;
+use bff::notify::{Channel, CodePurpose, Message, Template};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use crate::harness::{Answer, Server};
+
+fn code(to: &str, code: &str, clock: &Clock) -> Message {
+    Message {
+        id: Uuid::now_v7(),
+        channel: if to.starts_with('+') { Channel::Sms } else { Channel::Email },
+        to: to.to_owned(),
+        template: Template::Code { purpose: CodePurpose::Register, code: code.into() },
+        locale: None,
+        expires_at: clock.now() + Duration::from_secs(600),
+    }
+}
+
+async fn messages(server: &Server, query: &str) -> Vec<Value> {
+    let answer = Answer::of(server.client.get(format!("{}/dev/messages{query}", server.admin_url))).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+/// Waits until so many have arrived.
+async fn arrived(server: &Server, query: &str, count: usize) -> Vec<Value> {
+    for _ in 0..1000 {
+        let found = messages(server, query).await;
+        if found.len() >= count {
+            return found;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{count} messages do not arrive: {:?}", messages(server, query).await);
+}
+
+async fn metrics(server: &Server) -> String {
+    let answer = Answer::of(server.client.get(format!("{}/metrics", server.admin_url))).await;
+    String::from_utf8(answer.body.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn development_has_a_mailbox_instead_of_a_provider() {
+    let server = Server::start().await;
+    server.notify.enqueue(&code("ada@shop.test", "012345", &server.clock)).await.unwrap();
+    arrived(&server, "?to=ada@shop.test", 1).await;
+    server.clock.advance(Duration::from_secs(60));
+    server.notify.enqueue(&code("ada@shop.test", "678901", &server.clock)).await.unwrap();
+    server.notify.enqueue(&code("+15550100001", "555555", &server.clock)).await.unwrap();
+
+    let found = arrived(&server, "?to=Ada@SHOP.test", 2).await;
+    let expected = [("678901", "2026-01-01T12:01:00Z"), ("012345", "2026-01-01T12:00:00Z")].map(|(code, sent)| {
+        json!({ "to": "ada@shop.test", "channel": "email", "purpose": "register", "code": code, "sentAt": sent })
+    });
+    assert_eq!(found, expected, "newest first");
+    let found = arrived(&server, "?to=%2B1 (555) 010-0001", 1).await;
+    assert_eq!((&found[0]["channel"], &found[0]["code"]), (&json!("sms"), &json!("555555")));
+    assert_eq!(arrived(&server, "?to=+15550100001", 1).await, found, "as it is typed");
+    assert_eq!(messages(&server, "").await.len(), 3);
+    let sent = r#"bff_messages_total{channel="email",template="register",result="sent"} 2"#;
+    assert!(metrics(&server).await.contains(sent));
+}
+
+#[tokio::test]
+async fn what_tells_no_code_is_there_too() {
+    let server = Server::start().await;
+    let notice =
+        Message::notice(Channel::Email, "ada@shop.test".into(), Template::PasswordChanged, None, server.clock.now());
+    server.notify.enqueue(&notice).await.unwrap();
+    let found = arrived(&server, "", 1).await;
+    assert_eq!((&found[0]["purpose"], &found[0]["code"]), (&json!("password-changed"), &Value::Null));
+}
+
+#[tokio::test]
+async fn a_message_that_is_left_twice_arrives_once() {
+    let server = Server::start().await;
+    let twice = code("ada@shop.test", "012345", &server.clock);
+    server.notify.enqueue(&twice).await.unwrap();
+    server.notify.enqueue(&twice).await.unwrap();
+    server.notify.enqueue(&code("ada@shop.test", "678901", &server.clock)).await.unwrap();
+    let found = arrived(&server, "", 2).await;
+    assert_eq!(found.len(), 2, "{found:?}");
+}
+
+#[tokio::test]
+async fn a_message_whose_code_is_over_is_dropped() {
+    let server = Server::start().await;
+    let mut late = code("ada@shop.test", "012345", &server.clock);
+    late.expires_at = server.clock.now();
+    server.notify.enqueue(&late).await.unwrap();
+    server.notify.enqueue(&code("ada@shop.test", "678901", &server.clock)).await.unwrap();
+    let dropped = r#"bff_messages_total{channel="email",template="register",result="expired"} 1"#;
+    for _ in 0..1000 {
+        if metrics(&server).await.contains(dropped) {
+            let found = arrived(&server, "", 1).await;
+            assert_eq!((found.len(), &found[0]["code"]), (1, &json!("678901")));
+            return;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{}", metrics(&server).await);
+}
+
+#[tokio::test]
+async fn production_has_no_mailbox() {
+    let answer = |server: Server| async move {
+        Answer::of(server.client.get(format!("{}/dev/messages", server.admin_url))).await.status
+    };
+    assert_eq!(answer(Server::start().await).await, 200);
+    let production = Server::start_with(|mut config| {
+        let key = format!("{}.key", config.views.dir);
+        std::fs::write(&key, "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=").unwrap();
+        config.environment = bff::config::Environment::Production;
+        config.identity.master_key_file = Some(key.into());
+        config
+    })
+    .await;
+    assert_eq!(answer(production).await, 404);
+}
