@@ -26,7 +26,7 @@ pub use caller::{Caller, Credentials, TokenFor};
 pub use config::{Config, Deployment};
 pub use demo::DEMO_PASSWORD;
 pub use error::Error;
-pub use keys::{Jwks, KeyError, SigningAlgorithm};
+pub use keys::{Jwks, KeyError, KeyRing, Listing, SigningAlgorithm, Turned};
 pub use master_key::{MasterKey, MasterKeyError};
 pub use password::{MAX_PASSWORD_BYTES, PasswordError};
 pub use role::{Access, Role, UnknownRole};
@@ -42,7 +42,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use moka::sync::Cache;
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
@@ -50,7 +50,7 @@ use crate::clock::Clock;
 use crate::meter::Meter;
 use crate::notify::Notify;
 use crate::store::{self, Accounts, Stores};
-use keys::KeyRing;
+use keys::Seals;
 use password::Passwords;
 use sessions::{Live, Sessions};
 use sign_in::cookie_secret;
@@ -105,6 +105,8 @@ const UPSTREAM_IDLE: std::time::Duration = std::time::Duration::from_secs(300);
 /// An upstream's token is replaced a minute before its end, so it must live clearly longer.
 const MIN_UPSTREAM_TOKEN_S: u32 = 120;
 const MIN_ACCESS_TOKEN_S: u32 = 60;
+/// A key is published for an hour before it signs.
+const MIN_KEY_ROTATION_S: u32 = 7_200;
 
 impl Identity {
     pub async fn open(config: &Config, ground: Ground<'_>) -> Result<Self, OpenError> {
@@ -112,7 +114,6 @@ impl Identity {
         if let Some(problem) = problems(config, deployment.development).into_iter().next() {
             return Err(problem);
         }
-        keys::install_provider();
         if !deployment.public_url.starts_with("https://") {
             tracing::info!(
                 "the public address is plain http: the session cookie is `sid`, without the `__Host-` protection"
@@ -120,8 +121,7 @@ impl Identity {
         }
         let now = clock.now();
         let store = stores.accounts.clone();
-        let keys = KeyRing::open(&store, &master.sealing_key(), &config.key_algorithms, config.algorithm, now).await?;
-        let keys = Arc::new(keys);
+        let keys = Arc::new(open_keys(config, master, stores, now).await?);
         let queue = meter.gauge("bff_password_queue_depth", &[]);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let passwords =
@@ -147,9 +147,9 @@ impl Identity {
         })
     }
 
-    /// Keeps up with what other replicas revoke; never ends.
+    /// Keeps up with what other replicas revoke, and with the signing keys; never ends.
     pub async fn follow(&self) {
-        self.sessions.follow(&self.clock).await;
+        tokio::join!(self.sessions.follow(&self.clock), self.keys.follow(&self.clock, &self.meter));
     }
 
     /// For what an account's owner must be told.
@@ -162,8 +162,13 @@ impl Identity {
     }
 
     /// The public keys with which others verify our tokens.
-    pub fn jwks(&self) -> &Jwks {
+    pub fn jwks(&self) -> Arc<Jwks> {
         self.keys.jwks()
+    }
+
+    /// For operators, who turn and revoke keys ahead of time.
+    pub fn keys(&self) -> &KeyRing {
+        &self.keys
     }
 
     /// The caller's account as it is now.
@@ -190,7 +195,10 @@ impl Identity {
 
     async fn bearer(&self, token: &str) -> Result<Caller, Error> {
         let now = self.clock.now();
-        let verified = self.tokens.verify(token, now)?;
+        let verified = match self.tokens.verify(token, now) {
+            Err(TokenError::UnknownKey(kid)) if self.keys.learns_of(&kid).await => self.tokens.verify(token, now)?,
+            verified => verified?,
+        };
         let claims = &verified.claims;
         if self.sessions.is_token_revoked(claims.sid, claims.issued_at()) {
             return Err(Error::Refused("the session is over"));
@@ -245,17 +253,35 @@ pub fn problems(config: &Config, development: bool) -> Vec<OpenError> {
         Some(path) if development && !path.exists() => None,
         Some(path) => master_key::load(path, false).err(),
     };
+    let previous = config.master_key_previous_file.as_ref();
+    let previous = previous.and_then(|path| master_key::load_previous(path).err());
     let no_key_for =
         (!config.key_algorithms.contains(&config.algorithm)).then_some(OpenError::NoKeyFor(config.algorithm));
     [
         key.map(OpenError::from),
+        previous.map(OpenError::from),
         too_short(config.access_token_s, MIN_ACCESS_TOKEN_S, "access_token_s"),
         too_short(config.upstream_token_s, MIN_UPSTREAM_TOKEN_S, "upstream_token_s"),
+        too_short(config.key_rotation_s, MIN_KEY_ROTATION_S, "key_rotation_s"),
         no_key_for,
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// The keys alone, for commands about them: they are read, and made where some are missing.
+pub async fn open_keys(
+    config: &Config,
+    master: &MasterKey,
+    stores: &Stores,
+    now: OffsetDateTime,
+) -> Result<KeyRing, OpenError> {
+    keys::install_provider();
+    let previous = config.master_key_previous_file.as_ref();
+    let previous = previous.map(|path| master_key::load_previous(path)).transpose()?;
+    let seals = Seals::new(master.sealing_key(), previous.map(|key| key.sealing_key()));
+    Ok(KeyRing::open(stores.accounts.clone(), stores.bus.clone(), seals, config.keys(), now).await?)
 }
 
 /// The key outside the store; development makes one where there is none.

@@ -23,7 +23,8 @@ pub use key_value::{KeyValue, MAX_KEY_BYTES, MAX_VALUE_BYTES, Rate, Taken};
 pub use queue::{Job, MAX_ID_BYTES, MAX_PAYLOAD_BYTES, Queue, Topic};
 pub use record::{
     Accompanying, Account, AccountFilter, AccountState, AuditEntry, Challenge, Changed, Contact, Ending, Keep,
-    KeyState, LoginEntry, OutboxEvent, Position, Previous, Proof, Session, SessionKind, SigningKey, Standing, Written,
+    KeyChange, KeyState, LoginEntry, OutboxEvent, Position, Previous, Proof, Session, SessionKind, SigningKey,
+    Standing, Written,
 };
 
 use std::time::Duration;

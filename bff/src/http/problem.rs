@@ -248,7 +248,7 @@ impl From<identity::Error> for Problem {
                 tracing::error!(error = %chain(&error), "identity is not available");
                 Self::unavailable(Duration::from_secs(1))
             }
-            Error::Password(_) | Error::Sign(_) | Error::Record(_) => {
+            Error::Password(_) | Error::Sign(_) | Error::Keys(_) | Error::Record(_) => {
                 tracing::error!(error = %chain(&error), "identity failed");
                 Self::internal()
             }

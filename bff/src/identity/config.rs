@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use time::Duration;
 
-use super::keys::SigningAlgorithm;
-use super::session::Rules;
+use super::keys::{Rules, Settings, SigningAlgorithm};
+use super::session;
+use super::token::LEEWAY;
 
 /// `[identity]`
 #[derive(Debug, Clone, Deserialize)]
@@ -14,37 +16,64 @@ pub struct Config {
     /// 32 random bytes in base64 that encrypt the signing keys at rest. Development makes one beside
     /// the database unless it is set; production needs it.
     pub master_key_file: Option<PathBuf>,
+    /// Another master key that opens what is stored too, while one takes the other's place.
+    pub master_key_previous_file: Option<PathBuf>,
     /// What signs new tokens: ES256, RS256, PS256 or EdDSA.
     pub algorithm: SigningAlgorithm,
     /// For which algorithms a key is kept and published, so that `algorithm` can change at any time.
     pub key_algorithms: Vec<SigningAlgorithm>,
+    /// How long a key signs before the next one does.
+    pub key_rotation_s: u32,
     /// Whom our own access tokens are for.
     pub audience: String,
     pub access_token_s: u32,
     /// How long a token for a service behind this server lives.
     pub upstream_token_s: u32,
-    pub sessions: Rules,
+    pub sessions: session::Rules,
 }
+
+/// How long a key is published before it signs: longer than anybody keeps our public keys without asking again.
+const KEY_AHEAD: Duration = Duration::HOUR;
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             master_key_file: None,
+            master_key_previous_file: None,
             algorithm: SigningAlgorithm::Es256,
             key_algorithms: vec![SigningAlgorithm::Es256, SigningAlgorithm::Rs256],
+            key_rotation_s: 2_592_000,
             audience: "bff".to_owned(),
             access_token_s: 600,
             upstream_token_s: 300,
-            sessions: Rules::default(),
+            sessions: session::Rules::default(),
         }
     }
 }
 
 impl Config {
+    /// What signs, and when keys turn.
+    pub fn keys(&self) -> Settings {
+        let longest = self.access_token_s.max(self.upstream_token_s);
+        let rules = Rules {
+            every: Duration::seconds(self.key_rotation_s.into()),
+            ahead: KEY_AHEAD,
+            // A replica that hears of nothing for an hour signs with the old key that long.
+            keep: Duration::seconds(longest.into()) + LEEWAY + KEY_AHEAD,
+        };
+        Settings { signing: self.algorithm, kept: self.key_algorithms.clone(), rules }
+    }
+
     /// What cannot work, beyond what the types refuse; `identity::problems` looks at the files as well.
     pub fn problems(&self) -> Vec<String> {
-        let Rules {
-            web_idle_s, web_absolute_s, mobile_idle_s, mobile_absolute_s, staff_idle_s, staff_absolute_s, ..
+        let session::Rules {
+            web_idle_s,
+            web_absolute_s,
+            mobile_idle_s,
+            mobile_absolute_s,
+            staff_idle_s,
+            staff_absolute_s,
+            ..
         } = self.sessions;
         let lives = [
             ("web_idle_s", web_idle_s),

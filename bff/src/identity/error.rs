@@ -1,6 +1,7 @@
 //! Why identity says no.
 
 use super::account::InvalidIdentifier;
+use super::keys::KeyError;
 use super::password::PasswordError;
 use super::role::UnknownRole;
 use super::token::TokenError;
@@ -24,6 +25,8 @@ pub enum Error {
     #[error(transparent)]
     Sign(jsonwebtoken::errors::Error),
     #[error(transparent)]
+    Keys(KeyError),
+    #[error(transparent)]
     Store(#[from] store::Error),
     /// A row that the rules cannot read.
     #[error("the record of an account is not usable")]
@@ -37,6 +40,7 @@ impl From<TokenError> for Error {
     fn from(error: TokenError) -> Self {
         match error {
             TokenError::Refused(reason) => Self::Refused(reason),
+            TokenError::UnknownKey(_) => Self::Refused("its key is not ours"),
             TokenError::Sign(error) => Self::Sign(error),
         }
     }

@@ -22,13 +22,17 @@ pub enum MasterKeyError {
          for example from `openssl rand -base64 32`"
     )]
     Unset,
-    #[error("identity.master_key_file: cannot read {}", path.display())]
-    Read { path: PathBuf, source: io::Error },
+    #[error("{setting}: cannot read {}", path.display())]
+    Read { setting: &'static str, path: PathBuf, source: io::Error },
     #[error("identity.master_key_file: cannot create {}", path.display())]
     Create { path: PathBuf, source: io::Error },
-    #[error("identity.master_key_file: {} must hold exactly 32 bytes in base64", path.display())]
-    Malformed { path: PathBuf },
+    #[error("{setting}: {} must hold exactly 32 bytes in base64", path.display())]
+    Malformed { setting: &'static str, path: PathBuf },
 }
+
+/// The setting that names the file.
+const SETTING: &str = "identity.master_key_file";
+const PREVIOUS_SETTING: &str = "identity.master_key_previous_file";
 
 impl MasterKey {
     /// Under which the signing keys are kept.
@@ -47,25 +51,34 @@ impl MasterKey {
 /// Reads the key; with `create`, makes a new one where there is none.
 pub fn load(path: &Path, create: bool) -> Result<MasterKey, MasterKeyError> {
     match File::open(path) {
-        Ok(file) => read(path, file),
+        Ok(file) => read(SETTING, path, file),
         Err(error) if error.kind() == ErrorKind::NotFound && create => {
             make(path).map_err(|source| MasterKeyError::Create { path: path.to_owned(), source })
         }
-        Err(source) => Err(MasterKeyError::Read { path: path.to_owned(), source }),
+        Err(source) => Err(MasterKeyError::Read { setting: SETTING, path: path.to_owned(), source }),
     }
+}
+
+/// Reads the key that is on its way out, or in.
+pub fn load_previous(path: &Path) -> Result<MasterKey, MasterKeyError> {
+    let setting = PREVIOUS_SETTING;
+    let file = File::open(path).map_err(|source| MasterKeyError::Read { setting, path: path.to_owned(), source })?;
+    read(setting, path, file)
 }
 
 /// 32 bytes are 44 characters; anything much longer is some other file.
 const MAX_FILE_BYTES: u64 = 256;
 
-fn read(path: &Path, file: File) -> Result<MasterKey, MasterKeyError> {
+fn read(setting: &'static str, path: &Path, file: File) -> Result<MasterKey, MasterKeyError> {
     let mut text = Zeroizing::new(String::new());
-    file.take(MAX_FILE_BYTES)
-        .read_to_string(&mut text)
-        .map_err(|source| MasterKeyError::Read { path: path.to_owned(), source })?;
+    file.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(|source| MasterKeyError::Read {
+        setting,
+        path: path.to_owned(),
+        source,
+    })?;
     let bytes = STANDARD.decode(text.trim()).ok().map(Zeroizing::new);
     let key = bytes.and_then(|bytes| Secret::from_bytes(&bytes));
-    key.map(MasterKey).ok_or_else(|| MasterKeyError::Malformed { path: path.to_owned() })
+    key.map(MasterKey).ok_or_else(|| MasterKeyError::Malformed { setting, path: path.to_owned() })
 }
 
 fn make(path: &Path) -> io::Result<MasterKey> {

@@ -106,7 +106,7 @@ impl Identity {
         let now = self.clock.now();
         match credentials {
             Credentials::None => Ok(()),
-            Credentials::Bearer(token) => self.sessions.revoke(self.tokens.read(token)?.sid, now).await,
+            Credentials::Bearer(token) => self.sessions.revoke(self.tokens.read(token)?.1.sid, now).await,
             Credentials::Cookie(value) => match cookie_secret(value) {
                 Some(secret) => self.sessions.revoke_secret(&secret, now).await,
                 None => Ok(()),

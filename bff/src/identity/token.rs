@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::keys::KeyRing;
+use super::keys::{Key, KeyRing};
 use super::role::Role;
 use super::secret::{Secret, sha256};
 use crate::store::SessionKind;
@@ -35,6 +35,7 @@ pub struct Tokens {
 /// An access token that was found good, but for the time and revocations.
 pub struct Verified {
     pub claims: Claims,
+    kid: String,
     /// Found once, so that a request needs one look-up for both.
     pub session: OnceLock<Arc<SessionTokens>>,
 }
@@ -82,6 +83,9 @@ pub enum TokenError {
     /// The reason is for the log; outsiders learn only that it is refused.
     #[error("the token is refused: {0}")]
     Refused(&'static str),
+    /// It may be the key of another replica.
+    #[error("the token is refused: its key is not ours")]
+    UnknownKey(String),
     #[error("cannot sign a token")]
     Sign(#[from] jsonwebtoken::errors::Error),
 }
@@ -111,18 +115,24 @@ impl Tokens {
 
     /// An access token for this server.
     pub fn mint(&self, subject: &Subject, lifetime: Duration, now: OffsetDateTime) -> Result<String, TokenError> {
-        self.sign(subject, &self.audience, subject.email.clone(), lifetime, now)
+        self.sign(&self.keys.signing(), subject, &self.audience, subject.email.clone(), lifetime, now)
     }
 
-    /// A token that another service verifies with the public keys.
+    /// A token that another service verifies with the public keys, and the name of the key that does.
     fn mint_for(
         &self,
         audience: &str,
         subject: &Subject,
         lifetime: Duration,
         now: OffsetDateTime,
-    ) -> Result<String, TokenError> {
-        self.sign(subject, audience, None, lifetime, now)
+    ) -> Result<(String, String), TokenError> {
+        let key = self.keys.signing();
+        let token = self.sign(&key, subject, audience, None, lifetime, now)?;
+        Ok((token, key.kid.clone()))
+    }
+
+    fn has_key(&self, kid: &str) -> bool {
+        self.keys.has(kid)
     }
 
     /// A token of ours that is valid now.
@@ -132,24 +142,28 @@ impl Tokens {
         }
         let digest = sha256(token.as_bytes());
         if let Some(known) = self.verified.get(&digest) {
+            if !self.keys.has(&known.kid) {
+                return Err(TokenError::Refused("its key was revoked"));
+            }
             known.claims.check_time(now)?;
             return Ok(known);
         }
-        let verified = Arc::new(Verified { claims: self.read(token)?, session: OnceLock::new() });
+        let (kid, claims) = self.read(token)?;
+        let verified = Arc::new(Verified { claims, kid, session: OnceLock::new() });
         verified.claims.check_time(now)?;
         self.verified.insert(digest, Arc::clone(&verified));
         Ok(verified)
     }
 
-    /// The claims of a token that is or once was valid: everything is checked but the time.
-    pub fn read(&self, token: &str) -> Result<Claims, TokenError> {
+    /// The key and the claims of a token that is or once was valid: everything is checked but the time.
+    pub fn read(&self, token: &str) -> Result<(String, Claims), TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::Refused("it is too long"));
         }
         let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Refused("it is not a JWT"))?;
         let (header, claims) = message.split_once('.').ok_or(TokenError::Refused("it is not a JWT"))?;
         let header: OurHeader = decode(header)?;
-        let key = self.keys.find(&header.kid).ok_or(TokenError::Refused("its key is not ours"))?;
+        let Some(key) = self.keys.find(&header.kid) else { return Err(unknown(header.kid)) };
         if header.typ != TYPE || header.alg != key.algorithm.as_str() {
             return Err(TokenError::Refused("its header is not ours"));
         }
@@ -162,18 +176,18 @@ impl Tokens {
         if claims.iss != self.issuer || claims.aud != self.audience {
             return Err(TokenError::Refused("it is not by us and for us"));
         }
-        Ok(claims)
+        Ok((header.kid, claims))
     }
 
     fn sign(
         &self,
+        key: &Key,
         subject: &Subject,
         audience: &str,
         email: Option<String>,
         lifetime: Duration,
         now: OffsetDateTime,
     ) -> Result<String, TokenError> {
-        let key = self.keys.signing();
         let header =
             Header { typ: Some(TYPE.to_owned()), kid: Some(key.kid.clone()), ..Header::new(key.algorithm.into()) };
         let claims = Claims {
@@ -238,6 +252,12 @@ impl From<ClientId> for SessionKind {
             ClientId::Mobile => Self::Token,
         }
     }
+}
+
+/// Only what could be the name of a key is worth a look at the store.
+fn unknown(kid: String) -> TokenError {
+    let is_thumbprint = URL_SAFE_NO_PAD.decode(&kid).is_ok_and(|digest| digest.len() == 32);
+    if is_thumbprint { TokenError::UnknownKey(kid) } else { TokenError::Refused("its key is not ours") }
 }
 
 fn decode<T: DeserializeOwned>(part: &str) -> Result<T, TokenError> {

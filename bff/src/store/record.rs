@@ -82,6 +82,37 @@ pub enum KeyState {
     Retiring,
 }
 
+/// A change of one key's row, as it was seen; an algorithm has at most one next and one current key.
+pub enum KeyChange {
+    Insert(SigningKey),
+    Move {
+        kid: String,
+        from: KeyState,
+        to: KeyState,
+        at: OffsetDateTime,
+    },
+    /// The same private key under another master key.
+    Reseal {
+        kid: String,
+        from: Vec<u8>,
+        to: Vec<u8>,
+    },
+    Remove {
+        kid: String,
+        state: KeyState,
+    },
+}
+
+impl KeyState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Current => "current",
+            Self::Retiring => "retiring",
+        }
+    }
+}
+
 /// One line of the audit, which only grows: who did what to whom, from where, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {

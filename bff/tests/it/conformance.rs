@@ -6,6 +6,7 @@ mod bus;
 mod changes;
 mod key_value;
 mod queue;
+mod signing_keys;
 mod trail;
 
 pub mod place;

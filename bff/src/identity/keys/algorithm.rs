@@ -1,5 +1,7 @@
 //! The algorithms that a key of ours may have: asymmetric only, so that whoever verifies cannot sign.
 
+use std::str::FromStr;
+
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 
@@ -27,6 +29,14 @@ impl SigningAlgorithm {
 
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Es256, Self::Rs256, Self::Ps256, Self::EdDsa].into_iter().find(|algorithm| algorithm.as_str() == name)
+    }
+}
+
+impl FromStr for SigningAlgorithm {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::from_name(name).ok_or_else(|| "there are: ES256, RS256, PS256, EdDSA".to_owned())
     }
 }
 

@@ -21,6 +21,7 @@ pub struct SessionTokens {
 struct Minted {
     audience: String,
     header: HeaderValue,
+    kid: String,
     use_until: OffsetDateTime,
 }
 
@@ -35,11 +36,11 @@ impl SessionTokens {
     }
 
     fn mint(&self, audience: &str, now: OffsetDateTime) -> Result<Minted, TokenError> {
-        let token = self.tokens.mint_for(audience, &self.subject, self.lifetime, now)?;
+        let (token, kid) = self.tokens.mint_for(audience, &self.subject, self.lifetime, now)?;
         let header = HeaderValue::try_from(format!("Bearer {token}"));
         let mut header = header.map_err(|_| TokenError::Refused("it does not fit into a header"))?;
         header.set_sensitive(true);
-        Ok(Minted { audience: audience.to_owned(), header, use_until: now + self.lifetime - MARGIN })
+        Ok(Minted { audience: audience.to_owned(), header, kid, use_until: now + self.lifetime - MARGIN })
     }
 }
 
@@ -48,7 +49,7 @@ impl TokenFor for SessionTokens {
         let now = self.clock.now();
         // Held while signing, so that a burst of calls signs once.
         let mut minted = self.minted.lock().unwrap_or_else(PoisonError::into_inner);
-        minted.retain(|token| now < token.use_until);
+        minted.retain(|token| now < token.use_until && self.tokens.has_key(&token.kid));
         if let Some(token) = minted.iter().find(|token| token.audience == audience) {
             return Ok(token.header.clone());
         }

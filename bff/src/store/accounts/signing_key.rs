@@ -1,26 +1,56 @@
 //! The rows of signing keys.
 
 use super::Accounts;
-use crate::store::database::{Row, corrupt, micros, time_from};
-use crate::store::{Error, KeyState, SigningKey};
+use crate::store::database::{Query, Row, corrupt, micros, time_from};
+use crate::store::{Accompanying, Error, KeyChange, KeyState, SigningKey};
 
 impl Accounts {
     pub async fn signing_keys(&self) -> Result<Vec<SigningKey>, Error> {
         self.database.query(ALL).all("read the signing keys", key_in).await
     }
 
-    /// False if another server has put a current key of this algorithm first.
-    pub async fn insert_signing_key(&self, key: &SigningKey) -> Result<bool, Error> {
-        let insert = self
-            .database
-            .query(INSERT)
-            .bind(key.kid.clone())
-            .bind(key.algorithm.clone())
-            .bind(state_name(key.state).to_owned())
-            .bind(key.sealed.clone())
-            .bind(micros(key.created_at))
-            .bind(micros(key.state_since));
-        Ok(insert.execute("add a signing key").await? == 1)
+    /// All of these changes with what accompanies them; false, and none of them, where a row is no longer as it was
+    /// seen or another has its place.
+    pub async fn change_signing_keys(&self, changes: &[KeyChange], accompanying: &Accompanying) -> Result<bool, Error> {
+        let write = async {
+            let mut transaction = self.database.begin().await?;
+            for change in changes {
+                match self.change(change).execute_in(&mut transaction).await {
+                    Ok(1) => {}
+                    Ok(_) => return Ok(false),
+                    Err(error) if error.as_database_error().is_some_and(|error| error.is_unique_violation()) => {
+                        return Ok(false);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            self.accompany(&mut transaction, accompanying).await?;
+            transaction.commit().await?;
+            Ok(true)
+        };
+        self.database.guard().call("change the signing keys", write).await
+    }
+
+    fn change(&self, change: &KeyChange) -> Query<'_> {
+        let name = |state: KeyState| state.as_str().to_owned();
+        match change {
+            KeyChange::Insert(key) => self
+                .database
+                .query(INSERT)
+                .bind(key.kid.clone())
+                .bind(key.algorithm.clone())
+                .bind(name(key.state))
+                .bind(key.sealed.clone())
+                .bind(micros(key.created_at))
+                .bind(micros(key.state_since)),
+            KeyChange::Move { kid, from, to, at } => {
+                self.database.query(MOVE).bind(kid.clone()).bind(name(*from)).bind(name(*to)).bind(micros(*at))
+            }
+            KeyChange::Reseal { kid, from, to } => {
+                self.database.query(RESEAL).bind(kid.clone()).bind(from.clone()).bind(to.clone())
+            }
+            KeyChange::Remove { kid, state } => self.database.query(REMOVE).bind(kid.clone()).bind(name(*state)),
+        }
     }
 }
 
@@ -35,21 +65,16 @@ const INSERT: &str = "
     VALUES ($1, $2, $3, $4, $5, $6)
     ON CONFLICT DO NOTHING";
 
-fn state_name(state: KeyState) -> &'static str {
-    match state {
-        KeyState::Next => "next",
-        KeyState::Current => "current",
-        KeyState::Retiring => "retiring",
-    }
-}
+const MOVE: &str = "UPDATE signing_keys SET state = $3, state_since = $4 WHERE kid = $1 AND state = $2";
+
+const RESEAL: &str = "UPDATE signing_keys SET sealed = $3 WHERE kid = $1 AND sealed = $2";
+
+const REMOVE: &str = "DELETE FROM signing_keys WHERE kid = $1 AND state = $2";
 
 fn state_from(name: &str) -> Result<KeyState, sqlx::Error> {
-    match name {
-        "next" => Ok(KeyState::Next),
-        "current" => Ok(KeyState::Current),
-        "retiring" => Ok(KeyState::Retiring),
-        _ => Err(corrupt(format!("unknown state of a signing key `{name}`"))),
-    }
+    let states = [KeyState::Next, KeyState::Current, KeyState::Retiring];
+    let found = states.into_iter().find(|state| state.as_str() == name);
+    found.ok_or_else(|| corrupt(format!("unknown state of a signing key `{name}`")))
 }
 
 fn key_in(row: &Row) -> Result<SigningKey, sqlx::Error> {

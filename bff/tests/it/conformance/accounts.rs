@@ -1,7 +1,10 @@
 //! Accounts, sessions and signing keys.
 
 use bff::clock::Clock;
-use bff::store::{self, Account, Config, KeyState, OpenError, Previous, Session, SessionKind, SigningKey, Stores};
+use bff::store::{
+    self, Accompanying, Account, Config, KeyChange, KeyState, OpenError, Previous, Session, SessionKind, SigningKey,
+    Stores,
+};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -194,21 +197,6 @@ async fn sessions_that_have_ended_are_forgotten_and_a_revocation_stays() {
 }
 
 #[tokio::test]
-async fn an_algorithm_has_one_current_key() {
-    Place::each(&BACKENDS, async |place| {
-        let stores = place.open().await;
-        let store = &stores.accounts;
-        assert!(store.insert_signing_key(&signing_key("a", KeyState::Current)).await.unwrap());
-        assert!(!store.insert_signing_key(&signing_key("b", KeyState::Current)).await.unwrap());
-        assert!(store.insert_signing_key(&signing_key("c", KeyState::Next)).await.unwrap());
-        let kids: Vec<String> = store.signing_keys().await.unwrap().into_iter().map(|key| key.kid).collect();
-        assert_eq!(kids, ["a", "c"]);
-        stores.close().await;
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn a_second_opening_finds_what_the_first_has_left() {
     Place::each(&BACKENDS, async |place| {
         let stores = place.open().await;
@@ -249,7 +237,11 @@ async fn replicas_that_start_at_once_agree_on_tables_and_key() {
             async move {
                 let stores = Stores::open(&config, Clock::system()).await.unwrap();
                 let key = signing_key(&format!("key {number}"), KeyState::Current);
-                let won = stores.accounts.insert_signing_key(&key).await.unwrap();
+                let won = stores
+                    .accounts
+                    .change_signing_keys(&[KeyChange::Insert(key)], &Accompanying::default())
+                    .await
+                    .unwrap();
                 stores.close().await;
                 won
             }
