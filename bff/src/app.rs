@@ -3,6 +3,7 @@
 mod audience;
 mod author;
 mod prepare;
+mod signing_keys;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::http::dev_messages;
 use crate::http::health::{Check, Checks};
 use crate::http::metrics::Page;
 use crate::http::{self, AddressLimit, AdminParts, Current, Limits, Router, Site, StreamLimit};
+pub use crate::identity::SigningAlgorithm;
 use crate::identity::{self, Deployment, Ground, Identity, Seeded};
 use crate::meter::Meter;
 use crate::notify::{Delivery, Mail, Mailbox, Notify};
@@ -32,6 +34,7 @@ use crate::views::{self, Outcome, Reloader, Reloads, Views, Watched};
 pub use audience::Audience;
 pub use author::{explain, new_view, schema};
 use prepare::{Prepared, Sources, prepare};
+pub use signing_keys::{list_keys, revoke_key, rotate_keys};
 
 /// Everything that runs, not yet listening.
 pub struct App {
@@ -78,7 +81,11 @@ pub enum StartError {
     #[error(transparent)]
     MasterKey(#[from] identity::MasterKeyError),
     #[error(transparent)]
+    Keys(#[from] identity::KeyError),
+    #[error(transparent)]
     Store(#[from] store::OpenError),
+    #[error(transparent)]
+    Call(#[from] store::Error),
     #[error(transparent)]
     Seed(#[from] identity::SeedError),
 }

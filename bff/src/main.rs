@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Write, stderr, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bff::app::Audience;
+use bff::app::{Audience, SigningAlgorithm};
 use bff::clock::Clock;
 use bff::{app, config, telemetry};
 use clap::{Parser, Subcommand};
@@ -61,8 +61,25 @@ enum Command {
     Migrate,
     /// Add the accounts an installation starts with: the first admin; in development the demo's too.
     Seed,
+    /// Show or turn the keys that sign tokens.
+    #[command(subcommand)]
+    Keys(Keys),
     /// Ask the server that runs here whether it lives: the health check of a container.
     Healthz,
+}
+
+#[derive(Subcommand)]
+enum Keys {
+    /// Show every key, what it does and until when.
+    List,
+    /// Have the next keys sign now instead of when it is their time.
+    Rotate {
+        /// ES256, RS256, PS256 or EdDSA; all that are kept unless set.
+        #[arg(long)]
+        algorithm: Option<SigningAlgorithm>,
+    },
+    /// Make a key that others may know worthless, and every token that it signed.
+    Revoke { kid: String },
 }
 
 #[derive(Subcommand)]
@@ -124,6 +141,14 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         Command::Migrate => app::migrate(&config).await?,
         Command::Seed => print(&app::seed(&config, Clock::system()).await?.to_string())?,
+        Command::Keys(Keys::List) => print(&app::list_keys(&config, Clock::system()).await?.to_string())?,
+        Command::Keys(Keys::Rotate { algorithm }) => {
+            let turned = app::rotate_keys(&config, Clock::system(), algorithm).await?;
+            print(&turned.iter().map(ToString::to_string).collect::<String>())?;
+        }
+        Command::Keys(Keys::Revoke { kid }) => {
+            print(&app::revoke_key(&config, Clock::system(), &kid).await?.to_string())?;
+        }
         Command::Healthz => app::probe(&config).await?,
     }
     Ok(())
