@@ -22,9 +22,10 @@ use crate::contracts::{self, PullError, Pulled};
 use crate::http::dev_messages;
 use crate::http::health::{Check, Checks};
 use crate::http::metrics::Page;
-use crate::http::{self, AddressLimit, AdminParts, Current, Limits, Router, Site, StreamLimit};
+use crate::http::{self, AddressLimit, AdminParts, CallerLimit, Current, Router, Site, StreamLimit};
 pub use crate::identity::SigningAlgorithm;
 use crate::identity::{self, Deployment, Ground, Identity, Seeded};
+use crate::limits::Limits;
 use crate::meter::Meter;
 use crate::notify::{Delivery, Mail, Mailbox, Notify};
 use crate::seal::SealingKey;
@@ -41,7 +42,7 @@ pub struct App {
     public: Current,
     admin: Router,
     tls: Option<TlsAcceptor>,
-    limits: Limits,
+    limits: http::Limits,
     address_limit: Option<AddressLimit>,
     /// What the public routes are made of again when the views change.
     site: Site,
@@ -202,11 +203,13 @@ pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<A
     let draining = CancellationToken::new();
     let checks = Checks::new(checks(stores.parts(), &loader.sources), &meter, draining.clone());
     let address_limit = AddressLimit::new(&config.http.rate_limit, config.is_production(), &meter);
+    let limits = Limits::new(stores.hot_key_value.clone(), clock.clone(), &meter);
     let site = Site {
         config: config.http.clone(),
         identity: Arc::clone(&identity),
         clock,
         address_limit: address_limit.clone(),
+        caller_limit: CallerLimit::new(&config.limits, config.is_production(), &limits),
         streams: StreamLimit::default(),
         meter,
         closing: draining.clone(),
@@ -218,7 +221,7 @@ pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<A
         admin: http::admin_router(&config.admin, admin),
         tls,
         address_limit,
-        limits: Limits::from(&config.http),
+        limits: http::Limits::from(&config.http),
         site,
         audience,
         watched,

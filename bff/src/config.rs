@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Table;
 
-use crate::{http, identity, store, telemetry, upstream, views};
+use crate::{http, identity, limits, store, telemetry, upstream, views};
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -23,6 +23,7 @@ pub struct Config {
     pub admin: http::AdminConfig,
     pub store: store::Config,
     pub identity: identity::Config,
+    pub limits: limits::Config,
     pub views: views::Config,
     /// The services behind the server, by the name that views use.
     pub sources: BTreeMap<String, upstream::Config>,
@@ -90,6 +91,7 @@ impl Config {
             self.admin.problems(),
             self.store.problems(),
             self.identity.problems(),
+            self.limits.problems(self.is_production()),
             self.views.problems(),
             self.telemetry.problems(),
         ]

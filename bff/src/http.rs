@@ -4,6 +4,7 @@ mod access_log;
 mod account;
 mod address_limit;
 mod caller;
+mod caller_limit;
 mod capacity;
 mod client_address;
 mod compression;
@@ -28,8 +29,9 @@ mod tls;
 mod trace_context;
 mod views;
 
-pub use address_limit::{AddressLimit, Enforce, RateLimit};
+pub use address_limit::{AddressLimit, RateLimit};
 pub use axum::Router;
+pub use caller_limit::CallerLimit;
 pub use client_address::{ClientAddress, ForwardedHeader, Network};
 pub use config::{AdminConfig, Config};
 pub use current::Current;
@@ -45,6 +47,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRef;
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 use tower_http::limit::RequestBodyLimitLayer;
@@ -60,6 +63,7 @@ pub struct Site {
     pub identity: Arc<Identity>,
     pub clock: Clock,
     pub address_limit: Option<AddressLimit>,
+    pub caller_limit: CallerLimit,
     pub streams: StreamLimit,
     pub meter: Meter,
     /// Ends streams, so that they do not hold up a stop.
@@ -70,6 +74,7 @@ pub struct Site {
 #[derive(Clone, FromRef)]
 struct Parts {
     identity: Arc<Identity>,
+    caller_limit: CallerLimit,
 }
 
 /// What the operators' handlers use, each taken by its type.
@@ -94,7 +99,8 @@ pub fn terms(config: &Config) -> Terms {
 impl Site {
     /// The public routes, with these views.
     pub fn router(&self, views: &Views) -> Router {
-        let Self { config, identity, .. } = self;
+        let Self { config, identity, caller_limit, .. } = self;
+        let parts = Parts { identity: Arc::clone(identity), caller_limit: caller_limit.clone() };
         let document = openapi::file(&openapi::document(views, identity.deployment()));
         let routes = Router::new()
             .route("/v1/auth/login", post(account::login))
@@ -105,7 +111,8 @@ impl Site {
             .layer(RequestBodyLimitLayer::new(account::MAX_BODY_BYTES))
             .route("/.well-known/jwks.json", get(account::jwks))
             .route("/healthz", get(health::alive))
-            .with_state(Parts { identity: Arc::clone(identity) })
+            .layer(from_fn(caller_limit::told))
+            .with_state(parts)
             .route("/openapi.json", get(openapi::openapi).with_state(Arc::new(document)))
             .merge(if config.docs { docs::routes() } else { Router::new() })
             .merge(views::routes(views, self));

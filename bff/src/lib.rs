@@ -9,6 +9,7 @@ pub mod config;
 pub mod contracts;
 pub mod http;
 pub mod identity;
+pub mod limits;
 pub mod notify;
 pub mod store;
 pub mod upstream;

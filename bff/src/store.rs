@@ -19,7 +19,7 @@ pub use accounts::Accounts;
 pub use bus::{Bus, Heard, MAX_ANNOUNCEMENT_BYTES, Subscription};
 pub use config::Config;
 pub use error::{Cause, Error, OpenError};
-pub use key_value::{KeyValue, MAX_KEY_BYTES, MAX_VALUE_BYTES, Rate, Taken};
+pub use key_value::{Buckets, KeyValue, MAX_KEY_BYTES, MAX_VALUE_BYTES, Rate, Taken};
 pub use queue::{Job, MAX_ID_BYTES, MAX_PAYLOAD_BYTES, Queue, Topic};
 pub use record::{
     Accompanying, Account, AccountFilter, AccountState, AuditEntry, Challenge, Changed, Contact, Ending, Keep,

@@ -13,7 +13,7 @@ use crate::http;
 use crate::identity;
 use crate::meter::Meter;
 use crate::upstream::Source;
-use crate::views::{LoadError, Loader, Views};
+use crate::views::{LoadError, Loader, Views, nearest};
 
 pub type Sources = BTreeMap<String, Arc<Source>>;
 
@@ -32,11 +32,18 @@ pub fn prepare(config: &Config, tasks: &TaskTracker, meter: &Meter) -> Result<Pr
         let views = loader.load();
         (Arc::new(loader), views)
     });
+    let limits = match &loaded {
+        Ok((_, Ok(views))) => limits_of_no_view(config, views),
+        _ => Vec::new(),
+    };
     match (tls, loaded) {
-        (Ok(tls), Ok((loader, views))) if identity.is_empty() => Ok(Prepared { tls, loader, views }),
+        (Ok(tls), Ok((loader, views))) if identity.is_empty() && limits.is_empty() => {
+            Ok(Prepared { tls, loader, views })
+        }
         (tls, loaded) => {
             let mut problems: Vec<String> = tls.err().iter().map(|error| told(error)).collect();
             problems.extend(identity.iter().map(|error| told(error)));
+            problems.extend(limits);
             match loaded {
                 Ok((_, views)) => problems.extend(views.err().map(|error| error.to_string())),
                 Err(more) => problems.extend(more),
@@ -68,6 +75,16 @@ fn sources(config: &Config, meter: &Meter) -> Result<Sources, Vec<String>> {
         }
     }
     if problems.is_empty() { Ok(sources) } else { Err(problems) }
+}
+
+fn limits_of_no_view(config: &Config, views: &Views) -> Vec<String> {
+    let known: Vec<&str> = views.iter().map(|view| view.plan().name.as_str()).collect();
+    let unknown = config.limits.views.keys().filter(|name| !known.contains(&name.as_str()));
+    let problem = |name: &String| {
+        let meant = nearest(name, &known).map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default();
+        format!("limits.views.{name}: there is no view `{name}`{meant}")
+    };
+    unknown.map(problem).collect()
 }
 
 /// The error and what caused it, in one line.

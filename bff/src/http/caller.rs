@@ -11,23 +11,28 @@ use http::header::{AUTHORIZATION, ORIGIN};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method};
 
-use super::Problem;
+use super::caller_limit::counted;
+use super::{CallerLimit, Problem};
 use crate::identity::{Caller, Credentials, Deployment, Error, Identity};
 
 /// What a request presents, not yet checked: for a handler that accepts expired credentials.
 pub struct Presented(pub Credentials);
 
+/// For the built-in routes: every request counts against the caller's limit.
 impl<S> FromRequestParts<S> for Caller
 where
     S: Send + Sync,
     Arc<Identity>: FromRef<S>,
+    CallerLimit: FromRef<S>,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let identity = Arc::<Identity>::from_ref(state);
         let credentials = credentials(parts, identity.deployment())?;
-        identity.authenticate(&credentials).await?.ok_or_else(Problem::unauthorized)
+        let caller = identity.authenticate(&credentials).await?.ok_or_else(Problem::unauthorized)?;
+        counted(&CallerLimit::from_ref(state), &caller, parts).await?;
+        Ok(caller)
     }
 }
 

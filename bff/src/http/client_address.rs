@@ -5,7 +5,7 @@
 
 mod hop;
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, Request};
 use http::HeaderMap;
@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::Config;
 use crate::identity::network;
+use crate::limits::household;
 
 /// The address of the client itself; IPv4 is never in its IPv6 form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,15 +43,9 @@ pub struct Proxies {
 }
 
 impl ClientAddress {
-    /// Whom a limit is for: who has one IPv6 address has its whole /64.
+    /// Whom a limit is for.
     pub fn household(self) -> IpAddr {
-        match self.0 {
-            IpAddr::V4(address) => IpAddr::V4(address),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-            }
-        }
+        household(self.0)
     }
 
     /// What a log may keep.

@@ -7,9 +7,10 @@ use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::address_limit::{Enforce, RateLimit};
+use super::address_limit::RateLimit;
 use super::client_address::{ForwardedHeader, Network};
 use super::cors;
+use crate::limits::Enforce;
 
 /// The public address: `[http]`.
 #[derive(Debug, Clone, Deserialize)]

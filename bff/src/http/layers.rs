@@ -35,13 +35,13 @@ use tower_http::timeout::{TimeoutBody, TimeoutLayer};
 use tracing::Instrument;
 
 use super::access_log::Ongoing;
-use super::address_limit::Quota;
 use super::capacity::{Capacity, Place};
 use super::client_address::{ClientAddress, Proxies};
 use super::compression::{accepted, compressed};
 use super::metrics::Answers;
 use super::request_id::{Ids, RequestId, X_REQUEST_ID};
-use super::{AddressLimit, AdminConfig, Config, Problem, TraceContext, cors, problem};
+use super::{AddressLimit, AdminConfig, Config, Problem, TraceContext, caller_limit, cors, problem};
+use crate::limits::Standing;
 use crate::meter::Meter;
 
 /// What the steps of the public address share.
@@ -154,12 +154,12 @@ impl Edge {
         // Before anything that costs.
         let place = limited.then(|| self.capacity.enter()).transpose().map_err(Problem::into_response)?;
         let limit = self.address_limit.as_ref().filter(|_| limited);
-        let quota = limit.map(|limit| limit.draw(&request)).transpose()?;
+        let standing = limit.map(|limit| limit.draw(&request)).transpose().map_err(Problem::into_response)?;
         let accepted = accepted(request.headers());
         // Before anything reads a body.
         match self.bounded(request) {
-            Ok(request) => Ok((Admission { _place: place, quota, accepted }, request)),
-            Err(problem) => Err(described(problem.into_response(), quota).into()),
+            Ok(request) => Ok((Admission { _place: place, standing, accepted }, request)),
+            Err(problem) => Err(described(problem.into_response(), standing).into()),
         }
     }
 
@@ -184,7 +184,7 @@ impl Edge {
 /// A request that was let in.
 struct Admission {
     _place: Option<Place>,
-    quota: Option<Quota>,
+    standing: Option<Standing>,
     accepted: HeaderMap,
 }
 
@@ -199,13 +199,13 @@ impl Admission {
             Err(_) => Problem::gateway_timeout().into_response(),
         };
         // Sees the whole answer.
-        compressed(described(response, self.quota), self.accepted).await
+        compressed(described(response, self.standing), self.accepted).await
     }
 }
 
-fn described(mut response: Response, quota: Option<Quota>) -> Response {
-    if let Some(quota) = quota {
-        quota.describe(response.headers_mut());
+fn described(mut response: Response, standing: Option<Standing>) -> Response {
+    if let Some(standing) = standing {
+        caller_limit::tell(&standing, response.headers_mut());
     }
     response
 }

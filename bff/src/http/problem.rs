@@ -17,9 +17,10 @@ use serde::Serialize;
 use tower_http::timeout::TimeoutError;
 use utoipa::ToSchema;
 
-use crate::views::{self, InputError, InputPlace};
-
+use super::caller_limit::tell;
 use crate::identity;
+use crate::limits::{Limited, Standing};
+use crate::views::{self, InputError, InputPlace};
 use status::name;
 
 #[derive(Debug, Clone)]
@@ -29,9 +30,10 @@ pub struct Problem {
     code: &'static str,
     title: &'static str,
     detail: Option<String>,
-    errors: Vec<FieldError>,
+    errors: Box<[FieldError]>,
     files: Box<[FileError]>,
     retry_after: Option<Duration>,
+    standing: Option<Box<Standing>>,
 }
 
 /// What is wrong with one field of the request.
@@ -72,7 +74,7 @@ impl Problem {
         Self {
             code: "invalid-request",
             title: "The request is not valid",
-            errors,
+            errors: errors.into(),
             ..Self::new(StatusCode::BAD_REQUEST)
         }
     }
@@ -120,7 +122,16 @@ impl Problem {
     /// The general problem of a status.
     pub fn new(status: StatusCode) -> Self {
         let (code, title) = name(status);
-        Self { status, code, title, detail: None, errors: Vec::new(), files: Box::default(), retry_after: None }
+        Self {
+            status,
+            code,
+            title,
+            detail: None,
+            errors: Box::default(),
+            files: Box::default(),
+            retry_after: None,
+            standing: None,
+        }
     }
 
     /// Narrows the code where a client must tell two problems of one status apart.
@@ -138,7 +149,7 @@ impl Problem {
 
     #[must_use]
     pub fn errors(mut self, errors: Vec<FieldError>) -> Self {
-        self.errors = errors;
+        self.errors = errors.into();
         self
     }
 
@@ -202,6 +213,9 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
+        if let Some(standing) = &self.standing {
+            tell(standing, response.headers_mut());
+        }
         response.extensions_mut().insert(Carried(Box::new(self)));
         response
     }
@@ -221,6 +235,12 @@ pub(super) fn of(response: &Response) -> Option<Problem> {
     // axum and its layers answer in plain text; any other type was chosen by a handler.
     let bare = response.headers().get(CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
     (failed && bare).then(|| Problem::new(status))
+}
+
+impl From<Limited> for Problem {
+    fn from(Limited { standing, retry_after }: Limited) -> Self {
+        Self { standing: Some(standing.into()), ..Self::too_many_requests(retry_after) }
+    }
 }
 
 impl From<identity::Error> for Problem {

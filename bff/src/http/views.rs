@@ -15,14 +15,17 @@ use axum::extract::{
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on_service};
 use http::header::{CONTENT_TYPE, VARY};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio_util::sync::CancellationToken;
 use tower::service_fn;
 
+use super::caller_limit::{CallerLimit, ViewLimit, tell};
 use super::layers::Facts;
 use super::{FieldError, Location, Problem, Router, Site};
 use crate::clock::Clock;
 use crate::identity::{Access, Caller, Identity};
+use crate::limits::Standing;
 use crate::views::{Arguments, VARIANT_HEADER, View, Views};
 use answer::written;
 use events::Listener;
@@ -30,12 +33,15 @@ pub use stream_limit::StreamLimit;
 
 /// One route per view.
 pub fn routes(views: &Views, site: &Site) -> Router {
+    let mut limits = site.caller_limit.of_views();
     views.iter().fold(Router::new(), |router, view| {
         let plan = view.plan();
         let endpoint = Endpoint {
             view: Arc::clone(view),
             // The checker knows the same roles; one that is unknown here admits nobody.
             access: Access::parse(plan.access.iter().map(String::as_str)).unwrap_or(Access::Roles(Vec::new())),
+            caller_limit: site.caller_limit.clone(),
+            view_limit: limits.remove(&plan.name),
             clock: site.clock.clone(),
             identity: Arc::clone(&site.identity),
             streams: site.streams.clone(),
@@ -60,6 +66,8 @@ fn filter(method: &str) -> MethodFilter {
 struct Endpoint {
     view: Arc<View>,
     access: Access,
+    caller_limit: CallerLimit,
+    view_limit: Option<ViewLimit>,
     clock: Clock,
     identity: Arc<Identity>,
     streams: StreamLimit,
@@ -67,18 +75,35 @@ struct Endpoint {
     closing: CancellationToken,
 }
 
+/// Where the caller stands with what limits him, and with what limits the view.
+type Standings = [Option<Standing>; 2];
+
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 
 impl Endpoint {
     async fn answer(self: Arc<Self>, request: Request) -> Result<Response, Infallible> {
-        Ok(self.run(request).await.unwrap_or_else(Problem::into_response))
+        let mut standings = Standings::default();
+        let mut response = self.counted(request, &mut standings).await.unwrap_or_else(Problem::into_response);
+        standings.iter().flatten().for_each(|standing| tell(standing, response.headers_mut()));
+        Ok(response)
     }
 
-    async fn run(&self, request: Request) -> Result<Response, Problem> {
+    async fn counted(&self, request: Request, standings: &mut Standings) -> Result<Response, Problem> {
         let (mut parts, body) = request.into_parts();
         let caller = <Caller as OptionalFromRequestParts<_>>::from_request_parts(&mut parts, &self.identity).await?;
         self.admit(caller.as_ref())?;
+        if let Some(caller) = &caller {
+            standings[0] = self.caller_limit.take(caller).await?;
+        }
+        if let Some(limit) = &self.view_limit {
+            let client = parts.extensions.get::<Facts>().and_then(|facts| facts.client);
+            standings[1] = Some(limit.take(caller.as_ref(), client).await?);
+        }
+        self.run(caller, parts, body).await
+    }
+
+    async fn run(&self, caller: Option<Caller>, mut parts: Parts, body: Body) -> Result<Response, Problem> {
         if self.view.plan().proxy.is_some() {
             let detail = "This server cannot hand requests on yet";
             return Err(Problem::new(StatusCode::NOT_IMPLEMENTED).detail(detail));

@@ -9,7 +9,7 @@ mod token_bucket;
 
 pub use redis::{Address, Redis};
 pub use table::Table;
-pub use token_bucket::{Rate, Taken};
+pub use token_bucket::{Buckets, Rate, Taken};
 
 use std::time::Duration;
 
@@ -82,7 +82,8 @@ impl KeyValue {
         self.check_sizes("count a use", key, &[])?;
         match self {
             Self::Embedded(store) => Ok(store.take_tokens(key, rate, cost).await),
-            Self::Redis(store) => store.take_tokens(key, rate, cost).await,
+            // Boxed, because whoever counts would else carry the whole of Redis in its type.
+            Self::Redis(store) => Box::pin(store.take_tokens(key, rate, cost)).await,
         }
     }
 

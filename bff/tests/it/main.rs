@@ -18,6 +18,7 @@ mod etag;
 mod failures;
 mod hostile;
 mod keys;
+mod limits;
 mod notify;
 mod openapi;
 mod reload;

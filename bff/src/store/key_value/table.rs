@@ -60,7 +60,7 @@ impl Table {
     }
 
     pub async fn take_tokens(&self, key: &str, rate: Rate, cost: u32) -> Taken {
-        self.buckets.take(key, rate, cost, u64::try_from(self.now()).unwrap_or(0)).await
+        self.buckets.take(key, rate, cost, &self.clock).await
     }
 
     /// Removes some of what has expired; gives how many, at most a thousand.

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use moka::future::Cache;
 
+use crate::clock::Clock;
+use crate::store::database::micros;
+
 /// How many tokens a bucket holds, and how fast it fills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
@@ -78,8 +81,8 @@ impl Default for Buckets {
 }
 
 impl Buckets {
-    /// `now` is in microseconds since 1970.
-    pub async fn take(&self, key: &str, rate: Rate, cost: u32, now: u64) -> Taken {
+    pub async fn take(&self, key: &str, rate: Rate, cost: u32, clock: &Clock) -> Taken {
+        let now = u64::try_from(micros(clock.now())).unwrap_or(0);
         let full_at = self.full_at.get_with_by_ref(key, async { Arc::default() }).await;
         let mut seen = full_at.load(Ordering::Relaxed);
         loop {
@@ -128,20 +131,21 @@ mod tests {
     async fn a_flood_of_new_keys_does_not_reset_a_busy_one() {
         let buckets = Buckets { full_at: Cache::new(100) };
         let rate = Rate::new(50, 0.001);
+        let clock = Clock::manual(time::OffsetDateTime::UNIX_EPOCH);
         let flood = async |count: u32, name: &str| {
             for number in 0..count {
-                buckets.take(&format!("{name} {number}"), rate, 1, NOW).await;
+                buckets.take(&format!("{name} {number}"), rate, 1, &clock).await;
             }
             buckets.full_at.run_pending_tasks().await;
         };
         // Uses are counted from the moment when half of the room is taken.
         flood(50, "early").await;
         for _ in 0..50 {
-            assert!(buckets.take("busy", rate, 1, NOW).await.allowed);
+            assert!(buckets.take("busy", rate, 1, &clock).await.allowed);
         }
         buckets.full_at.run_pending_tasks().await;
         flood(500, "new").await;
-        assert!(!buckets.take("busy", rate, 1, NOW).await.allowed);
+        assert!(!buckets.take("busy", rate, 1, &clock).await.allowed);
         assert!(buckets.full_at.entry_count() <= 100);
     }
 }

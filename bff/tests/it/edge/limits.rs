@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 
 use axum::Router;
 use axum::routing::get;
-use bff::http::{Config, Enforce, Network, RateLimit};
+use bff::http::{Config, Network, RateLimit};
+use bff::limits::Enforce;
 
 use crate::harness::{Answer, Stack, client};
 
