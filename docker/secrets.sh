@@ -27,6 +27,7 @@ password() {
 }
 
 keep master_key "$(random)"
+keep pepper "$(random)"
 keep admin_token "$(password)"
 keep seed_admin_password "$(password)"
 keep grafana_password "$(password)"

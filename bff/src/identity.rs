@@ -28,7 +28,7 @@ pub use demo::DEMO_PASSWORD;
 pub use error::Error;
 pub use keys::{Jwks, KeyError, KeyRing, Listing, SigningAlgorithm, Turned};
 pub use master_key::{MasterKey, MasterKeyError};
-pub use password::{MAX_PASSWORD_BYTES, PasswordError};
+pub use password::{MAX_PASSWORD_BYTES, PasswordError, PepperError, Unfit};
 pub use role::{Access, Role, UnknownRole};
 pub use seed::{SeedConfig, SeedError, Seeded};
 pub use session::{Client, Rules, network};
@@ -38,10 +38,11 @@ pub use token::TokenError;
 /// The records that answers are made of.
 pub use crate::store::{Account, SessionKind};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use moka::sync::Cache;
+use secrecy::{ExposeSecret, SecretString};
 use time::{Duration, OffsetDateTime};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
@@ -51,7 +52,7 @@ use crate::meter::Meter;
 use crate::notify::Notify;
 use crate::store::{self, Accounts, Stores};
 use keys::Seals;
-use password::Passwords;
+use password::{Passwords, Peppers};
 use sessions::{Live, Sessions};
 use sign_in::cookie_secret;
 use token::{LEEWAY, SessionTokens, Subject, Tokens};
@@ -89,6 +90,8 @@ pub enum OpenError {
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
     #[error(transparent)]
+    Pepper(#[from] PepperError),
+    #[error(transparent)]
     Keys(#[from] KeyError),
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -124,8 +127,9 @@ impl Identity {
         let keys = Arc::new(open_keys(config, master, stores, now).await?);
         let queue = meter.gauge("bff_password_queue_depth", &[]);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let passwords =
-            spawn_blocking(move || Passwords::new(cores, queue)).await.map_err(|_| PasswordError::Stopped)??;
+        let peppers = Peppers::load(&pepper_file(config, &deployment, &store)?, deployment.development)?;
+        let passwords = spawn_blocking(move || Passwords::new(cores, peppers, queue));
+        let passwords = passwords.await.map_err(|_| PasswordError::Stopped)??;
         let access_token = Duration::seconds(i64::from(config.access_token_s));
         let token_life = access_token + LEEWAY;
         let (rules, bus) = (config.sessions.clone(), stores.bus.clone());
@@ -177,6 +181,12 @@ impl Identity {
         account
             .filter(|account| account.deleted_at.is_none() && account.disabled_at.is_none())
             .ok_or(Error::Refused("the account is gone"))
+    }
+
+    /// Whether a new password may be one; `context` is what others know of its owner.
+    pub fn check_new_password(&self, password: &SecretString, context: &[&str]) -> Result<(), Error> {
+        let place = ["bff", self.deployment.host()];
+        Ok(password::check(password.expose_secret(), &[context, &place].concat())?)
     }
 
     /// Who sent a request; none if it does not say, an error if what it says is not true.
@@ -255,11 +265,18 @@ pub fn problems(config: &Config, development: bool) -> Vec<OpenError> {
     };
     let previous = config.master_key_previous_file.as_ref();
     let previous = previous.and_then(|path| master_key::load_previous(path).err());
+    let pepper = match &config.pepper_file {
+        None if development => None,
+        None => Some(PepperError::Unset),
+        Some(path) if development && !path.exists() => None,
+        Some(path) => Peppers::load(path, false).err(),
+    };
     let no_key_for =
         (!config.key_algorithms.contains(&config.algorithm)).then_some(OpenError::NoKeyFor(config.algorithm));
     [
         key.map(OpenError::from),
         previous.map(OpenError::from),
+        pepper.map(OpenError::from),
         too_short(config.access_token_s, MIN_ACCESS_TOKEN_S, "access_token_s"),
         too_short(config.upstream_token_s, MIN_UPSTREAM_TOKEN_S, "upstream_token_s"),
         too_short(config.key_rotation_s, MIN_KEY_ROTATION_S, "key_rotation_s"),
@@ -293,6 +310,17 @@ pub fn master_key(config: &Config, deployment: &Deployment, store: &Accounts) ->
         None => None,
     };
     master_key::load(&path.ok_or(MasterKeyError::Unset)?, deployment.development)
+}
+
+/// Development keeps it beside the master key, or the database.
+fn pepper_file(config: &Config, deployment: &Deployment, store: &Accounts) -> Result<PathBuf, PepperError> {
+    let folder = || config.master_key_file.as_deref().and_then(Path::parent).or_else(|| store.folder());
+    match &config.pepper_file {
+        Some(path) => Some(path.clone()),
+        None if deployment.development => folder().map(|folder| folder.join("pepper")),
+        None => None,
+    }
+    .ok_or(PepperError::Unset)
 }
 
 fn subject_of(live: &Live) -> Subject {

@@ -79,6 +79,15 @@ impl Problem {
         }
     }
 
+    /// A new password, at this place of the body, that must not be one.
+    pub fn password(pointer: &str, unfit: identity::Unfit) -> Self {
+        Self::invalid(vec![FieldError {
+            location: Location::Pointer(pointer.to_owned()),
+            code: "unfit-password".to_owned(),
+            message: unfit.to_string(),
+        }])
+    }
+
     pub fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED)
     }
@@ -252,6 +261,7 @@ impl From<identity::Error> for Problem {
                 code: "invalid".to_owned(),
                 message: error.to_string(),
             }]),
+            Error::Unfit(unfit) => Self::password("/newPassword", unfit),
             Error::WrongCredentials => {
                 Self::unauthorized().code("invalid-credentials", "The identifier or the password is wrong")
             }

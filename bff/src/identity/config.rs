@@ -18,6 +18,9 @@ pub struct Config {
     pub master_key_file: Option<PathBuf>,
     /// Another master key that opens what is stored too, while one takes the other's place.
     pub master_key_previous_file: Option<PathBuf>,
+    /// Lines of 32 random bytes in base64 that go into every password hash: the first into new ones. Development makes
+    /// one beside the database unless it is set; production needs it.
+    pub pepper_file: Option<PathBuf>,
     /// What signs new tokens: ES256, RS256, PS256 or EdDSA.
     pub algorithm: SigningAlgorithm,
     /// For which algorithms a key is kept and published, so that `algorithm` can change at any time.
@@ -40,6 +43,7 @@ impl Default for Config {
         Self {
             master_key_file: None,
             master_key_previous_file: None,
+            pepper_file: None,
             algorithm: SigningAlgorithm::Es256,
             key_algorithms: vec![SigningAlgorithm::Es256, SigningAlgorithm::Rs256],
             key_rotation_s: 2_592_000,
@@ -102,4 +106,12 @@ pub struct Deployment {
     pub allowed_origins: Vec<String>,
     /// Allows what must not happen in production: a master key made on the spot, demo accounts.
     pub development: bool,
+}
+
+impl Deployment {
+    /// The host of its name.
+    pub fn host(&self) -> &str {
+        let (_, rest) = self.public_url.split_once("://").unwrap_or_default();
+        rest.split(['/', ':']).next().unwrap_or_default()
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::account::InvalidIdentifier;
 use super::keys::KeyError;
-use super::password::PasswordError;
+use super::password::{PasswordError, Unfit};
 use super::role::UnknownRole;
 use super::token::TokenError;
 use crate::store;
@@ -22,6 +22,9 @@ pub enum Error {
     Refused(&'static str),
     #[error(transparent)]
     Password(#[from] PasswordError),
+    /// A new password that must not be one.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     #[error(transparent)]
     Sign(jsonwebtoken::errors::Error),
     #[error(transparent)]

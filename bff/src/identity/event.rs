@@ -14,7 +14,7 @@ fn refusal(error: &Error) -> &'static str {
     match error {
         Error::WrongCredentials => "invalid-credentials",
         Error::Disabled => "disabled",
-        Error::Refused(_) | Error::Identifier(_) => "refused",
+        Error::Refused(_) | Error::Identifier(_) | Error::Unfit(_) => "refused",
         Error::Password(PasswordError::Busy) => "busy",
         _ => "error",
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::account::Identifier;
 use super::error::Error;
-use super::password::MAX_PASSWORD_BYTES;
+use super::password::{self, Unfit};
 use super::role::Role;
 use super::{DEMO_PASSWORD, Identity};
 use crate::store::Account;
@@ -48,8 +48,8 @@ pub enum SeedError {
     Email(String),
     #[error("seed.admin_password: set BFF__SEED__ADMIN_PASSWORD_FILE to a file with the first admin's password")]
     NoPassword,
-    #[error("seed.admin_password: must have {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters")]
-    Password,
+    #[error("seed.admin_password: {0}")]
+    Password(Unfit),
     #[error(
         "seed.admin_email: {email} is an account with the role {role}, which is left as it is; name another address"
     )]
@@ -57,9 +57,6 @@ pub enum SeedError {
     #[error(transparent)]
     Identity(#[from] Error),
 }
-
-const MIN_PASSWORD_CHARS: usize = 12;
-const MAX_PASSWORD_CHARS: usize = 128;
 
 impl Identity {
     /// Adds what is missing of the accounts to start with.
@@ -86,7 +83,7 @@ impl Identity {
             return present(account, email);
         }
         let password = password.ok_or(SeedError::NoPassword)?;
-        check(password)?;
+        password::check(password.expose_secret(), &[&email]).map_err(SeedError::Password)?;
         let admin = self.first_admin(&email, password.clone()).await?;
         if self.store.insert_account(&admin).await.map_err(Error::from)? {
             return Ok((email, Addition::Added));
@@ -131,13 +128,6 @@ fn present(account: Account, email: String) -> Result<(String, Addition), SeedEr
     } else {
         Err(SeedError::OtherRole { email, role: account.role })
     }
-}
-
-fn check(password: &SecretString) -> Result<(), SeedError> {
-    let password = password.expose_secret();
-    let chars = password.chars().take(MAX_PASSWORD_CHARS + 1).count();
-    let fits = (MIN_PASSWORD_CHARS..=MAX_PASSWORD_CHARS).contains(&chars) && password.len() <= MAX_PASSWORD_BYTES;
-    if fits { Ok(()) } else { Err(SeedError::Password) }
 }
 
 impl fmt::Display for Seeded {

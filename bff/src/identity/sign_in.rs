@@ -7,7 +7,7 @@ use super::account::Identifier;
 use super::caller::Credentials;
 use super::demo::is_demo;
 use super::error::Error;
-use super::password::Verdict;
+use super::password::{Lane, Verdict};
 use super::role::Role;
 use super::secret::Secret;
 use super::session::{Client, RefreshToken};
@@ -49,7 +49,7 @@ impl Identity {
             Identifier::Phone(phone) => self.store.account_by_phone(phone).await?,
         };
         let stored = account.as_ref().and_then(|account| account.password_hash.as_deref());
-        let verdict = self.passwords.verify(login.password, stored).await?;
+        let verdict = self.passwords.verify(Lane::Login, login.password, stored).await?;
         let (Some(account), Verdict::Match { renewed }) = (account, verdict) else {
             return Err(Error::WrongCredentials);
         };

@@ -246,12 +246,29 @@ async fn production_brings_its_own_master_key() {
     assert!(!path.exists());
 }
 
+#[tokio::test]
+async fn production_brings_its_own_pepper() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = bare_config(&folder);
+    config.environment = Environment::Production;
+    config.http.public_url = Some("https://bff.test".to_owned());
+    let key = folder.path().join("master.key");
+    master_key(&key, 1);
+    config.identity.master_key_file = Some(key);
+    let error = start_error(config.clone()).await;
+    assert!(error.starts_with("identity.pepper_file: set it to a file with 32 random bytes"), "{error}");
+    let pepper = folder.path().join("pepper");
+    std::fs::write(&pepper, "c2hvcnQ=").unwrap();
+    config.identity.pepper_file = Some(pepper);
+    assert!(start_error(config).await.contains("each of exactly 32 bytes in base64"));
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn the_database_and_its_master_key_are_their_owner_s_alone() {
     use std::os::unix::fs::PermissionsExt;
     let server = Server::start().await;
-    for name in ["master.key", "bff.db", "bff.db-wal"] {
+    for name in ["master.key", "pepper", "bff.db", "bff.db-wal"] {
         let file = std::fs::metadata(server.folder.path().join(name)).unwrap();
         assert_eq!(file.permissions().mode() & 0o777, 0o600, "{name}");
     }

@@ -116,7 +116,8 @@ async fn production_has_no_mailbox() {
         let key = format!("{}.key", config.views.dir);
         std::fs::write(&key, "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=").unwrap();
         config.environment = bff::config::Environment::Production;
-        config.identity.master_key_file = Some(key.into());
+        config.identity.master_key_file = Some(key.clone().into());
+        config.identity.pepper_file = Some(key.into());
         config
     })
     .await;

@@ -21,11 +21,12 @@ fn seed(server: &Server, variables: &[(&str, &str)]) -> Result<String, String> {
 }
 
 /// The settings of production, with a first admin.
-fn production<'a>(password: &'a str, master_key: &'a str) -> Vec<(&'a str, &'a str)> {
+fn production([password, master_key, pepper]: &[String; 3]) -> Vec<(&str, &str)> {
     vec![
         ("BFF__ENVIRONMENT", "production"),
         ("BFF__HTTP__PUBLIC_URL", "https://api.example.com"),
         ("BFF__IDENTITY__MASTER_KEY_FILE", master_key),
+        ("BFF__IDENTITY__PEPPER_FILE", pepper),
         ("BFF__SEED__ADMIN_EMAIL", "Root@Example.com"),
         ("BFF__SEED__ADMIN_PASSWORD_FILE", password),
     ]
@@ -38,15 +39,17 @@ fn file(server: &Server, text: &str) -> String {
     path.display().to_string()
 }
 
-fn master_key(server: &Server) -> String {
-    server.folder.path().join("master.key").display().to_string()
+/// The password in a new file, and the server's own two.
+fn files(server: &Server, password: &str) -> [String; 3] {
+    let own = |name| server.folder.path().join(name).display().to_string();
+    [file(server, password), own("master.key"), own("pepper")]
 }
 
 #[tokio::test]
 async fn production_starts_with_one_admin() {
     let server = Server::start().await;
-    let (password, key) = (file(&server, "all is quiet tonight\n"), master_key(&server));
-    let settings = production(&password, &key);
+    let files = files(&server, "all is quiet tonight\n");
+    let settings = production(&files);
     assert_eq!(seed(&server, &settings).unwrap(), "added the first admin, root@example.com\n");
     let again = seed(&server, &settings).unwrap();
     assert_eq!(again, "the first admin, root@example.com, is there already\n");
@@ -58,12 +61,12 @@ async fn production_starts_with_one_admin() {
 #[tokio::test]
 async fn a_changed_setting_changes_no_account() {
     let server = Server::start().await;
-    let (password, key) = (file(&server, "all is quiet tonight"), master_key(&server));
-    seed(&server, &production(&password, &key)).unwrap();
+    let files = files(&server, "all is quiet tonight");
+    seed(&server, &production(&files)).unwrap();
     file(&server, "another sentence altogether");
-    seed(&server, &production(&password, &key)).unwrap();
+    seed(&server, &production(&files)).unwrap();
     // Once the account is there, its password may be taken out of the settings.
-    let without_password = &production(&password, &key)[..4];
+    let without_password = &production(&files)[..5];
     seed(&server, without_password).unwrap();
     TokenUser::login(&server, "root@example.com", "all is quiet tonight").await;
 }
@@ -80,20 +83,20 @@ async fn development_has_the_demo_accounts() {
 #[tokio::test]
 async fn what_is_missing_or_wrong_is_named() {
     let server = Server::start().await;
-    let (password, key) = (file(&server, "short"), master_key(&server));
-    let settings = production(&password, &key);
+    let files = files(&server, "short");
+    let settings = production(&files);
     let complaint = |settings: &[(&str, &str)]| seed(&server, settings).unwrap_err();
     assert_eq!(
-        complaint(&settings[..3]),
+        complaint(&settings[..4]),
         "seed.admin_email: production starts with a first admin; set BFF__SEED__ADMIN_EMAIL to the address, and \
          BFF__SEED__ADMIN_PASSWORD_FILE to a file with the password\n"
     );
     assert_eq!(
-        complaint(&settings[..4]),
+        complaint(&settings[..5]),
         "seed.admin_password: set BFF__SEED__ADMIN_PASSWORD_FILE to a file with the first admin's password\n"
     );
-    assert_eq!(complaint(&settings), "seed.admin_password: must have 12 to 128 characters\n");
-    let to = |email| [&settings[..3], &[("BFF__SEED__ADMIN_EMAIL", email)]].concat();
+    assert_eq!(complaint(&settings), "seed.admin_password: expected 12 to 128 characters, and at most 512 bytes\n");
+    let to = |email| [&settings[..4], &[("BFF__SEED__ADMIN_EMAIL", email)]].concat();
     assert_eq!(complaint(&to("root")), "seed.admin_email: `root` is not an e-mail address\n");
     assert_eq!(
         complaint(&to("user@shop.test")),
