@@ -9,6 +9,7 @@ mod bus;
 mod config;
 mod database;
 mod error;
+mod events;
 mod guard;
 mod key_value;
 mod nats;
@@ -19,6 +20,7 @@ pub use accounts::Accounts;
 pub use bus::{Bus, Heard, MAX_ANNOUNCEMENT_BYTES, Subscription};
 pub use config::Config;
 pub use error::{Cause, Error, OpenError};
+pub use events::Events;
 pub use key_value::{Buckets, KeyValue, MAX_KEY_BYTES, MAX_VALUE_BYTES, Rate, Taken};
 pub use queue::{Job, MAX_ID_BYTES, MAX_PAYLOAD_BYTES, Queue, Topic};
 pub use record::{
@@ -47,6 +49,7 @@ pub struct Stores {
     pub hot_key_value: KeyValue,
     pub queue: Queue,
     pub bus: Bus,
+    pub events: Events,
     parts: Vec<Part>,
     sweeping: TaskTracker,
     closing: CancellationToken,
@@ -81,13 +84,17 @@ impl Stores {
             }
             None => KeyValue::Embedded(values.clone()),
         };
-        let (queue, bus) = match nats {
+        let (queue, bus, events) = match nats {
             Some(addresses) => {
                 let nats = Nats::connect(addresses, &config.namespace, timeout).await?;
                 parts.push(Part::Nats(nats.clone()));
-                (Queue::Nats(queue::Stream::new(nats.clone()).into()), Bus::Nats(nats))
+                let events = events::EventStream::new(nats.clone());
+                (Queue::Nats(queue::Stream::new(nats.clone()).into()), Bus::Nats(nats), Events::Nats(events.into()))
             }
-            None => (Queue::Embedded(jobs.clone()), Bus::Embedded(bus::Local::default())),
+            None => {
+                let events = Events::Embedded(jobs.clone());
+                (Queue::Embedded(jobs.clone()), Bus::Embedded(bus::Local::default()), events)
+            }
         };
         let (sweeping, closing) = (TaskTracker::new(), CancellationToken::new());
         let accounts = Accounts::new(database);
@@ -95,7 +102,7 @@ impl Stores {
         let sweeper = Sweeper { values, jobs, accounts: accounts.clone(), clock: sweeping_clock, keep_deleted };
         sweeping.spawn(closing.clone().run_until_cancelled_owned(sweeper.run()));
         let hot_key_value = key_value.with_timeout(Duration::from_millis(config.hot_timeout_ms));
-        Ok(Self { accounts, key_value, hot_key_value, queue, bus, parts, sweeping, closing })
+        Ok(Self { accounts, key_value, hot_key_value, queue, bus, events, parts, sweeping, closing })
     }
 
     /// What is in use, to be asked whether it answers.

@@ -4,14 +4,17 @@ mod stream;
 mod table;
 mod work;
 
-pub use stream::Stream;
+pub use stream::{GRACE, SET_UP, Stream, pull};
 pub use table::Table;
+pub use work::work_on;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::message::Acker;
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 
 use super::error::Error;
 use super::guard::Guard;
@@ -59,7 +62,7 @@ pub const REMEMBERED: Duration = Duration::from_secs(600);
 /// A job that nobody does is dropped after this long.
 pub const MAX_AGE: Duration = Duration::from_secs(7 * 86_400);
 /// How long a claim waits for a job.
-const CLAIM_WAIT: Duration = Duration::from_secs(1);
+pub const CLAIM_WAIT: Duration = Duration::from_secs(1);
 /// How many jobs one claim may give up before it says that there is none.
 const MAX_GIVEN_UP: usize = 100;
 
@@ -76,25 +79,11 @@ impl Queue {
 
     /// A job that nobody else has, for the length of the topic's lease; waits up to a second for one.
     pub async fn claim(&self, topic: &Topic) -> Result<Option<Job>, Error> {
-        for _ in 0..MAX_GIVEN_UP {
-            let claimed = match self {
-                Self::Embedded(table) => table.claim(topic).await?,
-                Self::Nats(stream) => stream.claim(topic).await?,
-            };
-            match claimed {
-                Some(job) if job.delivery > topic.max_deliveries => {
-                    tracing::error!(
-                        topic = topic.name,
-                        job = job.id,
-                        deliveries = job.delivery - 1,
-                        "a job is given up"
-                    );
-                    job.acknowledge().await?;
-                }
-                claimed => return Ok(claimed),
-            }
-        }
-        Ok(None)
+        claim_within_bounds(topic, &|| match self {
+            Self::Embedded(table) => table.claim(topic).boxed(),
+            Self::Nats(stream) => stream.claim(topic).boxed(),
+        })
+        .await
     }
 
     fn guard(&self) -> &Guard {
@@ -103,6 +92,22 @@ impl Queue {
             Self::Nats(stream) => stream.guard(),
         }
     }
+}
+
+type Claim<'a> = BoxFuture<'a, Result<Option<Job>, Error>>;
+
+/// A job that was not claimed too often already: what was is given up.
+async fn claim_within_bounds<'a>(topic: &Topic, claim: &impl Fn() -> Claim<'a>) -> Result<Option<Job>, Error> {
+    for _ in 0..MAX_GIVEN_UP {
+        match claim().await? {
+            Some(job) if job.delivery > topic.max_deliveries => {
+                tracing::error!(topic = topic.name, job = job.id, deliveries = job.delivery - 1, "a job is given up");
+                job.acknowledge().await?;
+            }
+            claimed => return Ok(claimed),
+        }
+    }
+    Ok(None)
 }
 
 impl Job {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
+use async_nats::jetstream::consumer::{self, AckPolicy, PullConsumer};
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::{Acker, PublishMessage};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy};
@@ -27,9 +27,9 @@ pub struct Stream {
 }
 
 /// A first use asks for the stream and the consumer too.
-const SET_UP: Duration = Duration::from_secs(1);
+pub const SET_UP: Duration = Duration::from_secs(1);
 /// How much later than asked the answer to a claim may come.
-const GRACE: Duration = Duration::from_secs(1);
+pub const GRACE: Duration = Duration::from_secs(1);
 
 impl Stream {
     pub fn new(nats: Nats) -> Self {
@@ -57,7 +57,10 @@ impl Stream {
 
     pub async fn claim(&self, topic: &Topic) -> Result<Option<Job>, Error> {
         let claim = async {
-            let claimed = self.pull(topic).await;
+            let claimed = match self.consumer(topic).await {
+                Ok(consumer) => pull(self.guard(), &consumer).await,
+                Err(error) => Err(error),
+            };
             if claimed.is_err() {
                 self.consumers().remove(topic.name);
             }
@@ -78,39 +81,20 @@ impl Stream {
         Ok(!acknowledgement.duplicate)
     }
 
-    async fn pull(&self, topic: &Topic) -> Result<Option<Job>, Cause> {
-        let consumer = self.consumer(topic).await?;
-        let pull = consumer.batch().max_messages(1).expires(CLAIM_WAIT).messages().await;
-        let mut pull = pull.map_err(error::nats)?;
-        // The server says when there is nothing; if it does not, the consumer is gone.
-        let pulled = timeout(CLAIM_WAIT + GRACE, pull.next()).await;
-        let Some(message) = pulled.map_err(|_| Cause::TimedOut(CLAIM_WAIT + GRACE))? else { return Ok(None) };
-        let message = message.map_err(Cause::Nats)?;
-        let delivery = message.info().map_err(Cause::Nats)?.delivered;
-        let (message, acker) = message.split();
-        let id = message.headers.as_ref().and_then(|headers| headers.get(async_nats::header::NATS_MESSAGE_ID));
-        Ok(Some(Job {
-            id: id.map(ToString::to_string).unwrap_or_default(),
-            payload: message.payload,
-            delivery: u32::try_from(delivery).unwrap_or(u32::MAX),
-            receipt: Receipt::Stream(self.guard().clone(), Box::new(acker)),
-        }))
-    }
-
     async fn consumer(&self, topic: &Topic) -> Result<PullConsumer, Cause> {
         let known = self.consumers().get(topic.name).cloned();
         if let Some(consumer) = known {
             return Ok(consumer);
         }
         let stream = self.create_stream(topic).await?;
-        let config = pull::Config {
+        let config = consumer::pull::Config {
             durable_name: Some("workers".to_owned()),
             ack_policy: AckPolicy::Explicit,
             ack_wait: topic.lease,
             // Whoever claims a job counts its deliveries, as over the other backends.
             max_deliver: -1,
             max_ack_pending: i64::from(MAX_WAITING),
-            ..pull::Config::default()
+            ..consumer::pull::Config::default()
         };
         let consumer = stream.create_consumer(config).await.map_err(error::nats)?;
         self.consumers().insert(topic.name, consumer.clone());
@@ -139,6 +123,25 @@ impl Stream {
     fn consumers(&self) -> MutexGuard<'_, HashMap<&'static str, PullConsumer>> {
         self.consumers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Waits for the consumer's next job.
+pub async fn pull(guard: &Guard, consumer: &PullConsumer) -> Result<Option<Job>, Cause> {
+    let pull = consumer.batch().max_messages(1).expires(CLAIM_WAIT).messages().await;
+    let mut pull = pull.map_err(error::nats)?;
+    // The server says when there is nothing; if it does not, the consumer is gone.
+    let pulled = timeout(CLAIM_WAIT + GRACE, pull.next()).await;
+    let Some(message) = pulled.map_err(|_| Cause::TimedOut(CLAIM_WAIT + GRACE))? else { return Ok(None) };
+    let message = message.map_err(Cause::Nats)?;
+    let delivery = message.info().map_err(Cause::Nats)?.delivered;
+    let (message, acker) = message.split();
+    let id = message.headers.as_ref().and_then(|headers| headers.get(async_nats::header::NATS_MESSAGE_ID));
+    Ok(Some(Job {
+        id: id.map(ToString::to_string).unwrap_or_default(),
+        payload: message.payload,
+        delivery: u32::try_from(delivery).unwrap_or(u32::MAX),
+        receipt: Receipt::Stream(guard.clone(), Box::new(acker)),
+    }))
 }
 
 pub async fn acknowledge(guard: &Guard, acker: &Acker) -> Result<(), Error> {
