@@ -192,14 +192,15 @@ pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<A
     let tasks = TaskTracker::new();
     let (recorder, measures) = telemetry::recorder();
     let meter = Meter::new(recorder);
-    let Prepared { tls, loader, views } = prepare(&config, &tasks, &meter)?;
+    let Prepared { tls, loader, views, ways } = prepare(&config, &tasks, &meter)?;
     let views = audience.first(&config, views)?;
     let watched = if config.views.watches(config.is_production()) { loader.watched() } else { Vec::new() };
     let (reloader, reloads) = views::reloads(Arc::clone(&loader), views);
     let stores = Stores::open(&config.store, clock.clone()).await?;
     let identity = Arc::new(identity(&config, &stores, &clock, &meter).await?);
     let mailbox = (!config.is_production()).then(Mailbox::default);
-    let delivery = Delivery::new(identity.notify().clone(), mailbox.clone(), meter.clone());
+    let tries = stores.key_value.clone();
+    let delivery = Delivery::new(ways, identity.notify().clone(), tries, mailbox.clone(), meter.clone());
     let draining = CancellationToken::new();
     let checks = Checks::new(checks(stores.parts(), &loader.sources), &meter, draining.clone());
     let address_limit = AddressLimit::new(&config.http.rate_limit, config.is_production(), &meter);
@@ -277,8 +278,8 @@ impl App {
         let upkeep = drained.run_until_cancelled(self.measures.keep_up());
         let follow = drained.run_until_cancelled(self.identity.follow());
         let connect = drained.run_until_cancelled(join_all(self.sources.values().map(|source| source.keep_up())));
-        let deliver = self.delivery.run(&drained);
-        tokio::join!(public, admin, drain, sweep, upkeep, follow, connect, deliver, reloads, watch);
+        let work = self.delivery.run(&drained);
+        tokio::join!(public, admin, drain, sweep, upkeep, follow, connect, work, reloads, watch);
         // What changes something goes on without its client, but is bounded by its view's deadline.
         self.tasks.close();
         self.tasks.wait().await;

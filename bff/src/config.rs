@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Table;
 
-use crate::{http, identity, limits, store, telemetry, upstream, views};
+use crate::{http, identity, limits, notify, store, telemetry, upstream, views};
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -24,6 +24,7 @@ pub struct Config {
     pub store: store::Config,
     pub identity: identity::Config,
     pub limits: limits::Config,
+    pub notify: notify::Config,
     pub views: views::Config,
     /// The services behind the server, by the name that views use.
     pub sources: BTreeMap<String, upstream::Config>,
@@ -92,6 +93,7 @@ impl Config {
             self.store.problems(),
             self.identity.problems(),
             self.limits.problems(self.is_production()),
+            self.notify.problems(self.is_production()),
             self.views.problems(),
             self.telemetry.problems(),
         ]

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::http;
 use crate::identity;
 use crate::meter::Meter;
+use crate::notify::Ways;
 use crate::upstream::Source;
 use crate::views::{LoadError, Loader, Views, nearest};
 
@@ -19,6 +20,7 @@ pub type Sources = BTreeMap<String, Arc<Source>>;
 
 pub struct Prepared {
     pub tls: Option<TlsAcceptor>,
+    pub ways: Ways,
     pub loader: Arc<Loader>,
     /// Apart from the rest, because views can be mended while the server runs.
     pub views: Result<Views, LoadError>,
@@ -27,6 +29,7 @@ pub struct Prepared {
 pub fn prepare(config: &Config, tasks: &TaskTracker, meter: &Meter) -> Result<Prepared, StartError> {
     let identity = identity::problems(&config.identity, !config.is_production());
     let tls = http::acceptor(&config.http);
+    let ways = Ways::prepare(&config.notify);
     let loaded = sources(config, meter).map(|sources| {
         let loader = loader(config, sources, tasks, meter);
         let views = loader.load();
@@ -36,13 +39,14 @@ pub fn prepare(config: &Config, tasks: &TaskTracker, meter: &Meter) -> Result<Pr
         Ok((_, Ok(views))) => limits_of_no_view(config, views),
         _ => Vec::new(),
     };
-    match (tls, loaded) {
-        (Ok(tls), Ok((loader, views))) if identity.is_empty() && limits.is_empty() => {
-            Ok(Prepared { tls, loader, views })
+    match (tls, ways, loaded) {
+        (Ok(tls), Ok(ways), Ok((loader, views))) if identity.is_empty() && limits.is_empty() => {
+            Ok(Prepared { tls, ways, loader, views })
         }
-        (tls, loaded) => {
+        (tls, ways, loaded) => {
             let mut problems: Vec<String> = tls.err().iter().map(|error| told(error)).collect();
             problems.extend(identity.iter().map(|error| told(error)));
+            problems.extend(ways.err().into_iter().flatten());
             problems.extend(limits);
             match loaded {
                 Ok((_, views)) => problems.extend(views.err().map(|error| error.to_string())),

@@ -150,7 +150,9 @@ fn production_refuses_what_is_only_fit_for_development() {
         "http.public_url: production needs the https address that browsers use\n\
          http.cors_origins: production needs the sites by name instead of `*`\n\
          http.rate_limit.enforce: production does not go without; raise its numbers\n\
-         admin.listen: 0.0.0.0:9464 can be reached from outside; set admin.token as well"
+         admin.listen: 0.0.0.0:9464 can be reached from outside; set admin.token as well\n\
+         notify: production sends codes: set notify.smtp.server or notify.sms.url, or notify.deliver = \"off\" where \
+         nobody registers or resets a password"
     );
     let development = unsafe_settings.replace("production", "development").replace("0.0.0.0", "127.0.0.1");
     config::load(&[file(&folder, &development)], &BTreeMap::new()).unwrap();

@@ -68,11 +68,13 @@ fn every_variable_of_the_example_is_a_setting() {
 #[test]
 fn the_example_as_it_is_copied_makes_compose_a_production() {
     let secrets = secrets();
+    let development = variables(read("docker/development.env").lines());
     let example = variables(read(".env.example").lines());
+    assert!(load(development.clone(), secrets.path()).is_ok());
     for service in ["server", "migrator", "seeder"] {
         let own = environment(compose().at(&["services", service]));
-        let both = example.clone().into_iter().chain(own).collect();
-        assert!(load(both, secrets.path()).unwrap().is_production(), "{service}");
+        let all = development.clone().into_iter().chain(example.clone()).chain(own).collect();
+        assert!(load(all, secrets.path()).unwrap().is_production(), "{service}");
     }
 }
 

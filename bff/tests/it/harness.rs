@@ -3,12 +3,14 @@
 mod backend;
 mod browser;
 mod caller;
+mod mail_server;
 mod process;
 mod stack;
 
 pub use backend::{Backend, grpc_frame, grpc_reply};
 pub use browser::Browser;
 pub use caller::{Anonymous, Answer, Caller, CookieUser, TokenUser};
+pub use mail_server::MailServer;
 pub use process::Process;
 pub use stack::{Connection, Stack};
 
@@ -56,11 +58,17 @@ impl Server {
 
     /// Stops the server and starts another at the same address, with the same files.
     pub async fn restart(self) -> Self {
+        self.restart_with(|config| config).await
+    }
+
+    /// The same, with these changes to a bare configuration.
+    pub async fn restart_with(self, change: impl FnOnce(Config) -> Config) -> Self {
         let Self { url, clock, folder, running, shutdown, .. } = self;
         drop(shutdown);
         running.wait().await;
         let listen = url.trim_start_matches("http://").parse().unwrap();
-        let change = |mut config: Config| {
+        let change = |config: Config| {
+            let mut config = change(config);
             config.http.listen = listen;
             config
         };

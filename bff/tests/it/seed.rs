@@ -25,6 +25,7 @@ fn production([password, master_key, pepper]: &[String; 3]) -> Vec<(&str, &str)>
     vec![
         ("BFF__ENVIRONMENT", "production"),
         ("BFF__HTTP__PUBLIC_URL", "https://api.example.com"),
+        ("BFF__NOTIFY__DELIVER", "off"),
         ("BFF__IDENTITY__MASTER_KEY_FILE", master_key),
         ("BFF__IDENTITY__PEPPER_FILE", pepper),
         ("BFF__SEED__ADMIN_EMAIL", "Root@Example.com"),
@@ -66,7 +67,7 @@ async fn a_changed_setting_changes_no_account() {
     file(&server, "another sentence altogether");
     seed(&server, &production(&files)).unwrap();
     // Once the account is there, its password may be taken out of the settings.
-    let without_password = &production(&files)[..5];
+    let without_password = &production(&files)[..6];
     seed(&server, without_password).unwrap();
     TokenUser::login(&server, "root@example.com", "all is quiet tonight").await;
 }
@@ -87,16 +88,16 @@ async fn what_is_missing_or_wrong_is_named() {
     let settings = production(&files);
     let complaint = |settings: &[(&str, &str)]| seed(&server, settings).unwrap_err();
     assert_eq!(
-        complaint(&settings[..4]),
+        complaint(&settings[..5]),
         "seed.admin_email: production starts with a first admin; set BFF__SEED__ADMIN_EMAIL to the address, and \
          BFF__SEED__ADMIN_PASSWORD_FILE to a file with the password\n"
     );
     assert_eq!(
-        complaint(&settings[..5]),
+        complaint(&settings[..6]),
         "seed.admin_password: set BFF__SEED__ADMIN_PASSWORD_FILE to a file with the first admin's password\n"
     );
     assert_eq!(complaint(&settings), "seed.admin_password: expected 12 to 128 characters, and at most 512 bytes\n");
-    let to = |email| [&settings[..4], &[("BFF__SEED__ADMIN_EMAIL", email)]].concat();
+    let to = |email| [&settings[..5], &[("BFF__SEED__ADMIN_EMAIL", email)]].concat();
     assert_eq!(complaint(&to("root")), "seed.admin_email: `root` is not an e-mail address\n");
     assert_eq!(
         complaint(&to("user@shop.test")),

@@ -7,13 +7,14 @@ use std::path::Path;
 use source::Source;
 
 /// Each module of the server and what it may import from it; `app` wires all, `clock`, `meter` and `seal` are for all.
-const IMPORTS: [(&str, &[&str]); 17] = [
+const IMPORTS: [(&str, &[&str]); 18] = [
     ("main", &["app", "config", "telemetry"]),
     ("http", &["views", "identity", "idempotency", "limits"]),
     ("views", &["cache", "upstream", "identity"]),
-    ("identity", &["limits", "notify", "store"]),
+    ("identity", &["limits", "notify", "events", "store"]),
     ("cache", &["store"]),
     ("notify", &["store"]),
+    ("events", &["store"]),
     ("limits", &["store"]),
     ("idempotency", &["store"]),
     ("contracts", &["upstream", "views"]),
@@ -39,6 +40,7 @@ const IMPORTS: [(&str, &[&str]); 17] = [
             "idempotency",
             "cache",
             "notify",
+            "events",
             "contracts",
             "upstream",
             "store",
@@ -112,11 +114,12 @@ fn views_know_identity_by_its_caller_alone() {
 
 #[test]
 fn some_crates_have_one_home() {
-    let homes: [(&[&str], &[&str]); 4] = [
+    let homes: [(&[&str], &[&str]); 5] = [
         (&["axum", "axum_extra", "tower_http"], &["http"]),
         (&["sqlx", "redis", "async_nats"], &["store"]),
         (&["compose"], &["views"]),
         (&["clap"], &["main"]),
+        (&["lettre"], &["notify"]),
     ];
     assert_none(server().iter().flat_map(|file| {
         let wrong = homes.iter().filter(|(crates, homes)| {
