@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::contracts::{self, PullError, Pulled};
+use crate::events::{LoginHistory, Publisher, Recorder};
 use crate::http::dev_messages;
 use crate::http::health::{Check, Checks};
 use crate::http::metrics::Page;
@@ -54,6 +55,8 @@ pub struct App {
     sources: Sources,
     identity: Arc<Identity>,
     delivery: Delivery,
+    publisher: Publisher,
+    history: LoginHistory,
     measures: Exposition,
     draining: CancellationToken,
     tasks: TaskTracker,
@@ -163,7 +166,8 @@ pub async fn identity(config: &Config, stores: &Stores, clock: &Clock, meter: &M
     let master = &identity::master_key(&config.identity, &deployment, &stores.accounts)?;
     let key = SealingKey::new(master.derive("messages").as_bytes());
     let notify = Notify::new(stores.queue.clone(), key, clock.clone());
-    let ground = Ground { deployment, master, stores, notify, clock, meter };
+    let events = Recorder::new(&meter);
+    let ground = Ground { deployment, master, stores, notify, events, clock, meter };
     Ok(Identity::open(&config.identity, ground).await?)
 }
 
@@ -199,8 +203,11 @@ pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<A
     let stores = Stores::open(&config.store, clock.clone()).await?;
     let identity = Arc::new(identity(&config, &stores, &clock, &meter).await?);
     let mailbox = (!config.is_production()).then(Mailbox::default);
-    let tries = stores.key_value.clone();
+    let (tries, events) = (stores.key_value.clone(), stores.events.clone());
     let delivery = Delivery::new(ways, identity.notify().clone(), tries, mailbox.clone(), meter.clone());
+    let history = LoginHistory::new(stores.accounts.clone(), events.clone());
+    let publisher =
+        Publisher::new(stores.accounts.clone(), events, identity.events().clone(), clock.clone(), meter.clone());
     let draining = CancellationToken::new();
     let checks = Checks::new(checks(stores.parts(), &loader.sources), &meter, draining.clone());
     let address_limit = AddressLimit::new(&config.http.rate_limit, config.is_production(), &meter);
@@ -232,6 +239,8 @@ pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<A
         sources: loader.sources.clone(),
         identity,
         delivery,
+        publisher,
+        history,
         measures,
         draining,
         tasks,
@@ -278,7 +287,9 @@ impl App {
         let upkeep = drained.run_until_cancelled(self.measures.keep_up());
         let follow = drained.run_until_cancelled(self.identity.follow());
         let connect = drained.run_until_cancelled(join_all(self.sources.values().map(|source| source.keep_up())));
-        let work = self.delivery.run(&drained);
+        let work = async {
+            tokio::join!(self.delivery.run(&drained), self.publisher.run(&drained), self.history.run(&drained))
+        };
         tokio::join!(public, admin, drain, sweep, upkeep, follow, connect, work, reloads, watch);
         // What changes something goes on without its client, but is bounded by its view's deadline.
         self.tasks.close();

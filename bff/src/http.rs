@@ -18,6 +18,7 @@ pub mod health;
 pub mod layers;
 pub mod metrics;
 pub mod openapi;
+mod page;
 mod probe;
 mod problem;
 mod reload;
@@ -107,6 +108,7 @@ impl Site {
             .route("/v1/auth/refresh", post(account::refresh))
             .route("/v1/auth/logout", post(account::logout))
             .route("/v1/auth/me", get(account::me))
+            .route("/v1/auth/me/logins", get(account::logins))
             // Nobody is known yet who sends these: ten thousand strangers must not fill the memory.
             .layer(RequestBodyLimitLayer::new(account::MAX_BODY_BYTES))
             .route("/.well-known/jwks.json", get(account::jwks))

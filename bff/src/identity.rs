@@ -36,7 +36,7 @@ pub use sign_in::{Grant, Login, SignedIn};
 pub use token::TokenError;
 
 /// The records that answers are made of.
-pub use crate::store::{Account, SessionKind};
+pub use crate::store::{Account, LoginEntry, Position, SessionKind};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,6 +48,7 @@ use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::events::Recorder;
 use crate::meter::Meter;
 use crate::notify::Notify;
 use crate::store::{self, Accounts, Stores};
@@ -62,6 +63,7 @@ pub struct Identity {
     deployment: Deployment,
     store: Accounts,
     notify: Notify,
+    events: Recorder,
     clock: Clock,
     meter: Meter,
     passwords: Passwords,
@@ -80,6 +82,7 @@ pub struct Ground<'a> {
     pub master: &'a MasterKey,
     pub stores: &'a Stores,
     pub notify: Notify,
+    pub events: Recorder,
     pub clock: Clock,
     pub meter: Meter,
 }
@@ -113,7 +116,7 @@ const MIN_KEY_ROTATION_S: u32 = 7_200;
 
 impl Identity {
     pub async fn open(config: &Config, ground: Ground<'_>) -> Result<Self, OpenError> {
-        let Ground { deployment, master, stores, notify, clock, meter } = ground;
+        let Ground { deployment, master, stores, notify, events, clock, meter } = ground;
         if let Some(problem) = problems(config, deployment.development).into_iter().next() {
             return Err(problem);
         }
@@ -139,6 +142,7 @@ impl Identity {
             deployment,
             store,
             notify,
+            events,
             clock,
             meter,
             passwords,
@@ -154,6 +158,11 @@ impl Identity {
     /// Keeps up with what other replicas revoke, and with the signing keys; never ends.
     pub async fn follow(&self) {
         tokio::join!(self.sessions.follow(&self.clock), self.keys.follow(&self.clock, &self.meter));
+    }
+
+    /// Where events of what changed nothing are gathered.
+    pub fn events(&self) -> &Recorder {
+        &self.events
     }
 
     /// For what an account's owner must be told.
@@ -187,6 +196,16 @@ impl Identity {
     pub fn check_new_password(&self, password: &SecretString, context: &[&str]) -> Result<(), Error> {
         let place = ["bff", self.deployment.host()];
         Ok(password::check(password.expose_secret(), &[context, &place].concat())?)
+    }
+
+    /// Who has signed in to the caller's account, or tried to: newest first, from before a position.
+    pub async fn logins(
+        &self,
+        caller: &Caller,
+        before: Option<Position>,
+        limit: u32,
+    ) -> Result<Vec<LoginEntry>, Error> {
+        Ok(self.store.logins(caller.sub, before, limit).await?)
     }
 
     /// Who sent a request; none if it does not say, an error if what it says is not true.

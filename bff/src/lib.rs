@@ -7,6 +7,7 @@ pub mod app;
 pub mod cache;
 pub mod config;
 pub mod contracts;
+pub mod events;
 pub mod http;
 pub mod identity;
 pub mod limits;

@@ -173,7 +173,7 @@ impl Files {
             };
             let Some(File { encoded, .. }) = self.by_name.remove(&name) else { break };
             set.push(FILE);
-            prost_reflect::prost::encode_length_delimiter(encoded.len(), &mut set)
+            prost::encode_length_delimiter(encoded.len(), &mut set)
                 .map_err(|error| Trouble::Broken(error.to_string()))?;
             set.extend(encoded);
             written.insert(name);

@@ -2,12 +2,14 @@
 
 mod jwks;
 mod login;
+mod logins;
 mod logout;
 mod me;
 mod refresh;
 
 pub use jwks::jwks;
 pub use login::login;
+pub use logins::logins;
 pub use logout::logout;
 pub use me::me;
 pub use refresh::refresh;
@@ -28,7 +30,7 @@ use crate::identity::{Deployment, Grant, SignedIn};
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
 
 #[derive(OpenApi)]
-#[openapi(paths(login::login, refresh::refresh, logout::logout, me::me, jwks::jwks))]
+#[openapi(paths(login::login, refresh::refresh, logout::logout, me::me, logins::logins, jwks::jwks))]
 pub struct Description;
 
 /// What a login or a refresh answers: the user, and the tokens unless a cookie carries the session.

@@ -13,6 +13,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::role::Role;
+use crate::events::Origin;
 use crate::store::{Account, Session, SessionKind};
 
 /// How long sessions last: `[identity.sessions]`. Idle time is renewed by use, the absolute end never.
@@ -51,6 +52,13 @@ const DAY_S: u32 = 24 * 60 * 60;
 pub struct Client {
     pub user_agent: Option<String>,
     pub address: Option<IpAddr>,
+}
+
+impl Client {
+    /// As others may be told of it.
+    pub fn origin(&self) -> Origin {
+        Origin { network: self.address.map(network), user_agent: self.user_agent.as_deref().map(shortened) }
+    }
 }
 
 impl Rules {

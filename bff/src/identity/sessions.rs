@@ -13,7 +13,8 @@ use super::role::Role;
 use super::secret::Secret;
 use super::session::{self, Client, Refresh, RefreshToken, Rules};
 use crate::clock::Clock;
-use crate::store::{self, Account, Accounts, Bus, Heard, Session, SessionKind, Subscription};
+use crate::events::{Event, What};
+use crate::store::{self, Accompanying, Account, Accounts, Bus, Heard, Session, SessionKind, Subscription};
 
 pub struct Sessions {
     store: Accounts,
@@ -103,7 +104,10 @@ impl Sessions {
     ) -> Result<(Session, Secret), Error> {
         let secret = Secret::random();
         let session = session::begin(&self.rules, account, role, kind, secret.hash(), client, now);
-        self.store.insert_session(&session).await?;
+        let what = What::LoggedIn { session: session.id, kind };
+        let event = Event { account: Some(account.id), actor: None, at: now, origin: client.origin(), what };
+        let accompanying = Accompanying { events: vec![event.outbox()], ..Accompanying::default() };
+        self.store.begin_session(&session, &accompanying).await?;
         Ok((session, secret))
     }
 

@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
 
 use super::account::Identifier;
 use super::caller::Credentials;
@@ -13,6 +14,7 @@ use super::secret::Secret;
 use super::session::{Client, RefreshToken};
 use super::sessions::Live;
 use super::{Identity, event, subject_of};
+use crate::events::{Event, LoginRefusal, What};
 use crate::store::{Account, SessionKind};
 
 pub struct Login {
@@ -50,13 +52,24 @@ impl Identity {
         };
         let stored = account.as_ref().and_then(|account| account.password_hash.as_deref());
         let verdict = self.passwords.verify(Lane::Login, login.password, stored).await?;
+        let (owner, kind) = (account.as_ref().map(|account| account.id), login.session);
         let (Some(account), Verdict::Match { renewed }) = (account, verdict) else {
+            self.record_refusal(owner, LoginRefusal::InvalidCredentials, kind, &login.client);
             return Err(Error::WrongCredentials);
         };
         if let (Some(old), Some(new)) = (&account.password_hash, renewed) {
             self.store.rehash_password(account.id, old, &new).await?;
         }
-        self.sign_in(account, login.session, &login.client).await
+        let signed_in = self.sign_in(account, kind, &login.client).await;
+        if matches!(signed_in, Err(Error::Disabled)) {
+            self.record_refusal(owner, LoginRefusal::Disabled, kind, &login.client);
+        }
+        signed_in
+    }
+
+    fn record_refusal(&self, account: Option<Uuid>, reason: LoginRefusal, kind: SessionKind, client: &Client) {
+        let what = What::LoginFailed { reason, kind };
+        self.events.record(&Event { account, actor: None, at: self.clock.now(), origin: client.origin(), what });
     }
 
     /// Begins a session of an account that has proved itself, by its password or whatever the caller takes for proof.

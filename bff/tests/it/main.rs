@@ -15,6 +15,7 @@ mod deploy;
 mod docs;
 mod edge;
 mod etag;
+mod events;
 mod failures;
 mod hostile;
 mod keys;
