@@ -57,6 +57,15 @@ impl Delivery {
         };
         let email = outlet("smtp", ways.smtp.map(Box::new).map_or_else(without, Provider::Smtp));
         let sms = outlet("sms", ways.gateway.map(Box::new).map_or_else(without, Provider::Gateway));
+        for (outlet, messages) in [(&email, "mails"), (&sms, "text messages")] {
+            match outlet.provider {
+                Provider::Mailbox(_) => {
+                    tracing::info!(messages, "no provider: GET /dev/messages on the admin address shows them")
+                }
+                Provider::Nowhere => tracing::warn!(messages, "no provider: they are dropped"),
+                Provider::Smtp(_) | Provider::Gateway(_) => {}
+            }
+        }
         Self { notify, tries, texts: ways.texts, email, sms, meter }
     }
 

@@ -15,8 +15,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::conformance::Backend::{Nats, Postgres, Sqlite};
+use crate::conformance::wire::Wire;
 use crate::conformance::{Place, eventually};
 use crate::harness::{Answer, Caller, CookieUser, Server, TokenUser};
+use crate::store::host_of;
 
 const USER: &str = "user@shop.test";
 const PASSWORD: &str = "correct-horse-battery";
@@ -196,4 +198,28 @@ async fn events_wait_in_the_outbox_for_a_publisher() {
     let app = TokenUser::login(&server, USER, PASSWORD).await;
     let results: Vec<Value> = history(&app, 3).await.into_iter().map(|login| login["result"].clone()).collect();
     assert!(results.contains(&json!("throttled")), "{results:?}");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_nats_that_is_away() {
+    Place::with(&[Nats], &async |place: &Place| {
+        let target = host_of(Nats).unwrap();
+        let wire = Wire::to(target.clone()).await;
+        let address = wire.address;
+        let namespace = place.config.namespace.clone();
+        let server = Server::start_with(|mut config| {
+            config.store.nats_url = Some(format!("nats://{address}").into());
+            config.store.namespace = namespace;
+            config.store.timeout_ms = 500;
+            config
+        })
+        .await;
+        wire.cut().await;
+        assert_eq!(sign_in(&server, "a wrong password", "curl/8").await, 401);
+        let app = TokenUser::login(&server, USER, PASSWORD).await;
+        assert_eq!(app.get("/v1/auth/me/logins").await.json()["logins"], json!([]));
+        let _wire = Wire::at(address, target).await;
+        assert_eq!(history(&app, 2).await.len(), 2);
+    })
+    .await;
 }

@@ -1,5 +1,6 @@
 //! Messages to people: what becomes of one after it was left in the queue.
 
+mod settings;
 mod sms;
 mod smtp;
 
@@ -132,4 +133,25 @@ async fn production_has_no_mailbox() {
     })
     .await;
     assert_eq!(answer(production).await, 404);
+}
+
+#[tokio::test]
+async fn a_message_whose_worker_died_is_sent_once_more_and_not_twice() {
+    let server = Server::start().await;
+    let url = format!("sqlite:{}", server.folder.path().join("bff.db").display());
+    let store = bff::store::Config { database_url: url.into(), timeout_ms: 10_000, ..bff::store::Config::default() };
+    let stores = bff::store::Stores::open(&store, server.clock.clone()).await.unwrap();
+    let count =
+        |result: &str| format!(r#"bff_messages_total{{channel="email",template="register",result="{result}"}}"#);
+    // As a worker leaves it that dies with the message in its hands, for the first time and again, or before it can
+    // say that it is sent.
+    for (left, result, times) in [("begun", "sent", 1), ("begun again", "repeated", 1), ("sent", "repeated", 2)] {
+        let message = code("ada@shop.test", "012345", &server.clock);
+        let key = format!("message:{}", message.id);
+        stores.key_value.put(&key, left.as_bytes(), Duration::from_secs(600)).await.unwrap();
+        server.notify.enqueue(&message).await.unwrap();
+        counted(&server, &count(result), times).await;
+    }
+    assert_eq!(messages(&server, "").await.len(), 1);
+    stores.close().await;
 }

@@ -91,7 +91,7 @@ async fn the_database_file_is_private() {
 }
 
 /// HOST:PORT of the server that tests use.
-fn host_of(backend: Backend) -> Option<String> {
+pub fn host_of(backend: Backend) -> Option<String> {
     let url = backend.url()?;
     let (_, rest) = url.split_once("://")?;
     let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
