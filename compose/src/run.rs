@@ -17,7 +17,7 @@ use tokio::time::Instant;
 pub(crate) use found::{Found, Key};
 pub use head::forward;
 pub use progress::{Part, progress};
-pub use stream::{Events, open};
+pub use stream::{Event, Events, open};
 
 use crate::expr::{Env, Fault};
 use crate::inputs::Inputs;

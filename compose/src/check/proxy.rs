@@ -31,6 +31,7 @@ impl Checker<'_> {
             Some(_) => {}
         }
         self.body_of_proxy(proxy);
+        self.websocket(proxy);
         self.path_of_proxy(proxy);
         let (path, _) = self.template(&proxy.to)?;
         Some(Proxy {
@@ -38,6 +39,8 @@ impl Checker<'_> {
             path: path.into_iter().map(segment).collect(),
             max_body: proxy.max_body.as_ref().map_or(0, |size| size.value),
             types: proxy.types.iter().map(|ty| ty.value.to_ascii_lowercase()).collect(),
+            max_message: (proxy.websocket.as_ref())
+                .map(|_| proxy.max_message.as_ref().map_or(MAX_MESSAGE, |size| size.value)),
         })
     }
 
@@ -63,6 +66,30 @@ impl Checker<'_> {
         }
     }
 
+    /// A WebSocket is opened with GET, and counted by account.
+    fn websocket(&mut self, proxy: &definition::Proxy) {
+        let view = self.view;
+        let Some(place) = &proxy.websocket else {
+            if let Some(size) = &proxy.max_message {
+                let help = "remove `max_message`, or write `websocket: true`";
+                self.problem(ErrorCode::Unused, &size.place, "there are messages on WebSockets alone", help);
+            }
+            return;
+        };
+        if view.route.method != "GET" {
+            self.problem(
+                ErrorCode::Conflict,
+                &view.route.place,
+                "a WebSocket is opened with GET",
+                "write `GET` instead",
+            );
+        }
+        if view.access.iter().any(|access| access.value == "public") {
+            let message = "a WebSocket is not open to everybody: those who hold one are counted by account";
+            self.problem(ErrorCode::Conflict, place, message, "name roles in `access`");
+        }
+    }
+
     /// Literal parts are path text; what is inserted is escaped when it is sent.
     fn path_of_proxy(&mut self, proxy: &definition::Proxy) {
         let place = &proxy.to.place;
@@ -85,6 +112,9 @@ impl Checker<'_> {
         self.problem(ErrorCode::WrongForm, place, message, "for example `to: \"/avatars/${$auth.sub}\"`");
     }
 }
+
+/// Bytes of a message where a view says nothing.
+const MAX_MESSAGE: u64 = 64_000;
 
 fn segment(piece: Piece) -> Segment {
     match piece {

@@ -13,4 +13,8 @@ pub struct Proxy {
     pub max_body: Option<Spanned<u64>>,
     /// Media types that a body may have: `image/png`, `image/*`.
     pub types: Vec<Spanned<String>>,
+    /// Where `websocket: true` stands.
+    pub websocket: Option<Place>,
+    /// Bytes of one of its messages at the most.
+    pub max_message: Option<Spanned<u64>>,
 }

@@ -13,19 +13,29 @@ pub struct Proxy {
     pub max_body: u64,
     /// Media types in lower case that a body may have: `image/png`, `image/*`.
     pub types: Vec<String>,
+    /// Of a WebSocket: bytes of a message at the most.
+    pub max_message: Option<u64>,
+}
+
+impl Proxy {
+    /// The path with `*` for every value.
+    pub fn pattern(&self) -> String {
+        let part = |segment: &Segment| match segment {
+            Segment::Text(text) => text.clone(),
+            Segment::Value(..) => "*".to_owned(),
+        };
+        self.path.iter().map(part).collect()
+    }
 }
 
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "hands on to {} ", self.source)?;
-        for segment in &self.path {
-            match segment {
-                Segment::Text(text) => f.write_str(text)?,
-                Segment::Value(..) => f.write_str("*")?,
-            }
-        }
+        write!(f, "hands on to {} {}", self.source, self.pattern())?;
         if self.max_body > 0 {
             write!(f, ", at most {} bytes of {}", self.max_body, self.types.join(" or "))?;
+        }
+        if let Some(most) = self.max_message {
+            write!(f, ", as a WebSocket with messages of at most {most} bytes")?;
         }
         Ok(())
     }

@@ -14,8 +14,16 @@ use crate::plan::{Call, Plan};
 use crate::render::render;
 use crate::upstream::{CallError, Code, Request, Upstream};
 
-/// The texts of the events; it ends after a failure.
-pub type Events = BoxStream<'static, Result<Bytes, Failure>>;
+/// It ends after a failure.
+pub type Events = BoxStream<'static, Result<Event, Failure>>;
+
+#[derive(Debug)]
+pub struct Event {
+    /// JSON text.
+    pub json: Bytes,
+    /// From where its source goes on when it is asked again; none where it cannot.
+    pub id: Option<String>,
+}
 
 /// Opens the plan's stream.
 pub async fn open(plan: Arc<Plan>, inputs: Inputs, upstream: &dyn Upstream) -> Result<Events, Failure> {
@@ -31,8 +39,8 @@ pub async fn open(plan: Arc<Plan>, inputs: Inputs, upstream: &dyn Upstream) -> R
     let replies = opened.unwrap_or_else(|_| Err(late())).map_err(|error| failed(call, error))?;
     let events = stream::try_unfold((Arc::clone(&plan), inputs, replies), async |(plan, inputs, mut replies)| {
         let Some(reply) = replies.next().await else { return Ok(None) };
-        let text = event(&plan, &inputs, reply)?;
-        Ok(Some((text, (plan, inputs, replies))))
+        let event = event(&plan, &inputs, reply)?;
+        Ok(Some((event, (plan, inputs, replies))))
     });
     Ok(events.boxed())
 }
@@ -41,8 +49,10 @@ fn failed(call: &Call, error: CallError) -> Failure {
     Failure { call: Some(call.name.clone()), error, from_client: call.from_client, status: None }
 }
 
-fn event(plan: &Plan, inputs: &Inputs, reply: Result<Bytes, CallError>) -> Result<Bytes, Failure> {
-    let (Some(call), Some(shape)) = (&plan.stream, &plan.shape) else { return Ok(Bytes::new()) };
+fn event(plan: &Plan, inputs: &Inputs, reply: Result<Bytes, CallError>) -> Result<Event, Failure> {
+    let (Some(call), Some(shape)) = (&plan.stream, &plan.shape) else {
+        return Ok(Event { json: Bytes::new(), id: None });
+    };
     let tape = reply.and_then(|reply| decoded(call, reply)).map_err(|error| failed(call, error))?;
     let mut env = Env::new(inputs, &[], plan.locals);
     env.bind(0, Value::of_tape(&tape));
@@ -51,5 +61,5 @@ fn event(plan: &Plan, inputs: &Inputs, reply: Result<Bytes, CallError>) -> Resul
         client if client.from_client => client,
         event => Failure { call: Some(call.name.clone()), ..event },
     })?;
-    Ok(out.into())
+    Ok(Event { json: out.into(), id: None })
 }

@@ -24,7 +24,7 @@ use compose::explain::{Explanation, Value};
 use compose::inputs::{Arguments, Auth, InputPlace, Inputs, bind, variant};
 use compose::plan::Plan;
 use compose::problem::File;
-use compose::run::{Answer, Failure, forward, open, run};
+use compose::run::{Answer, Event, Failure, forward, open, run};
 use compose::schema::Int64;
 use futures_util::StreamExt;
 use tokio::time::{Duration, Instant};
@@ -227,9 +227,14 @@ async fn events(plan: &Arc<Plan>, inputs: Inputs, world: &World<'_>) -> String {
     };
     let mut text = Vec::new();
     while let Some(event) = events.next().await {
-        text.push(event.map_or_else(|failure| failed(&failure), |json| String::from_utf8(json.to_vec()).unwrap()));
+        text.push(event.map_or_else(|failure| failed(&failure), event_text));
     }
     text.join("\n")
+}
+
+fn event_text(event: Event) -> String {
+    let id = event.id.map_or_else(String::new, |id| format!("{id}: "));
+    id + std::str::from_utf8(&event.json).unwrap()
 }
 
 fn failed(failure: &Failure) -> String {

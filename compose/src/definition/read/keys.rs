@@ -44,7 +44,7 @@ pub(super) const CACHE: [&str; 7] = ["scope", "ttl", "swr", "stale_if_error", "p
 pub(super) const FIELD_MASK: [&str; 2] = ["into", "of"];
 pub(super) const FALLBACK: [&str; 3] = ["default", "stale", "fail"];
 pub(super) const STREAM: [&str; 5] = ["grpc", "request", "as", "timeout", "safe"];
-pub(super) const PROXY: [&str; 4] = ["source", "to", "max_body", "types"];
+pub(super) const PROXY: [&str; 6] = ["source", "to", "max_body", "types", "websocket", "max_message"];
 /// And `params.NAME.default`.
 pub(super) const VARIANT: [&str; 1] = ["omit"];
 pub(super) const LIST: [&str; 7] = ["from", "where", "sort", "take", "item", "pick", "omit"];

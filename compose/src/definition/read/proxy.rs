@@ -15,7 +15,10 @@ pub(super) fn proxy(node: &Node, problems: &mut Vec<Problem>) -> Option<Proxy> {
         let message = format!("`{}` is not a media type", ty.value);
         fields.problem(ErrorCode::WrongForm, &ty.place, message, "for example `image/png`, or `image/*`");
     }
-    Some(Proxy { place: node.place.clone(), source: source?, to: to?, max_body, types })
+    let websocket = fields.bool("websocket").then(|| fields.get("websocket").map(|n| n.place.clone())).flatten();
+    let max_message = fields.get("max_message").and_then(|n| size(n, &mut fields));
+    let place = node.place.clone();
+    Some(Proxy { place, source: source?, to: to?, max_body, types, websocket, max_message })
 }
 
 const MAX_BYTES: u64 = 1_000_000_000;
