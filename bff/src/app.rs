@@ -221,6 +221,7 @@ pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<A
         streams: StreamLimit::default(),
         meter,
         closing: draining.clone(),
+        tasks: tasks.clone(),
     };
     let mailbox = mailbox.map(mails);
     let admin = AdminParts { checks, measures: page(&measures), reloader: reloader.clone(), mailbox };

@@ -51,6 +51,7 @@ use axum::extract::FromRef;
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::clock::Clock;
@@ -69,6 +70,8 @@ pub struct Site {
     pub meter: Meter,
     /// Ends streams, so that they do not hold up a stop.
     pub closing: CancellationToken,
+    /// Where what a handler leaves behind goes on, and is waited for.
+    pub tasks: TaskTracker,
 }
 
 /// What handlers use, each taken by its type.
@@ -103,6 +106,7 @@ impl Site {
         let Self { config, identity, caller_limit, .. } = self;
         let parts = Parts { identity: Arc::clone(identity), caller_limit: caller_limit.clone() };
         let document = openapi::file(&openapi::document(views, identity.deployment()));
+        let [answering, handing_on] = views::routes(views, self);
         let routes = Router::new()
             .route("/v1/auth/login", post(account::login))
             .route("/v1/auth/refresh", post(account::refresh))
@@ -117,8 +121,8 @@ impl Site {
             .with_state(parts)
             .route("/openapi.json", get(openapi::openapi).with_state(Arc::new(document)))
             .merge(if config.docs { docs::routes() } else { Router::new() })
-            .merge(views::routes(views, self));
-        layers::public(routes, config, self.address_limit.clone(), &self.meter)
+            .merge(answering);
+        layers::public(routes, handing_on, config, self.address_limit.clone(), &self.meter)
     }
 }
 

@@ -19,6 +19,7 @@ mod seed;
 mod session;
 mod sessions;
 mod sign_in;
+mod standing;
 mod token;
 
 pub use account::{Identifier, InvalidIdentifier};
@@ -33,6 +34,7 @@ pub use role::{Access, Role, UnknownRole};
 pub use seed::{SeedConfig, SeedError, Seeded};
 pub use session::{Client, Rules, network};
 pub use sign_in::{Grant, Login, SignedIn};
+pub use standing::Standing;
 pub use token::TokenError;
 
 /// The records that answers are made of.
@@ -157,7 +159,8 @@ impl Identity {
 
     /// Keeps up with what other replicas revoke, and with the signing keys; never ends.
     pub async fn follow(&self) {
-        tokio::join!(self.sessions.follow(&self.clock), self.keys.follow(&self.clock, &self.meter));
+        let Self { sessions, keys, clock, meter, .. } = self;
+        tokio::join!(sessions.follow(clock), sessions.look_after(clock), keys.follow(clock, meter));
     }
 
     /// Where events of what changed nothing are gathered.
@@ -217,9 +220,9 @@ impl Identity {
         }
     }
 
-    /// Whether a session was ended before its time: what it opened must end as well.
-    pub fn has_ended(&self, session: Uuid) -> bool {
-        self.sessions.is_revoked(session)
+    /// The caller's session, for something that stays open: it must end when the session does.
+    pub fn standing(&self, caller: &Caller) -> Standing {
+        self.sessions.standing(caller.session, caller.role)
     }
 
     async fn bearer(&self, token: &str) -> Result<Caller, Error> {

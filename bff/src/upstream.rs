@@ -17,8 +17,10 @@ mod health;
 mod http1;
 mod http2;
 mod operation;
+mod passage;
 mod rest;
 mod retry;
+mod socket;
 mod trace;
 mod tries;
 mod unhurried;
@@ -27,13 +29,17 @@ pub use config::{Config, HttpVersion, Identity};
 pub use error::{Error, Failure, Kind, Violation};
 pub use grpc::Replies;
 pub use operation::OperationMeter;
+pub use passage::{Body, Passage};
+pub use socket::Socket;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tokio_util::task::TaskTracker;
 
@@ -56,6 +62,8 @@ pub struct Source {
     credentials: Headers,
     forward: Vec<HeaderName>,
     bulkhead: Bulkhead,
+    /// Places for what is handed on, which may take long.
+    passages: Arc<Semaphore>,
     breaker: Breaker,
     retries: Retries,
     meters: Meters,
@@ -138,6 +146,7 @@ impl Source {
             credentials,
             forward,
             bulkhead: Bulkhead::from(config),
+            passages: Arc::new(Semaphore::new(config.max_in_flight.min(Semaphore::MAX_PERMITS))),
             breaker: Breaker::new(config.into(), meter.gauge("bff_breaker_state", &labels)),
             retries: Retries::from(config),
             meters: Meters::new(meter, name),

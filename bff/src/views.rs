@@ -7,6 +7,7 @@ mod destination;
 mod door;
 mod files;
 mod load_error;
+mod passage;
 mod reload;
 mod watch;
 
@@ -16,11 +17,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use compose::inputs::{Auth, Inputs, bind, variant};
 use compose::plan::Plan;
-use compose::run::{open, run};
-use futures_util::stream::{StreamExt, TryStreamExt};
+use compose::run::{open, progress, run};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{BoxStream, StreamExt, TryStreamExt, unfold};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use time::OffsetDateTime;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
@@ -29,7 +33,7 @@ pub use catalogue::{Draft, Loader, Terms, Views};
 /// The JSON Schema of view files.
 pub use compose::definition::schema as file_schema;
 pub use compose::inputs::{InputError, InputPlace, VARIANT, VARIANT_HEADER};
-pub use compose::run::{Answer, Events, Failure, Note};
+pub use compose::run::{Answer, Events, Failure, Note, Part};
 pub use compose::upstream::Code;
 /// What a checked view says of itself.
 pub use compose::{
@@ -39,11 +43,14 @@ pub use load_error::{Fault, LoadError, counted};
 pub use reload::{Outcome, Reloader, Reloads, Swapped, reloads};
 pub use watch::{Watched, watch};
 
+pub use crate::upstream::{Body, Socket};
+
 use crate::identity::Caller;
 use crate::meter::Meter;
 use crate::upstream::Headers;
 use destination::Destination;
 use door::{Door, Sender};
+use passage::Gate;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -108,6 +115,8 @@ pub struct View {
     plan: Arc<Plan>,
     /// By the calls' index; a stream has the first.
     destinations: Vec<Arc<Destination>>,
+    /// Of a view that hands requests on.
+    gate: Option<Gate>,
     forwards: Vec<HeaderName>,
     variants: Vec<Arc<View>>,
     tasks: TaskTracker,
@@ -128,6 +137,12 @@ pub struct Arguments<'a> {
     pub trace: HeaderMap,
     pub now: OffsetDateTime,
 }
+
+/// An answer as it comes; there is nothing behind a failure.
+pub type Parts = BoxStream<'static, Result<Part, Failure>>;
+
+/// Of each call what it changes and what it leaves out, and the whole.
+const MAX_PARTS: usize = 2 * plan::MAX_CALLS + 1;
 
 /// Why a view has no answer.
 #[derive(Debug)]
@@ -162,6 +177,23 @@ impl View {
         };
         self.log(&result);
         result.map_err(Error::Failed)
+    }
+
+    /// As `run`, in parts: the first comes when all that must succeed has, and what was late follows. It ends after a
+    /// failure.
+    pub fn progress(self: Arc<Self>, arguments: Arguments<'_>) -> Result<Parts, Error> {
+        let (inputs, sender) = self.bind(arguments)?;
+        let deadline = Instant::now() + self.plan.deadline;
+        let span = self.span();
+        let (told, parts) = mpsc::channel(MAX_PARTS);
+        let work = async move {
+            // There is room for every part that a plan can have.
+            let mut tell = |part| drop(told.try_send(part));
+            let result = progress(&self.plan, &inputs, &self.door(sender), deadline, &mut tell).await;
+            self.log(&result);
+            result.map(drop)
+        };
+        Ok(in_order(work.instrument(span).boxed(), parts))
     }
 
     /// Opens the view's stream: the JSON text of every event, until a failure or the service's end.
@@ -249,6 +281,24 @@ impl View {
         let (view, call, code) = (self.plan.name.as_str(), call.as_deref().unwrap_or("-"), error.code.name());
         tracing::warn!(view, call, code, cause = error.message, "no answer");
     }
+}
+
+/// What the work tells while it goes on, and its failure behind that.
+fn in_order(work: BoxFuture<'static, Result<(), Failure>>, parts: mpsc::Receiver<Part>) -> Parts {
+    unfold((Some(work), parts, None), |(mut work, mut parts, mut failure)| async move {
+        loop {
+            tokio::select! {
+                biased;
+                part = parts.recv() => return match (part, failure) {
+                    (Some(part), failure) => Some((Ok(part), (work, parts, failure))),
+                    (None, Some(failure)) => Some((Err(failure), (None, parts, None))),
+                    (None, None) => None,
+                },
+                result = async { work.as_mut()?.await.err() }, if work.is_some() => (work, failure) = (None, result),
+            }
+        }
+    })
+    .boxed()
 }
 
 fn interrupted() -> Failure {

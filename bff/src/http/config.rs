@@ -37,6 +37,10 @@ pub struct Config {
     pub max_connections: usize,
     /// How many requests may be answered at once; more are answered with 503.
     pub max_requests: usize,
+    /// How long a stream of events or a WebSocket may stay open without a word.
+    pub stream_idle_ms: u64,
+    /// How long a client may read nothing of what is sent to it.
+    pub write_timeout_ms: u64,
     /// How long open requests may go on after a stop signal.
     pub drain_ms: u64,
     /// Whether `/docs` shows what the server answers.
@@ -71,6 +75,8 @@ impl Default for Config {
             max_connections: 10_000,
             // A few times of what a core answers in the time that a client is glad to wait.
             max_requests: 2_000,
+            stream_idle_ms: 1_800_000,
+            write_timeout_ms: 60_000,
             drain_ms: 10_000,
             docs: true,
             rate_limit: RateLimit::default(),
@@ -130,6 +136,8 @@ impl Config {
             ("timeout_ms", self.timeout_ms),
             ("read_timeout_ms", self.read_timeout_ms),
             ("idle_timeout_ms", self.idle_timeout_ms),
+            ("stream_idle_ms", self.stream_idle_ms),
+            ("write_timeout_ms", self.write_timeout_ms),
             ("max_connections", self.max_connections as u64),
             ("max_requests", self.max_requests as u64),
             ("max_body_bytes", self.max_body_bytes as u64),

@@ -19,6 +19,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -64,6 +65,11 @@ impl Endpoint {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
+        // A client that reads nothing holds up nobody's memory for long. The system does not know this everywhere.
+        #[cfg(target_os = "linux")]
+        if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(self.limits.write)) {
+            tracing::debug!(%error, "cannot set TCP_USER_TIMEOUT");
+        }
         let Some(tls) = &self.tls else { return self.answer(stream, peer).await };
         let handshake = tokio::select! {
             handshake = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)) => handshake,
@@ -81,7 +87,7 @@ impl Endpoint {
         let activity = self.watch.begin();
         let (endpoint, requests) = (Arc::clone(&self), Arc::clone(&activity));
         let service = service_fn(move |request| Arc::clone(&endpoint).respond(request, peer, requests.begin()));
-        let mut serving = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
+        let mut serving = pin!(self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
         let ended = poll_fn(|context| match activity.poll_end(context) {
             Poll::Ready(end) => Poll::Ready(Err(end)),
             Poll::Pending => serving.as_mut().poll(context).map(Ok),

@@ -45,9 +45,10 @@ use crate::limits::Standing;
 use crate::meter::Meter;
 
 /// What the steps of the public address share.
+#[derive(Clone)]
 struct Edge {
-    ids: Ids,
-    proxies: Proxies,
+    ids: Arc<Ids>,
+    proxies: Arc<Proxies>,
     https: bool,
     capacity: Capacity,
     address_limit: Option<AddressLimit>,
@@ -55,6 +56,7 @@ struct Edge {
     /// Between two pieces of a body.
     read_timeout: Duration,
     timeout: Duration,
+    compresses: bool,
 }
 
 /// What the steps found out about a request, for those within and for the handlers.
@@ -64,23 +66,34 @@ pub struct Facts {
     pub trace: TraceContext,
 }
 
-pub fn public(routes: Router, config: &Config, address_limit: Option<AddressLimit>, meter: &Meter) -> Router {
-    let edge = Arc::new(Edge {
-        ids: Ids::default(),
-        proxies: Proxies::from(config),
+/// `handing_on` are routes whose bodies and answers are bounded by themselves, as large and slow as they may be.
+pub fn public(
+    routes: Router,
+    handing_on: Router,
+    config: &Config,
+    address_limit: Option<AddressLimit>,
+    meter: &Meter,
+) -> Router {
+    let edge = Edge {
+        ids: Arc::default(),
+        proxies: Arc::new(Proxies::from(config)),
         https: config.tls_cert.is_some() || config.public_url().starts_with("https://"),
         capacity: Capacity::new(config.max_requests, meter),
         address_limit,
         max_body_bytes: config.max_body_bytes,
         read_timeout: Duration::from_millis(config.read_timeout_ms),
         timeout: Duration::from_millis(config.timeout_ms),
-    });
-    let (cors, meter) = (cors::layer(&config.cors_origins), meter.clone());
-    let steps = move |route| {
-        let within = shared(cors.clone(), guarded(Arc::clone(&edge), route));
-        accompanied(Arc::clone(&edge), Answers::new(&meter), within)
+        compresses: true,
     };
-    routes.fallback(not_found).layer(layer_fn(steps))
+    let patient = Edge { max_body_bytes: usize::MAX, timeout: Duration::MAX, compresses: false, ..edge.clone() };
+    let steps = |edge: Edge| {
+        let (edge, cors, meter) = (Arc::new(edge), cors::layer(&config.cors_origins), meter.clone());
+        layer_fn(move |route| {
+            let within = shared(cors.clone(), guarded(Arc::clone(&edge), route));
+            accompanied(Arc::clone(&edge), Answers::new(&meter), within)
+        })
+    };
+    routes.fallback(not_found).layer(steps(edge)).merge(handing_on.layer(steps(patient)))
 }
 
 /// A step, with those within.
@@ -136,10 +149,10 @@ fn guarded(edge: Arc<Edge>, route: Route) -> impl Answering {
     let mut route = route;
     service_fn(move |request: Request| {
         let answer = edge.admit(request).map(|(admission, request)| (admission, route.call(request)));
-        let timeout = edge.timeout;
+        let (timeout, compresses) = (edge.timeout, edge.compresses);
         async move {
             let response = match answer {
-                Ok((admission, answer)) => admission.answer(answer, timeout).await,
+                Ok((admission, answer)) => admission.answer(answer, timeout, compresses).await,
                 Err(refusal) => *refusal,
             };
             Ok(response)
@@ -189,7 +202,12 @@ struct Admission {
 }
 
 impl Admission {
-    async fn answer(self, answer: impl Future<Output = Result<Response, Infallible>>, limit: Duration) -> Response {
+    async fn answer(
+        self,
+        answer: impl Future<Output = Result<Response, Infallible>>,
+        limit: Duration,
+        compresses: bool,
+    ) -> Response {
         // A panic costs one request, not the connection.
         let answer = AssertUnwindSafe(answer).catch_unwind();
         // Innermost, so that the clock covers the handler alone; it is not started for an answer that is there at once.
@@ -198,8 +216,9 @@ impl Admission {
             Ok(Err(panic)) => panicked(panic),
             Err(_) => Problem::gateway_timeout().into_response(),
         };
+        let response = described(response, self.standing);
         // Sees the whole answer.
-        compressed(described(response, self.standing), self.accepted).await
+        if compresses { compressed(response, self.accepted).await } else { response }
     }
 }
 

@@ -23,7 +23,10 @@ use crate::views::Views;
 
 /// The whole document, OpenAPI 3.1; the same views always give the same text.
 pub fn document(views: &Views, deployment: &Deployment) -> Value {
-    let (mut paths, schemas) = built_in();
+    let (mut paths, mut schemas) = built_in();
+    for (name, schema) in operation::schemas_of_parts() {
+        schemas[name] = schema;
+    }
     for view in views.iter() {
         let plan = view.plan();
         let path = paths.entry(plan.path.as_str()).or_insert_with(|| json!({}));

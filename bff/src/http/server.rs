@@ -22,6 +22,8 @@ pub struct Limits {
     pub head: Duration,
     /// Without a request on a connection that has had one.
     pub idle: Duration,
+    /// For a client to read something of what is sent to it.
+    pub write: Duration,
     pub drain: Duration,
 }
 
@@ -31,6 +33,7 @@ impl From<&Config> for Limits {
             connections: config.max_connections,
             head: Duration::from_millis(config.read_timeout_ms),
             idle: Duration::from_millis(config.idle_timeout_ms),
+            write: Duration::from_millis(config.write_timeout_ms),
             drain: Duration::from_millis(config.drain_ms),
         }
     }

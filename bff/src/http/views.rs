@@ -3,10 +3,14 @@
 mod answer;
 mod events;
 mod partial;
+mod progressive;
+mod proxy;
 mod stream_limit;
+mod websocket;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{
@@ -14,10 +18,11 @@ use axum::extract::{
 };
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on_service};
-use http::header::{CONTENT_TYPE, VARY};
+use http::header::{CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::service_fn;
 
 use super::caller_limit::{CallerLimit, ViewLimit, tell};
@@ -26,15 +31,19 @@ use super::{FieldError, Location, Problem, Router, Site};
 use crate::clock::Clock;
 use crate::identity::{Access, Caller, Identity};
 use crate::limits::Standing;
+use crate::views::plan::Proxy;
 use crate::views::{Arguments, VARIANT_HEADER, View, Views};
 use answer::written;
 use events::Listener;
+use stream_limit::OpenStream;
 pub use stream_limit::StreamLimit;
+use websocket::{Bounds, Handshake};
 
-/// One route per view.
-pub fn routes(views: &Views, site: &Site) -> Router {
+/// One route per view: those that answer, and those that hand on what may be large and take long.
+pub fn routes(views: &Views, site: &Site) -> [Router; 2] {
     let mut limits = site.caller_limit.of_views();
-    views.iter().fold(Router::new(), |router, view| {
+    let mut routers = [Router::new(), Router::new()];
+    for view in views.iter() {
         let plan = view.plan();
         let endpoint = Endpoint {
             view: Arc::clone(view),
@@ -46,11 +55,15 @@ pub fn routes(views: &Views, site: &Site) -> Router {
             identity: Arc::clone(&site.identity),
             streams: site.streams.clone(),
             closing: site.closing.clone(),
+            stream_idle: Duration::from_millis(site.config.stream_idle_ms),
+            tasks: site.tasks.clone(),
         };
         let endpoint = Arc::new(endpoint);
         let answer = service_fn(move |request| Arc::clone(&endpoint).answer(request));
-        router.route(&plan.path, on_service(filter(&plan.method), answer))
-    })
+        let router = &mut routers[usize::from(plan.proxy.is_some())];
+        *router = std::mem::take(router).route(&plan.path, on_service(filter(&plan.method), answer));
+    }
+    routers
 }
 
 fn filter(method: &str) -> MethodFilter {
@@ -73,6 +86,22 @@ struct Endpoint {
     streams: StreamLimit,
     /// Ends streams, so that they do not hold up a stop.
     closing: CancellationToken,
+    /// For how long what stays open may be silent.
+    stream_idle: Duration,
+    /// Where what a handler leaves behind goes on.
+    tasks: TaskTracker,
+}
+
+/// After a server has stopped there is another one.
+const RETRY: Duration = Duration::from_secs(1);
+/// Those who have lost a stream at the same moment come back one after the other, within so long.
+const RETRY_SPREAD_MS: u128 = 3_000;
+
+/// How soon a client connects again.
+fn retry(caller: Option<&Caller>) -> Duration {
+    // The end of an id is random.
+    let spread = caller.map_or(0, |caller| caller.session.as_u128() % RETRY_SPREAD_MS);
+    RETRY + Duration::from_millis(u64::try_from(spread).unwrap_or(0))
 }
 
 /// Where the caller stands with what limits him, and with what limits the view.
@@ -104,10 +133,6 @@ impl Endpoint {
     }
 
     async fn run(&self, caller: Option<Caller>, mut parts: Parts, body: Body) -> Result<Response, Problem> {
-        if self.view.plan().proxy.is_some() {
-            let detail = "This server cannot hand requests on yet";
-            return Err(Problem::new(StatusCode::NOT_IMPLEMENTED).detail(detail));
-        }
         let path = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| Problem::not_found())?;
         let path: Vec<(&str, &str)> = path.iter().collect();
         let query = parts.uri.query().unwrap_or_default();
@@ -115,9 +140,9 @@ impl Endpoint {
         let view = self.view.chosen(query, &header)?;
         let plan = view.plan();
         // Read only now, so that strangers cannot fill the memory with bodies.
-        let body = match &plan.body {
-            Some(_) => json(&parts.headers, body).await?,
-            None => Bytes::new(),
+        let (body, unread) = match &plan.body {
+            Some(_) => (json(&parts.headers, body).await?, Body::empty()),
+            None => (Bytes::new(), body),
         };
         let idempotency_key = if plan.idempotency { Some(idempotency_key(&parts.headers)?) } else { None };
         let facts = parts.extensions.get::<Facts>();
@@ -131,8 +156,14 @@ impl Endpoint {
             trace: facts.map(|facts| facts.trace.headers()).unwrap_or_default(),
             now: self.clock.now(),
         };
+        if let Some(proxy) = &plan.proxy {
+            return self.hand_on(view, proxy, arguments, &parts, unread).await;
+        }
         if plan.stream.is_some() {
             return self.open(Arc::clone(view), arguments).await;
+        }
+        if progressive::is_possible(plan) && progressive::is_wanted(&parts.headers) {
+            return progressive::response(Arc::clone(view).progress(arguments)?).await;
         }
         let answer = Arc::clone(view).run(arguments).await?;
         let mut response = written(plan, answer, &parts.headers);
@@ -146,11 +177,54 @@ impl Endpoint {
     }
 
     async fn open(&self, view: Arc<View>, arguments: Arguments<'_>) -> Result<Response, Problem> {
-        let place = arguments.caller.as_ref().map(|caller| self.streams.open(caller.sub)).transpose()?;
-        let session = arguments.caller.as_ref().map(|caller| caller.session);
+        let caller = arguments.caller.as_ref();
+        let listener = Listener {
+            _place: self.place(caller)?,
+            standing: caller.map(|caller| self.identity.standing(caller)),
+            closing: self.closing.clone(),
+            idle: self.stream_idle,
+            retry: retry(caller),
+        };
         let events = view.open(arguments).await?;
-        let listener = Listener { identity: Arc::clone(&self.identity), session, _place: place };
-        Ok(events::response(events, listener, self.closing.clone()))
+        Ok(events::response(events, listener))
+    }
+
+    async fn hand_on(
+        &self,
+        view: &View,
+        proxy: &Proxy,
+        arguments: Arguments<'_>,
+        parts: &Parts,
+        body: Body,
+    ) -> Result<Response, Problem> {
+        let place = self.place(arguments.caller.as_ref())?;
+        let Some(max_message) = proxy.max_message else {
+            let request = (parts.method.clone(), &parts.headers, body);
+            return proxy::hand_on(view, proxy, arguments, request, place, &self.tasks).await;
+        };
+        if self.closing.is_cancelled() {
+            return Err(Problem::unavailable(RETRY));
+        }
+        let caller = arguments.caller.as_ref();
+        let handshake = Handshake::of(parts, caller, self.identity.deployment())?;
+        let bounds = Bounds {
+            standing: caller.map(|caller| self.identity.standing(caller)),
+            closing: self.closing.clone(),
+            idle: self.stream_idle,
+            max_message: usize::try_from(max_message).unwrap_or(usize::MAX),
+            _place: place,
+        };
+        let protocols = parts.headers.get(SEC_WEBSOCKET_PROTOCOL);
+        let told = protocols.map(|protocols| (SEC_WEBSOCKET_PROTOCOL, protocols.clone())).into_iter().collect();
+        let socket = view.open_socket(arguments, told).await?;
+        let (response, relay) = handshake.join(socket, bounds);
+        self.tasks.spawn(relay);
+        Ok(response)
+    }
+
+    /// One of the places that an account has for what stays open.
+    fn place(&self, caller: Option<&Caller>) -> Result<Option<OpenStream>, Problem> {
+        caller.map(|caller| self.streams.open(caller.sub)).transpose()
     }
 
     fn admit(&self, caller: Option<&Caller>) -> Result<(), Problem> {

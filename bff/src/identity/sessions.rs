@@ -12,6 +12,7 @@ use super::revocation::{Revocation, Revocations};
 use super::role::Role;
 use super::secret::Secret;
 use super::session::{self, Client, Refresh, RefreshToken, Rules};
+use super::standing::{Standing, Standings};
 use crate::clock::Clock;
 use crate::events::{Event, What};
 use crate::store::{self, Accompanying, Account, Accounts, Bus, Heard, Session, SessionKind, Subscription};
@@ -21,6 +22,8 @@ pub struct Sessions {
     bus: Bus,
     rules: Rules,
     revocations: Revocations,
+    /// What stays open in somebody's name.
+    standings: Arc<Standings>,
     /// Cookie sessions seen lately, by the hash of their secret; privileged ones are never in it.
     seen: Cache<[u8; 32], Seen>,
 }
@@ -45,6 +48,9 @@ const SEEN_FOR: time::Duration = time::Duration::seconds(30);
 const MAX_REVOKED: u32 = 100_000;
 /// The topic of the bus.
 const REVOKED: &str = "revoked";
+/// So many sessions of what is open are read again so often.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+const LOOK_AT: usize = 100;
 const POLL_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
 /// How late a row may appear, and how far the clocks of two replicas may be apart.
 const OVERLAP: time::Duration = time::Duration::seconds(60);
@@ -62,7 +68,7 @@ impl Sessions {
     ) -> Result<Self, store::Error> {
         let revocations = Revocations::new(token_life, MAX_REVOKED as usize);
         let seen = Cache::builder().max_capacity(MAX_SEEN).time_to_live(SEEN_FOR.unsigned_abs()).build();
-        let sessions = Self { store, bus, rules, revocations, seen };
+        let sessions = Self { store, bus, rules, revocations, standings: Arc::default(), seen };
         sessions.read_revoked(now - token_life).await?;
         Ok(sessions)
     }
@@ -77,7 +83,7 @@ impl Sessions {
             tokio::select! {
                 heard = next(&mut subscription) => if let Heard::Announcement(bytes) = heard {
                     if let Some(revocation) = Revocation::from_bytes(&bytes) {
-                        self.revocations.add(revocation.session, revocation.at);
+                        self.note(revocation.session, revocation.at);
                     }
                     continue;
                 },
@@ -210,7 +216,7 @@ impl Sessions {
 
     /// Here at once, elsewhere soon: a replica that the announcement does not reach reads the rows.
     async fn revoked(&self, session: Uuid, at: OffsetDateTime) {
-        self.revocations.add(session, at);
+        self.note(session, at);
         if let Err(error) = self.bus.announce(REVOKED, &Revocation { session, at }.to_bytes()).await {
             tracing::debug!(%error, "cannot announce a revocation");
         }
@@ -219,9 +225,46 @@ impl Sessions {
     async fn read_revoked(&self, since: OffsetDateTime) -> Result<(), store::Error> {
         // Oldest first, so that an overflow is met as it would have been met live.
         for (session, at) in self.store.revoked_since(since, MAX_REVOKED + 1).await?.into_iter().rev() {
-            self.revocations.add(session, at);
+            self.note(session, at);
         }
         Ok(())
+    }
+
+    fn note(&self, session: Uuid, revoked_at: OffsetDateTime) {
+        self.revocations.add(session, revoked_at);
+        self.standings.end(session);
+    }
+
+    pub fn standing(&self, session: Uuid, role: Role) -> Standing {
+        let standing = self.standings.hold(session, role);
+        // Only now, so that no revocation falls in between.
+        if self.is_revoked(session) {
+            self.standings.end(session);
+        }
+        standing
+    }
+
+    /// Looks again at the sessions of what is open, some of them in each turn: nobody announces that time has passed,
+    /// and an announcement may not arrive. Never ends.
+    pub async fn look_after(&self, clock: &Clock) {
+        let mut turns = interval(LOOK_EVERY);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = None;
+        loop {
+            turns.tick().await;
+            for (session, role) in self.standings.some(last, LOOK_AT) {
+                last = Some(session);
+                let over = match self.by_id(session, clock.now()).await {
+                    Ok(live) => live.role != role,
+                    Err(Error::Refused(_)) => true,
+                    // A store that is away must not end anything.
+                    Err(_) => false,
+                };
+                if over {
+                    self.standings.end(session);
+                }
+            }
+        }
     }
 
     async fn with_account(&self, session: Session) -> Result<Live, Error> {

@@ -46,6 +46,16 @@ impl Dialer {
         Ok(Self { tls, versions, connect_timeout: config.connect_timeout() })
     }
 
+    /// The same, for what only HTTP/1.1 can do.
+    pub fn in_http1(&self) -> Self {
+        let tls = self.tls.as_ref().map(|(connector, name)| {
+            let mut config = ClientConfig::clone(connector.config());
+            config.alpn_protocols = vec![HTTP_1.to_vec()];
+            (TlsConnector::from(Arc::new(config)), name.clone())
+        });
+        Self { tls, versions: HttpVersion::Http1, ..*self }
+    }
+
     /// A connection and whether it speaks HTTP/2.
     pub async fn dial(&self, address: SocketAddr) -> Result<(Stream, bool), Error> {
         match timeout(self.connect_timeout, self.connect(address)).await {

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::dial::Dialer;
+use super::dial::{Dialer, Stream};
 use super::error::{Error, Kind};
 use super::exchange::{Incoming, Outgoing, Receiver};
 use super::health::Health;
@@ -177,6 +177,25 @@ impl Endpoint {
     async fn dial_lane(&self) -> Result<Option<Arc<Lane>>, Error> {
         let (stream, _) = self.shared.dialer.dial(self.address).await?;
         Lane::open(stream, &self.shared.tasks, None, self.streams.room()).await.map(Some)
+    }
+
+    /// A connection that nobody else uses, and whether it speaks HTTP/2.
+    pub async fn dial_apart(&self) -> Result<(Stream, bool), Error> {
+        self.shared.dialer.dial(self.address).await
+    }
+
+    /// The same, in HTTP/1.1.
+    pub async fn dial_http1(&self) -> Result<Stream, Error> {
+        let (stream, _) = self.shared.dialer.in_http1().dial(self.address).await?;
+        Ok(stream)
+    }
+
+    pub fn receiver(&self) -> &Receiver {
+        &self.shared.receiver
+    }
+
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.shared.tasks
     }
 
     /// Boxed, as all that seldom happens: a call's future must be small, since every call moves one.

@@ -40,9 +40,14 @@ pub fn reply(incoming: Incoming) -> Result<Reply, Error> {
     if status.is_success() {
         return Ok(Reply { body, headers, trailers });
     }
+    Err(refusal(status, &headers, &body))
+}
+
+/// What an answer means that is no success.
+pub fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
     let excerpt = String::from_utf8_lossy(&body[..body.len().min(MAX_EXCERPT_BYTES)]);
     let message = format!("HTTP {}: {excerpt}", status.as_u16());
-    Err(Error::answered(code(status), &message).with_retry_after(retry_after(&headers)))
+    Error::answered(code(status), &message).with_retry_after(retry_after(headers))
 }
 
 fn code(status: StatusCode) -> Code {

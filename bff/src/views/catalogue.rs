@@ -19,6 +19,7 @@ use super::destination::Destination;
 use super::door::Shared;
 use super::files::{bytes, read, view_files};
 use super::load_error::{Fault, LoadError};
+use super::passage::Gate;
 use super::{Config, View};
 use crate::meter::Meter;
 use crate::upstream::{self, Source};
@@ -70,13 +71,18 @@ impl Loader {
             problems.push(Fault::Other(format!("the view `{}` calls an address that HTTP cannot name", plan.name)));
             return None;
         };
+        let source = |source: &String| self.sources.get(source).map(Arc::clone);
+        let gate =
+            plan.proxy.as_ref().and_then(|proxy| Some(Gate::new(&plan, proxy, source(&proxy.source)?, &self.meter)));
         let variants = plan.variants.iter().map(|plan| self.view(Arc::clone(plan), shared, problems));
         let variants = variants.collect::<Option<_>>()?;
-        let forwards: BTreeSet<&str> =
-            destinations.iter().flat_map(|destination| destination.forward()).map(HeaderName::as_str).collect();
+        let forwards: BTreeSet<&str> = (destinations.iter().flat_map(|destination| destination.forward()))
+            .chain(gate.iter().flat_map(|gate| gate.source().forward()))
+            .map(HeaderName::as_str)
+            .collect();
         let forwards = forwards.into_iter().filter_map(|name| name.parse().ok()).collect();
         let (tasks, meter) = (self.tasks.clone(), self.meter.clone());
-        Some(Arc::new(View { plan, destinations, forwards, variants, tasks, meter }))
+        Some(Arc::new(View { plan, destinations, gate, forwards, variants, tasks, meter }))
     }
 }
 

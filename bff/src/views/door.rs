@@ -156,13 +156,7 @@ impl Door<'_> {
         let mut headers = Headers::with_capacity(ROOM_FOR_HEADERS);
         let goes_along = |(name, _): &&(HeaderName, HeaderValue)| source.forward().contains(name);
         headers.extend(self.sender.forwarded.iter().filter(goes_along).cloned());
-        if source.identity() == Identity::Token
-            && let Some(caller) = &self.sender.caller
-        {
-            let token = caller.tokens.authorization(source.audience());
-            let token = token.map_err(|error| CallError::new(Code::Internal, error.to_string()))?;
-            headers.push((AUTHORIZATION, token));
-        }
+        headers.extend(authorization(source, self.sender.caller.as_ref())?);
         if let (false, Some(key)) = (call.safe, &self.sender.idempotency_key) {
             headers.push((IDEMPOTENCY_KEY, key.clone()));
         }
@@ -175,6 +169,17 @@ impl Door<'_> {
         asked.headers.extend_from_slice(&self.sender.trace);
         asked
     }
+}
+
+/// What a source that wants to know is told of who asks.
+pub(super) fn authorization(
+    source: &Source,
+    caller: Option<&Caller>,
+) -> Result<Option<(HeaderName, HeaderValue)>, CallError> {
+    let Some(caller) = caller.filter(|_| source.identity() == Identity::Token) else { return Ok(None) };
+    let token = caller.tokens.authorization(source.audience());
+    let token = token.map_err(|error| CallError::new(Code::Internal, error.to_string()))?;
+    Ok(Some((AUTHORIZATION, token)))
 }
 
 /// The author says that the answer is the same for everybody.
@@ -205,7 +210,7 @@ fn span(call: &Call) -> Span {
     tracing::info_span!("call", otel.name = format!("call {name}"), call = name, source, operation)
 }
 
-fn failed(error: &Error) -> CallError {
+pub(super) fn failed(error: &Error) -> CallError {
     CallError {
         code: Code::from_number(error.code as i32),
         message: error.message.clone(),

@@ -113,13 +113,3 @@ async fn a_change_of_another_version_is_refused_by_the_service() {
     let stale = Answer::of(change().header("if-match", "\"6\"")).await;
     assert_eq!((stale.status, &stale.json()["status"]), (412, &json!(412)));
 }
-
-#[tokio::test]
-async fn a_proxy_says_that_it_is_not_there_yet() {
-    let (server, _backend) = server().await;
-    let answer = Answer::of(server.client.put(format!("{}/v1/picture", server.url)).body("x")).await;
-    assert_eq!((answer.status, &answer.json()["detail"]), (501, &json!("This server cannot hand requests on yet")));
-    let document = Answer::of(server.client.get(format!("{}/openapi.json", server.url))).await.json();
-    let responses = &document["paths"]["/v1/picture"]["put"]["responses"];
-    assert!(responses["501"].is_object() && responses["200"].is_null(), "{responses}");
-}

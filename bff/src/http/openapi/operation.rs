@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{refusal, schema};
-use crate::views::plan::{Param, Plan, Shape, Then};
+use crate::views::plan::{Param, Plan, Proxy, Shape, Then};
 use crate::views::{ParamLocation, VARIANT, VARIANT_HEADER};
 
 pub(super) fn of(plan: &Plan) -> Value {
@@ -91,12 +91,11 @@ fn idempotency_key() -> Value {
     })
 }
 
-/// None of a proxy: what the service answers is not known here.
 fn successes(plan: &Plan) -> Map<String, Value> {
-    let mut responses = Map::new();
-    if plan.proxy.is_some() {
-        return responses;
+    if let Some(proxy) = &plan.proxy {
+        return handed_on(plan, proxy);
     }
+    let mut responses = Map::new();
     let mut success = success(plan);
     for (name, _) in &plan.headers {
         success["headers"][name] = json!({ "schema": { "type": "string" } });
@@ -108,6 +107,23 @@ fn successes(plan: &Plan) -> Map<String, Value> {
     responses
 }
 
+/// What the service answers is not known here.
+fn handed_on(plan: &Plan, proxy: &Proxy) -> Map<String, Value> {
+    let any = json!({ "*/*": {} });
+    let described = if proxy.max_message.is_some() {
+        vec![("101", json!({ "description": "A WebSocket is open." }))]
+    } else if plan.method == "GET" {
+        vec![
+            ("200", json!({ "description": "What the service has.", "content": any })),
+            ("206", json!({ "description": "The range of it that was asked for.", "content": any })),
+            ("304", json!({ "description": "The client has it already." })),
+        ]
+    } else {
+        vec![("2XX", json!({ "description": "What the service answers.", "content": any }))]
+    };
+    described.into_iter().map(|(status, response)| (status.to_owned(), response)).collect()
+}
+
 fn success(plan: &Plan) -> Value {
     let Some(shape) = &plan.shape else { return json!({ "description": "Done." }) };
     if plan.stream.is_some() {
@@ -117,6 +133,9 @@ fn success(plan: &Plan) -> Value {
         "description": "The answer.",
         "content": { "application/json": { "schema": answers(plan, shape) } },
     });
+    if plan.method == "GET" {
+        response["content"]["text/event-stream"] = parts(plan);
+    }
     if plan.calls.iter().any(|call| !call.paths.is_empty()) {
         response["headers"] = json!({ "bff-partial": { "$ref": "#/components/headers/bff-partial" } });
     }
@@ -155,12 +174,61 @@ fn events(shape: &Shape) -> Value {
     })
 }
 
+/// The same answer for whom would rather have events.
+fn parts(plan: &Plan) -> Value {
+    let path = plan.path.replace('~', "~0").replace('/', "~1");
+    let answer = format!("#/paths/{path}/get/responses/{}/content/application~1json/schema", plan.status);
+    let schema = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+    json!({
+        "schema": {
+            "type": "string",
+            "description": "`message` is the answer as soon as all that must be there is; what comes later is null, or \
+                left out. Each `patch` changes it. `partial` says what will be missing. Behind `end`, or `problem`, \
+                there is nothing: close the connection.",
+        },
+        "x-events": {
+            "message": { "$ref": answer },
+            "patch": schema("JsonPatch"),
+            "partial": schema("Missing"),
+            "problem": schema("Problem"),
+            "end": { "type": "object", "maxProperties": 0 },
+        },
+    })
+}
+
+/// What the events of an answer in parts are made of.
+pub(super) fn schemas_of_parts() -> [(&'static str, Value); 2] {
+    let text = json!({ "type": "string" });
+    let patch = json!({
+        "type": "array",
+        "description": "RFC 6902.",
+        "items": {
+            "type": "object",
+            "required": ["op", "path"],
+            "properties": { "op": { "enum": ["add", "replace", "remove"] }, "path": text, "value": {} },
+        },
+    });
+    let missing = json!({
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["path", "call", "reason"],
+            "description": "As `bff-partial` says it.",
+            "properties": { "path": text, "call": text, "reason": text },
+        },
+    });
+    [("JsonPatch", patch), ("Missing", missing)]
+}
+
 fn refusals(plan: &Plan) -> impl Iterator<Item = u16> {
     let must_succeed = || plan.calls.iter().chain(&plan.stream).filter(|call| call.is_required());
     let calls = must_succeed().next().is_some();
     let changes = must_succeed().any(|call| !call.safe);
     let (private, body) = (!is_public(plan), plan.body.is_some());
-    let (proxy, sends) = (plan.proxy.is_some(), plan.proxy.as_ref().is_some_and(|proxy| proxy.max_body > 0));
+    let sends = plan.proxy.as_ref().is_some_and(|proxy| proxy.max_body > 0);
+    let socket = plan.proxy.as_ref().is_some_and(|proxy| proxy.max_message.is_some());
+    let through = plan.proxy.is_some();
+    let (calls, changes) = (calls || through, changes || sends);
     let may_occur = [
         (400, true),
         // Where anybody may ask, a token that is no longer good is refused as well.
@@ -169,9 +237,11 @@ fn refusals(plan: &Plan) -> impl Iterator<Item = u16> {
         (404, calls),
         (409, changes),
         (412, changes),
+        (408, sends),
         (413, body || sends),
         (415, body || sends),
-        (501, proxy),
+        (416, through && plan.method == "GET" && !socket),
+        (426, socket),
         (502, calls),
         (503, private || calls),
         (504, calls),

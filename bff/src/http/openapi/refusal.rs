@@ -21,7 +21,7 @@ impl<const STATUS: u16> IntoResponses for Refuses<STATUS> {
 /// What any operation may answer: too many requests from one address, and what nobody foresees.
 const ALWAYS: [(&str, &str); 2] = [("429", "too-many-requests"), ("default", ANY)];
 const ANY: &str = "problem";
-const STATUSES: [u16; 13] = [400, 401, 403, 404, 409, 412, 413, 415, 429, 501, 502, 503, 504];
+const STATUSES: [u16; 15] = [400, 401, 403, 404, 408, 409, 412, 413, 415, 416, 426, 429, 502, 503, 504];
 
 /// The operation's responses with the problems of these statuses.
 pub(super) fn with(responses: Map<String, Value>, statuses: impl Iterator<Item = u16>) -> Value {

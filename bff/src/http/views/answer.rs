@@ -1,7 +1,7 @@
 //! A view's answer as a response: what it says, what is missing, and what its client may keep of it.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, ETAG, VARY};
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, ETAG, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::partial;
@@ -47,6 +47,8 @@ fn kept(plan: &Plan, headers: &mut HeaderMap) {
     if control == "no-store" {
         return;
     }
+    // Whoever would rather have events gets them.
+    headers.append(VARY, HeaderValue::from(ACCEPT));
     if control.starts_with("private") {
         headers.append(VARY, HeaderValue::from(AUTHORIZATION));
         headers.append(VARY, HeaderValue::from(COOKIE));

@@ -17,7 +17,7 @@ async fn client(peer: &str, header: ForwardedHeader, headers: &[(&str, &str)]) -
         ["10.0.0.0/8", "fd00::/8", "192.0.2.1"].map(|text| Network::try_from(text.to_owned()).unwrap());
     let config = Config { trusted_proxies: trusted_proxies.to_vec(), forwarded_header: header, ..Config::default() };
     let tell = |Extension(facts): Extension<Facts>| async move { facts.client.unwrap().0.to_string() };
-    let router = layers::public(Router::new().route("/", get(tell)), &config, None, &Meter::none());
+    let router = layers::public(Router::new().route("/", get(tell)), Router::new(), &config, None, &Meter::none());
     let peer = SocketAddr::new(peer.parse::<IpAddr>().unwrap(), 4711);
     let request = Request::get("/").extension(ConnectInfo(peer));
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));

@@ -27,7 +27,7 @@ impl Stack {
         let meter = Meter::none();
         let limit = AddressLimit::new(&config.rate_limit, false, &meter);
         let meter = Meter::none();
-        let router = layers::public(routes, &config, limit, &meter);
+        let router = layers::public(routes, Router::new(), &config, limit, &meter);
         let tls = acceptor(&config).unwrap();
         running.spawn(serve(listener, tls, router, Limits::from(&config), shutdown.clone()));
         running.close();

@@ -127,6 +127,7 @@ async fn orders(visitor: &mut Visitor) {
     assert_eq!((status, &changed["note"]), (StatusCode::OK, &json!("Knock")), "{changed}");
 
     let mut changes = visitor.request("GET /v1/orders/{id}/status", id, "").send().await.unwrap();
+    assert!(changes.chunk().await.unwrap().unwrap().starts_with(b"retry: "));
     let first = changes.chunk().await.unwrap().unwrap();
     assert!(first.starts_with(br#"data: {"status":"PENDING","#), "{first:?}");
     assert_eq!(visitor.delete("/v1/orders/{id}", id).await, StatusCode::NO_CONTENT);
