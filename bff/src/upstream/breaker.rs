@@ -96,6 +96,15 @@ impl Breaker {
         Self { rules, state: Mutex::new(State::Closed(Window::new(Instant::now()))), open: AtomicU32::new(0), shown }
     }
 
+    /// Whether no call may go.
+    pub fn refuses(&self, now: Instant) -> bool {
+        match &*self.state() {
+            State::Closed(_) => false,
+            State::Open { until, .. } => now < *until,
+            State::HalfOpen { trying, .. } => *trying,
+        }
+    }
+
     /// None while no call may go.
     pub fn enter(&self, now: Instant) -> Option<Turn<'_>> {
         let mut state = self.state();

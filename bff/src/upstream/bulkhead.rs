@@ -22,11 +22,13 @@ impl From<&Config> for Bulkhead {
 }
 
 impl Bulkhead {
+    /// A place, if one is free.
+    pub fn enter(&self) -> Option<SemaphorePermit<'_>> {
+        self.places.try_acquire().ok()
+    }
+
     /// A place, if one becomes free soon.
-    pub async fn enter(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
-        if let Ok(place) = self.places.try_acquire() {
-            return Some(place);
-        }
+    pub async fn wait(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
         let until = (Instant::now() + self.patience).min(deadline);
         // Boxed, because it is seldom needed and would make every call larger.
         timeout_at(until, self.places.acquire()).boxed().await.ok()?.ok()

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::Code;
 
@@ -24,9 +25,9 @@ const FAIR_CHANCE: Duration = Duration::from_millis(10);
 impl Source {
     /// Tries until one answers, or another try is not worth it.
     pub(super) async fn tries(&self, remote: &Remote, outgoing: Outgoing, deadline: Instant) -> Result<Reply, Error> {
-        let Some(_place) = self.bulkhead.enter(deadline).await else {
-            self.meters.refused_by_bulkhead.increment(1);
-            return Err(Error::refused("too many calls wait for the service"));
+        let _place = match self.bulkhead.enter() {
+            Some(place) => place,
+            None => self.room(deadline).await?,
         };
         self.retries.pay();
         let (mut tries, mut unreached) = (0, Vec::new());
@@ -54,6 +55,17 @@ impl Source {
                 Next::Stop => return Err(error),
             }
         }
+    }
+
+    /// Waits for room, but not to be refused then.
+    async fn room(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, Error> {
+        if self.breaker.refuses(Instant::now()) {
+            return Err(self.refused_by_breaker());
+        }
+        self.bulkhead.wait(deadline).await.ok_or_else(|| {
+            self.meters.refused_by_bulkhead.increment(1);
+            Error::refused("too many calls wait for the service")
+        })
     }
 
     /// One try, and where it went.
@@ -94,10 +106,12 @@ impl Source {
 
     /// The right to call, unless the breaker is open.
     pub(super) fn turn(&self, now: Instant) -> Result<Turn<'_>, Error> {
-        self.breaker.enter(now).ok_or_else(|| {
-            self.meters.refused_by_breaker.increment(1);
-            Error::refused("the service has failed too often and is left alone for a while")
-        })
+        self.breaker.enter(now).ok_or_else(|| self.refused_by_breaker())
+    }
+
+    fn refused_by_breaker(&self) -> Error {
+        self.meters.refused_by_breaker.increment(1);
+        Error::refused("the service has failed too often and is left alone for a while")
     }
 
     /// Whether one address of several had better rest.

@@ -8,7 +8,8 @@ use axum::Router;
 use axum::routing::any;
 use bff::upstream::{Config, Kind};
 use bytes::Bytes;
-use http::Method;
+use http::header::RETRY_AFTER;
+use http::{Method, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -109,6 +110,21 @@ async fn nobody_waits_beyond_the_deadline() {
     let began = Instant::now();
     client.get("/", Duration::from_millis(50)).await.unwrap_err();
     assert!(began.elapsed() < Duration::from_millis(50) + LATE, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_service_that_is_left_alone() {
+    let unavailable = || async { (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "15")]) };
+    let backend = Backend::start(Router::new().fallback(any(unavailable))).await;
+    let rules = Config { breaker_failures: 1, breaker_open_ms: 60_000, retries: 1, ..plain() };
+    let client = Client::of(Config { http: Some(backend.url()), max_in_flight: 1, queue_ms: 60_000, ..rules });
+    // It opens the breaker, and keeps the only place while it waits to try again.
+    let held = spawned(&client);
+    until("the breaker is open", || client.measure("bff_breaker_state") == 2.0).await;
+    let error = client.get("/", LONG).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Refused, "{error}");
+    assert!(error.to_string().contains("left alone"), "{error}");
+    assert!(!held.is_finished(), "it was refused at once");
 }
 
 #[tokio::test]
