@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::sync::{OwnedMutexGuard, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -44,6 +45,9 @@ pub struct Shared {
 
 /// Counts as in flight for as long as it lives.
 pub struct Load<'e>(&'e AtomicUsize);
+
+/// Nobody else dials meanwhile.
+type Alone = OwnedMutexGuard<()>;
 
 enum Connected {
     Http1(http1::Connection),
@@ -84,7 +88,12 @@ impl Endpoint {
     }
 
     /// Sends the request and reads the answer whole.
-    pub async fn exchange(&self, outgoing: &Outgoing, now: Instant, deadline: Instant) -> Result<Incoming, Error> {
+    pub async fn exchange(
+        self: &Arc<Self>,
+        outgoing: &Outgoing,
+        now: Instant,
+        deadline: Instant,
+    ) -> Result<Incoming, Error> {
         let mut not_begun = None;
         // A connection may turn out to be closed when it is written to, or to speak another version; the next is a new one.
         for _ in 0..MAX_DEAD_LANES {
@@ -112,8 +121,7 @@ impl Endpoint {
     /// Sends the request of a stream on a connection that carries streams alone.
     pub async fn open(&self, outgoing: &Outgoing) -> Result<(http::Response<h2::RecvStream>, Place), Error> {
         for _ in 0..MAX_DEAD_LANES {
-            let entered = self.streams.enter(async || self.dial_lane().await).await?;
-            let Some(place) = entered else { break };
+            let place = self.streams.enter(async || self.dial_lane().await).await?;
             if let Some(answer) = place.send(outgoing, None, &self.shared.receiver).await? {
                 return Ok((http2::head(answer).await?, place));
             }
@@ -123,7 +131,7 @@ impl Endpoint {
 
     /// None where the service turns out to speak HTTP/2 by now.
     async fn over_http1(
-        &self,
+        self: &Arc<Self>,
         outgoing: &Outgoing,
         now: Instant,
         deadline: Instant,
@@ -134,11 +142,10 @@ impl Endpoint {
             let has_waited = idle.is_some();
             let connection = match idle.take() {
                 Some(connection) => connection,
-                None => match self.dial().await? {
+                None => match self.dial(None).await?.0 {
                     Connected::Http1(connection) => connection,
-                    Connected::Http2(lane) => {
-                        drop(self.calls.add(lane));
-                        self.speaks_http1.store(false, Ordering::Relaxed);
+                    lane => {
+                        self.keep(lane);
                         return Ok(None);
                     }
                 },
@@ -161,22 +168,25 @@ impl Endpoint {
     }
 
     /// None where the service turns out to speak HTTP/1.1.
-    fn new_place(&self) -> BoxFuture<'_, Result<Option<Place>, Error>> {
-        let dial = async || match self.dial().await? {
-            Connected::Http2(lane) => Ok(Some(lane)),
-            Connected::Http1(connection) => {
-                self.speaks_http1.store(true, Ordering::Relaxed);
-                self.idle.put(connection, Instant::now());
-                Ok(None)
+    fn new_place(self: &Arc<Self>) -> BoxFuture<'_, Result<Option<Place>, Error>> {
+        async move {
+            let alone = self.calls.alone().await;
+            // Somebody else may have made a connection meanwhile.
+            let place = self.calls.place();
+            if place.is_some() || self.speaks_http1.load(Ordering::Relaxed) {
+                return Ok(place);
             }
-        };
-        async move { self.calls.enter(dial).await }.boxed()
+            let (connected, _alone) = self.dial(Some(alone)).await?;
+            self.keep(connected);
+            Ok(self.calls.place())
+        }
+        .boxed()
     }
 
     /// Streams may be silent for long, and some servers take pings on a silent connection for an attack.
-    async fn dial_lane(&self) -> Result<Option<Arc<Lane>>, Error> {
+    async fn dial_lane(&self) -> Result<Arc<Lane>, Error> {
         let (stream, _) = self.shared.dialer.dial(self.address).await?;
-        Lane::open(stream, &self.shared.tasks, None, self.streams.room()).await.map(Some)
+        Lane::open(stream, &self.shared.tasks, None, self.streams.room()).await
     }
 
     /// A connection that nobody else uses, and whether it speaks HTTP/2.
@@ -198,30 +208,51 @@ impl Endpoint {
         &self.shared.tasks
     }
 
+    /// A connection, which is made even if its caller leaves meanwhile: where that takes longer than calls may, there would
+    /// never be one. `alone` keeps others from dialling until it is used.
+    ///
     /// Boxed, as all that seldom happens: a call's future must be small, since every call moves one.
-    fn dial(&self) -> BoxFuture<'_, Result<Connected, Error>> {
-        async {
-            let Shared { dialer, tasks, keep_alive, .. } = &*self.shared;
-            let (stream, http2) = dialer.dial(self.address).await?;
-            Ok(match http2 {
-                true => Connected::Http2(Lane::open(stream, tasks, Some(*keep_alive), self.calls.room()).await?),
-                false => Connected::Http1(http1::Connection::open(stream).await?),
-            })
+    fn dial(self: &Arc<Self>, alone: Option<Alone>) -> BoxFuture<'_, Result<(Connected, Option<Alone>), Error>> {
+        async move {
+            let Shared { tasks, max_in_flight, .. } = &*self.shared;
+            if tasks.len() >= *max_in_flight {
+                return Ok((self.connect().await?, alone));
+            }
+            let (hand_over, handed) = oneshot::channel();
+            let endpoint = Arc::clone(self);
+            tasks.spawn(async move {
+                let made = endpoint.connect().await.map(|connected| (connected, alone));
+                if let Err(Ok((connected, _alone))) = hand_over.send(made) {
+                    endpoint.keep(connected);
+                }
+            });
+            handed.await.unwrap_or_else(|_| Err(Error::unreached("cannot connect: it was given up")))
         }
         .boxed()
     }
 
+    async fn connect(&self) -> Result<Connected, Error> {
+        let Shared { dialer, tasks, keep_alive, .. } = &*self.shared;
+        let (stream, http2) = dialer.dial(self.address).await?;
+        Ok(match http2 {
+            true => Connected::Http2(Lane::open(stream, tasks, Some(*keep_alive), self.calls.room()).await?),
+            false => Connected::Http1(http1::Connection::open(stream).await?),
+        })
+    }
+
+    /// For the next call.
+    fn keep(&self, connected: Connected) {
+        self.speaks_http1.store(matches!(connected, Connected::Http1(_)), Ordering::Relaxed);
+        match connected {
+            Connected::Http1(connection) => self.idle.put(connection, Instant::now()),
+            Connected::Http2(lane) => drop(self.calls.add(lane)),
+        }
+    }
+
     /// Has a connection ready, or learns that there is none to be had.
     pub async fn warm_up(&self) -> Result<(), Error> {
-        if self.connections() > 0 {
-            return Ok(());
-        }
-        match self.dial().await? {
-            Connected::Http1(connection) => {
-                self.speaks_http1.store(true, Ordering::Relaxed);
-                self.idle.put(connection, Instant::now());
-            }
-            Connected::Http2(lane) => drop(self.calls.add(lane)),
+        if self.connections() == 0 {
+            self.keep(self.connect().await?);
         }
         Ok(())
     }

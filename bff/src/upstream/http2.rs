@@ -12,7 +12,7 @@ use bytes::Bytes;
 use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{Ping, PingPong, RecvStream};
 use http::{HeaderMap, Request, Response};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
@@ -42,7 +42,7 @@ pub struct Place {
 pub struct Lanes {
     lanes: Mutex<Vec<Arc<Lane>>>,
     /// One dials at a time, and the others use what comes of it.
-    dialling: tokio::sync::Mutex<()>,
+    dialling: Arc<tokio::sync::Mutex<()>>,
     /// How many requests at once the service has said it takes on a connection.
     room: AtomicUsize,
     shape: Shape,
@@ -244,7 +244,7 @@ fn lost(error: &h2::Error) -> Error {
 impl Lanes {
     pub fn new(shape: Shape) -> Self {
         let room = AtomicUsize::new(NOT_KNOWN_YET);
-        Self { lanes: Mutex::default(), dialling: tokio::sync::Mutex::default(), room, shape }
+        Self { lanes: Mutex::default(), dialling: Arc::default(), room, shape }
     }
 
     /// Room on a connection that is there already.
@@ -261,22 +261,24 @@ impl Lanes {
         lanes.iter().min_by_key(|lane| lane.open.load(Ordering::Relaxed)).map(Place::on)
     }
 
-    /// Room on a connection, which `dial` makes where there is none; none where `dial` finds that there can be none.
-    pub async fn enter(
-        &self,
-        dial: impl AsyncFnOnce() -> Result<Option<Arc<Lane>>, Error>,
-    ) -> Result<Option<Place>, Error> {
+    /// The right to dial; others wait for it, and use what comes of it.
+    pub async fn alone(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.dialling).lock_owned().await
+    }
+
+    /// Room on a connection, which `dial` makes where there is none.
+    pub async fn enter(&self, dial: impl AsyncFnOnce() -> Result<Arc<Lane>, Error>) -> Result<Place, Error> {
         if let Some(place) = self.place() {
-            return Ok(Some(place));
+            return Ok(place);
         }
-        let _alone = self.dialling.lock().await;
+        let _alone = self.alone().await;
         if let Some(place) = self.place() {
-            return Ok(Some(place));
+            return Ok(place);
         }
         if self.lanes().len() >= self.shape.lanes {
             return Err(Error::unreached("too many streams are open"));
         }
-        Ok(dial().await?.map(|lane| self.add(lane)))
+        Ok(self.add(dial().await?))
     }
 
     /// What a new connection may count on before the service has said anything on it.

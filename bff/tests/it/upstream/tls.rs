@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tempfile::TempDir;
+use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
@@ -82,10 +83,12 @@ fn acceptor(own: &Issued, clients: Option<&Authority>, protocols: &[&str]) -> Tl
 }
 
 /// A service over TLS that answers in the version of HTTP that was negotiated, and with its name.
-async fn service_at(address: SocketAddr, acceptor: TlsAcceptor) -> Scripted {
+/// It takes its time for every handshake.
+async fn service_at(address: SocketAddr, acceptor: TlsAcceptor, pause: Duration) -> Scripted {
     Scripted::start_at(address, move |stream, _| {
         let acceptor = acceptor.clone();
         async move {
+            sleep(pause).await;
             let Ok(stream) = acceptor.accept(stream).await else { return };
             if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
                 return answer_all(stream, &answer("over HTTP/1.1")).await;
@@ -101,7 +104,7 @@ async fn service_at(address: SocketAddr, acceptor: TlsAcceptor) -> Scripted {
 }
 
 async fn service(own: &Issued, clients: Option<&Authority>, protocols: &[&str]) -> Scripted {
-    service_at(ANY_PORT, acceptor(own, clients, protocols)).await
+    service_at(ANY_PORT, acceptor(own, clients, protocols), Duration::ZERO).await
 }
 
 fn https(service: &Scripted) -> Option<String> {
@@ -146,9 +149,9 @@ async fn a_service_that_learns_http_2_is_followed() {
         [(older, "over HTTP/1.1"), (newer, "over h2"), (older, "over HTTP/1.1"), (newer, "over h2")]
     {
         running.kill().await;
-        running = service_at(address, acceptor(&own, None, protocols)).await;
+        running = service_at(address, acceptor(&own, None, protocols), Duration::ZERO).await;
         // The end of an HTTP/2 connection is for the task to see that drives it.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        sleep(Duration::from_millis(50)).await;
         for _ in 0..3 {
             let answer = client.get("/", LONG).await.unwrap();
             assert!(answer.ends_with(said.as_bytes()), "{answer:?}");
@@ -166,7 +169,7 @@ async fn a_restart_between_two_calls_goes_unnoticed() {
     for _ in 0..20 {
         assert_eq!(client.get("/", LONG).await.unwrap(), "over HTTP/1.1");
         running.kill().await;
-        running = service_at(address, acceptor(&own, None, &["http/1.1"])).await;
+        running = service_at(address, acceptor(&own, None, &["http/1.1"]), Duration::ZERO).await;
     }
 }
 
@@ -222,7 +225,7 @@ async fn the_time_that_a_connection_takes_is_not_promised_to_the_service() {
     let service = Scripted::start(move |stream, _| {
         let (acceptor, tell) = (acceptor.clone(), tell.clone());
         async move {
-            tokio::time::sleep(HANDSHAKE).await;
+            sleep(HANDSHAKE).await;
             let stream = acceptor.accept(stream).await.unwrap();
             let mut connection = h2::server::handshake(stream).await.unwrap();
             while let Some(Ok(call)) = connection.accept().await {
@@ -238,4 +241,19 @@ async fn the_time_that_a_connection_takes_is_not_promised_to_the_service() {
     let said = told.recv().await.unwrap();
     let said: u64 = said.to_str().unwrap().strip_suffix('m').unwrap().parse().unwrap();
     assert!(Duration::from_millis(said) <= patience - HANDSHAKE, "{said}");
+}
+
+#[tokio::test]
+async fn a_connection_that_takes_longer_than_a_call_may_is_there_for_the_next_one() {
+    let authority = Authority::new();
+    let pause = Duration::from_millis(300);
+    for protocol in BOTH {
+        let acceptor = acceptor(&authority.issue(HOST), None, &[protocol]);
+        let service = service_at(ANY_PORT, acceptor, pause).await;
+        let config = Config { http: https(&service), tls_ca: authority.file(), connect_timeout_ms: 15_000, ..plain() };
+        let client = Client::of(config);
+        client.get("/", pause / 6).await.unwrap_err();
+        client.get("/", LONG).await.unwrap();
+        assert_eq!(service.connections(), 1, "{protocol}");
+    }
 }
