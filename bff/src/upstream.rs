@@ -18,6 +18,7 @@ mod http1;
 mod http2;
 mod operation;
 mod passage;
+mod protocol;
 mod rest;
 mod retry;
 mod socket;
@@ -47,7 +48,8 @@ use crate::meter::{Counter, Gauge, Meter};
 use balance::Remote;
 use breaker::Breaker;
 use bulkhead::Bulkhead;
-use exchange::{Outgoing, Protocol};
+use exchange::Outgoing;
+use protocol::Protocol;
 use retry::Retries;
 use tries::report;
 
@@ -216,19 +218,20 @@ impl Source {
     fn outgoing(&self, call: Call) -> Result<(&Remote, Outgoing), Error> {
         let Call { target, mut headers, body, repeatable, .. } = call;
         headers.extend_from_slice(&self.credentials);
-        let (remote, protocol, method, path, body) = match target {
+        let (remote, method, path, body) = match target {
             Target::Grpc(path) => {
                 let remote = self.grpc.as_ref().ok_or_else(|| no_address("grpc"))?;
                 headers.extend(grpc::HEADERS);
-                (remote, Protocol::Grpc, Method::POST, path, grpc::framed(&body)?)
+                (remote, Method::POST, path, grpc::framed(&body)?)
             }
             Target::Http(method, path) => {
                 let remote = self.http.as_ref().ok_or_else(|| no_address("http"))?;
                 rest::describe(&mut headers, !body.is_empty());
-                (remote, Protocol::Rest, method, remote.path(path)?, body)
+                (remote, method, remote.path(path)?, body)
             }
         };
-        Ok((remote, Outgoing { protocol, method, path, headers, body, repeatable }))
+        let timeout = remote.protocol.timeout();
+        Ok((remote, Outgoing { method, path, headers, body, timeout, repeatable }))
     }
 
     /// Connects ahead of the first call, follows names, closes what nobody needs. Never ends.

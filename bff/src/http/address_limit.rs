@@ -19,7 +19,7 @@ use tower_governor::governor::{GovernorConfig, GovernorConfigBuilder};
 use tower_governor::key_extractor::KeyExtractor;
 
 use super::Problem;
-use super::layers::Facts;
+use super::facts::Facts;
 use crate::limits::{Enforce, Limited, Policy, Quota, Standing};
 use crate::meter::Meter;
 

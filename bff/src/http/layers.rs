@@ -36,8 +36,9 @@ use tracing::Instrument;
 
 use super::access_log::Ongoing;
 use super::capacity::{Capacity, Place};
-use super::client_address::{ClientAddress, Proxies};
+use super::client_address::Proxies;
 use super::compression::{accepted, compressed};
+use super::facts::Facts;
 use super::metrics::Answers;
 use super::request_id::{Ids, RequestId, X_REQUEST_ID};
 use super::{AddressLimit, AdminConfig, Config, Problem, TraceContext, caller_limit, cors, problem};
@@ -57,13 +58,6 @@ struct Edge {
     read_timeout: Duration,
     timeout: Duration,
     compresses: bool,
-}
-
-/// What the steps found out about a request, for those within and for the handlers.
-#[derive(Clone)]
-pub struct Facts {
-    pub client: Option<ClientAddress>,
-    pub trace: TraceContext,
 }
 
 /// `handing_on` are routes whose bodies and answers are bounded by themselves, as large and slow as they may be.

@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 use tower::service_fn;
 
 use super::caller_limit::{CallerLimit, ViewLimit, tell};
-use super::layers::Facts;
+use super::facts::Facts;
 use super::{FieldError, Location, Problem, Router, Site};
 use crate::clock::Clock;
 use crate::identity::{Access, Caller, Identity};

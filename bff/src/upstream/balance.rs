@@ -19,13 +19,15 @@ use tokio_util::task::TaskTracker;
 use super::dial::Dialer;
 use super::endpoint::{Endpoint, Shared};
 use super::error::{Error, chain};
-use super::exchange::{Protocol, Receiver};
+use super::exchange::Receiver;
+use super::protocol::Protocol;
 use super::retry::spread;
 use super::{Config, HttpVersion, host, port};
 
 type Endpoints = Vec<Arc<Endpoint>>;
 
 pub struct Remote {
+    pub protocol: Protocol,
     /// One for each host, of which the first is the one that requests name.
     urls: Vec<Uri>,
     /// The path of the URL, without a slash at the end.
@@ -74,6 +76,7 @@ impl Remote {
         let endpoint = |address| Arc::new(Endpoint::new(address, &shared, config));
         let endpoints: Endpoints = literals.iter().flatten().copied().map(endpoint).collect();
         Ok(Self {
+            protocol,
             base: url.path().trim_end_matches('/').to_owned(),
             is_literal: literals.is_some(),
             urls,

@@ -7,24 +7,17 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use tokio::time::Instant;
 
-use super::{Error, Reply, grpc, rest};
-
-/// How a request and its answer are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    Grpc,
-    /// HTTP with JSON bodies.
-    Rest,
-}
+use super::Error;
 
 /// A request on its way to a service; each try writes it anew.
 #[derive(Debug)]
 pub struct Outgoing {
-    pub protocol: Protocol,
     pub method: Method,
     pub path: PathAndQuery,
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub body: Bytes,
+    /// The header that tells the service how long we wait.
+    pub timeout: fn(Duration) -> (HeaderName, HeaderValue),
     /// May be sent twice.
     pub repeatable: bool,
 }
@@ -46,30 +39,6 @@ pub struct Receiver {
     pub host: HeaderValue,
 }
 
-impl Protocol {
-    pub fn reply(self, incoming: Incoming, limit: usize) -> Result<Reply, Error> {
-        match self {
-            Self::Grpc => grpc::reply(incoming, limit),
-            Self::Rest => rest::reply(incoming),
-        }
-    }
-
-    /// How much longer a body is than the message in it.
-    pub fn overhead_bytes(self) -> usize {
-        match self {
-            Self::Grpc => grpc::PREFIX_BYTES,
-            Self::Rest => 0,
-        }
-    }
-
-    fn timeout(self, remaining: Duration) -> (HeaderName, HeaderValue) {
-        match self {
-            Self::Grpc => grpc::timeout(remaining),
-            Self::Rest => rest::timeout(remaining),
-        }
-    }
-}
-
 impl Outgoing {
     /// The headers of one try, which tell the service how long we wait. Of two with one name the later counts.
     pub fn header_map(&self, deadline: Option<Instant>) -> HeaderMap {
@@ -78,7 +47,7 @@ impl Outgoing {
             headers.insert(name, value.clone());
         }
         if let Some(deadline) = deadline {
-            let (name, value) = self.protocol.timeout(deadline.saturating_duration_since(Instant::now()));
+            let (name, value) = (self.timeout)(deadline.saturating_duration_since(Instant::now()));
             headers.insert(name, value);
         }
         headers

@@ -90,7 +90,7 @@ impl Source {
             let endpoint = picked.insert(remote.pick(unreached, now).await?);
             let _load = endpoint.load();
             let incoming = endpoint.exchange(outgoing, now, deadline).await?;
-            outgoing.protocol.reply(incoming, self.config.max_reply_bytes)
+            remote.protocol.reply(incoming, self.config.max_reply_bytes)
         };
         let result = timeout_at(deadline, exchange).await.unwrap_or_else(|_| Err(Error::deadline()));
         let is_late = result.as_ref().is_err_and(|error| error.code == Code::DeadlineExceeded);

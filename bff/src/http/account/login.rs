@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::{SignedInAnswer, answer};
 use crate::http::caller::{refuse_cross_site, require_same_site};
-use crate::http::layers::Facts;
+use crate::http::facts::Facts;
 use crate::http::openapi::Refuses;
 use crate::http::{FieldError, Json, Location, Problem};
 use crate::identity::{Client, Identifier, Identity, Login, MAX_PASSWORD_BYTES, SessionKind};
