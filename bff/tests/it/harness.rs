@@ -21,6 +21,7 @@ use bff::clock::Clock;
 use bff::config::Config;
 use bff::identity::SigningAlgorithm;
 use bff::notify::Notify;
+use bff::upstream;
 use bff::views::Watch;
 use tempfile::TempDir;
 use time::macros::datetime;
@@ -54,6 +55,24 @@ impl Server {
     pub async fn start_with(change: impl FnOnce(Config) -> Config) -> Self {
         let clock = Clock::manual(datetime!(2026-01-01 12:00 UTC));
         Self::start_in(tempfile::tempdir().unwrap(), clock, change).await
+    }
+
+    /// Starts with one view over one HTTP service, which this OpenAPI document describes.
+    pub async fn start_with_view(
+        view: &str,
+        document: &str,
+        (name, source): (&str, upstream::Config),
+        change: impl FnOnce(Config) -> Config,
+    ) -> Self {
+        Self::start_with(|mut config| {
+            let file = |name: &str| format!("{}/{name}", config.views.dir);
+            let openapi = file("contract");
+            std::fs::write(&openapi, document).unwrap();
+            std::fs::write(file("view.yaml"), view).unwrap();
+            config.sources.insert(name.to_owned(), upstream::Config { openapi: Some(openapi), ..source });
+            change(config)
+        })
+        .await
     }
 
     /// Stops the server and starts another at the same address, with the same files.

@@ -71,7 +71,7 @@ fn server() -> Vec<Source> {
 }
 
 fn workspace() -> Vec<Source> {
-    ["bff/src", "compose/src", "orders-svc/src", "examples/shop/src"].into_iter().flat_map(code).collect()
+    ["bff/src", "compose/src", "orders-svc/src", "examples/shop/src", "bench/src"].into_iter().flat_map(code).collect()
 }
 
 fn code(folder: &str) -> impl Iterator<Item = Source> {
@@ -131,7 +131,7 @@ fn some_crates_have_one_home() {
 
 #[test]
 fn only_configuration_reads_the_environment() {
-    assert_none(workspace().iter().filter(|file| !["main", "config", "build"].contains(&file.top())).flat_map(
+    assert_none(workspace().iter().filter(|file| !["main", "bin", "config", "build"].contains(&file.top())).flat_map(
         |file| {
             let reads = file
                 .paths

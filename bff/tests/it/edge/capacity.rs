@@ -52,19 +52,9 @@ impl Busy {
             axum::Json(json!({ "ok": true }))
         };
         let backend = Backend::start(Router::new().route("/slow", get(slow))).await;
-        let url = backend.url();
-        let server = Server::start_with(|mut config| {
+        let source = upstream::Config { http: Some(backend.url()), timeout_ms: 15_000, ..upstream::Config::default() };
+        let server = Server::start_with_view(VIEW, CONTRACT, ("slow", source), |mut config| {
             config.http.max_requests = 2;
-            let contract = format!("{}/slow-contract", config.views.dir);
-            std::fs::write(&contract, CONTRACT).unwrap();
-            std::fs::write(format!("{}/slow.yaml", config.views.dir), VIEW).unwrap();
-            let source = upstream::Config {
-                http: Some(url),
-                openapi: Some(contract),
-                timeout_ms: 15_000,
-                ..upstream::Config::default()
-            };
-            config.sources.insert("slow".to_owned(), source);
             config.views.deadline_ms = 20_000;
             // Each request is one that the service is busy with.
             config.views.coalesce = false;

@@ -57,16 +57,8 @@ async fn told(server: &Server, headers: &[(&str, &str)]) -> (String, String) {
 #[tokio::test]
 async fn a_trace_goes_on_or_begins() {
     let backend = Backend::start(Router::new().route("/echo", get(echo))).await;
-    let url = backend.url();
-    let server = Server::start_with(|mut config| {
-        let contract = format!("{}/echo-contract", config.views.dir);
-        std::fs::write(&contract, CONTRACT).unwrap();
-        std::fs::write(format!("{}/echo.yaml", config.views.dir), VIEW).unwrap();
-        let source = upstream::Config { http: Some(url), openapi: Some(contract), ..upstream::Config::default() };
-        config.sources.insert("echo".to_owned(), source);
-        config
-    })
-    .await;
+    let source = upstream::Config { http: Some(backend.url()), ..upstream::Config::default() };
+    let server = Server::start_with_view(VIEW, CONTRACT, ("echo", source), |config| config).await;
 
     let trace = "0af7651916cd43dd8448eb211c80319c";
     for (flags, sent) in [("01", "01"), ("00", "00"), ("03", "01")] {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::any;
-use bff::config;
+use bff::upstream;
 use http::HeaderMap;
 
 use crate::harness::{Answer, Backend, Server};
@@ -41,21 +41,13 @@ async fn those_that_are_named_and_no_others() {
         std::future::ready(([("content-type", "application/json")], r#"{"name": "x"}"#))
     };
     let backend = Backend::start(Router::new().route("/thing", any(answer))).await;
-    let url = backend.url();
-    let server = Server::start_with(|mut config| {
-        let folder = std::path::Path::new(&config.views.dir).parent().unwrap().to_owned();
-        std::fs::write(folder.join("views/thing.yaml"), VIEW).unwrap();
-        std::fs::write(folder.join("thing.yaml"), CONTRACT).unwrap();
-        let settings = format!(
-            "[sources.things]\nhttp = '{url}'\nopenapi = '{}/thing.yaml'\nforward = ['accept-language', 'X-Experiment']\n\
-             api_key = 's3cret'\n",
-            folder.display()
-        );
-        std::fs::write(folder.join("settings.toml"), settings).unwrap();
-        config.sources = config::load(&[folder.join("settings.toml")], &Default::default()).unwrap().sources;
-        config
-    })
-    .await;
+    let source = upstream::Config {
+        http: Some(backend.url()),
+        forward: vec!["accept-language".to_owned(), "X-Experiment".to_owned()],
+        api_key: Some("s3cret".into()),
+        ..upstream::Config::default()
+    };
+    let server = Server::start_with_view(VIEW, CONTRACT, ("things", source), |config| config).await;
     let request = server.client.get(format!("{}/v1/thing", server.url));
     let sent = [
         ("accept-language", "tlh"),
