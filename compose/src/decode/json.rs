@@ -5,6 +5,7 @@
 
 mod expectation;
 mod object;
+mod order;
 mod seen;
 mod union;
 
@@ -16,6 +17,7 @@ use super::{MAX_BODY_CELLS, MAX_CELLS, MAX_VIOLATIONS, Path, Violation, literal,
 use crate::tape::{Cell, JsonRead, Member, Object, Value};
 use crate::write::unescape;
 use expectation::{bounds, expectation, listed};
+use order::Order;
 
 pub fn reply(value: &Value, text: &[u8]) -> Result<Vec<Cell>, Violation> {
     let (cells, violations) = decode(value, text, false);
@@ -69,6 +71,11 @@ impl Decoder<'_> {
     fn value(&mut self, value: &Value, path: &Path<'_>) -> Result<Cell, Stop> {
         let start = self.scan.at;
         match (&value.read, self.scan.peek()?) {
+            // Most values are texts.
+            (JsonRead::String, b'"') => {
+                let Inside { span, escaped } = self.scan.string()?;
+                Ok(if escaped { Cell::Escaped(span) } else { Cell::Text(span) })
+            }
             (_, b'n') => {
                 self.scan.word("null")?;
                 if !value.nullable {
@@ -80,7 +87,7 @@ impl Decoder<'_> {
                 self.scan.value()?;
                 Ok(Cell::Json(self.scan.span_since(start)))
             }
-            (JsonRead::Object(layout), b'{') => self.object(layout, None, path).map(Cell::Record),
+            (JsonRead::Object(layout), b'{') => self.object(layout, None, None, path).map(Cell::Record),
             (JsonRead::Money, b'{') => self.money(path),
             (JsonRead::List(item), b'[') => self.list(item, path),
             (JsonRead::Map { key, value }, b'{') => self.map(key, value, path),
@@ -126,6 +133,7 @@ impl Decoder<'_> {
 
     fn list(&mut self, item: &Value, path: &Path<'_>) -> Result<Cell, Stop> {
         let (mut head, mut tail, mut len) = (0, 0, 0);
+        let mut order = Order::default();
         let mut more = self.scan.open(b']')?;
         while more {
             let node = self.open(&[Cell::Link(0), Cell::Null], path)?;
@@ -134,7 +142,13 @@ impl Decoder<'_> {
             } else {
                 self.cells[tail as usize] = Cell::Link(node);
             }
-            self.cells[node as usize + 1] = self.value(item, &Path::Item(path, len))?;
+            let path = Path::Item(path, len);
+            self.cells[node as usize + 1] = match &item.read {
+                JsonRead::Object(layout) if !self.strict && self.scan.peek()? == b'{' => {
+                    Cell::Record(self.object(layout, None, Some(&mut order), &path)?)
+                }
+                _ => self.value(item, &path)?,
+            };
             tail = node;
             len += 1;
             more = self.scan.more(b']')?;
@@ -177,7 +191,7 @@ impl Decoder<'_> {
 
     /// Currency, units and nanos: read as an object of a currency and an amount, which then is split.
     fn money(&mut self, path: &Path<'_>) -> Result<Cell, Stop> {
-        let record = self.object(&MONEY, None, path)?;
+        let record = self.object(&MONEY, None, None, path)?;
         let units = record as usize + 1;
         if let Cell::Text(span) | Cell::Escaped(span) = self.cells[units] {
             let text = &self.scan.text[span.start as usize..][..span.len as usize];

@@ -55,6 +55,19 @@ impl<'a> Scan<'a> {
         self.text.get(self.at).copied().ok_or(Flaw::End)
     }
 
+    /// The next sixteen bytes, if there are as many.
+    #[inline]
+    pub fn ahead(&self) -> Option<&[u8; 16]> {
+        self.text.get(self.at..)?.first_chunk()
+    }
+
+    /// On by so much, and to the first byte of a value.
+    #[inline]
+    pub fn pass(&mut self, len: usize) {
+        self.at += len;
+        self.space();
+    }
+
     pub fn span_since(&self, start: usize) -> Span {
         Span { start: start as u32, len: (self.at - start) as u32 }
     }

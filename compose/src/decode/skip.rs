@@ -68,8 +68,12 @@ impl Skip {
     /// Behind the quote that ends the string, if that is in this block.
     #[inline]
     fn string(&mut self, block: &[u8; BLOCK]) -> Result<Option<usize>, (usize, Flaw)> {
-        let Masks { quotes, backslashes, controls, .. } = Masks::of(block);
-        let found = (quotes | controls) & !self.escaped(backslashes);
+        let (mut ends, mut backslashes) = (0, 0);
+        each(block, |bytes, shift| {
+            ends |= bits(is(bytes, b'"') | is_control(bytes), shift);
+            backslashes |= bits(is(bytes, b'\\'), shift);
+        });
+        let found = ends & !self.escaped(backslashes);
         if found == 0 {
             return Ok(None);
         }
@@ -80,7 +84,21 @@ impl Skip {
     /// Behind the bracket that ends it all, if that is in this block.
     #[inline]
     fn nested(&mut self, block: &[u8; BLOCK], outside: u32) -> Result<Option<usize>, (usize, Flaw)> {
-        let Masks { quotes, backslashes, brackets, controls } = Masks::of(block);
+        let (mut quotes, mut brackets, mut rare) = (0, 0, u8x16::ZERO);
+        each(block, |bytes, shift| {
+            // This bit tells `{` from `[` and `}` from `]`.
+            let curly = bytes | u8x16::splat(b'{' ^ b'[');
+            quotes |= bits(is(bytes, b'"'), shift);
+            brackets |= bits(is(curly, b'{') | is(curly, b'}'), shift);
+            rare |= is(bytes, b'\\') | is_control(bytes);
+        });
+        let (mut backslashes, mut controls) = (0, 0);
+        if rare.to_bitmask() != 0 {
+            each(block, |bytes, shift| {
+                backslashes |= bits(is(bytes, b'\\'), shift);
+                controls |= bits(is_control(bytes), shift);
+            });
+        }
         let escaped = self.escaped(backslashes);
         let strings = within(quotes & !escaped) ^ self.in_string;
         self.in_string = if strings >> 63 == 1 { u64::MAX } else { 0 };
@@ -128,31 +146,28 @@ impl Skip {
     }
 }
 
-struct Masks {
-    quotes: u64,
-    backslashes: u64,
-    brackets: u64,
-    controls: u64,
+/// Shows the block sixteen bytes at a time, with the place of their bits.
+#[inline]
+fn each(block: &[u8; BLOCK], mut look: impl FnMut(u8x16, u32)) {
+    let (sixteens, _) = block.as_chunks();
+    for (sixteen, shift) in sixteens.iter().zip([0, 16, 32, 48]) {
+        look(u8x16::new(*sixteen), shift);
+    }
 }
 
-impl Masks {
-    #[inline]
-    fn of(block: &[u8; BLOCK]) -> Masks {
-        let mut masks = Masks { quotes: 0, backslashes: 0, brackets: 0, controls: 0 };
-        let (sixteens, _) = block.as_chunks();
-        for (sixteen, shift) in sixteens.iter().zip([0, 16, 32, 48]) {
-            let bytes = u8x16::new(*sixteen);
-            let is = |bytes: u8x16, byte| bytes.simd_eq(u8x16::splat(byte));
-            let bits = |found: u8x16| u64::from(found.to_bitmask()) << shift;
-            // This bit tells `{` from `[` and `}` from `]`.
-            let curly = bytes | u8x16::splat(b'{' ^ b'[');
-            masks.quotes |= bits(is(bytes, b'"'));
-            masks.backslashes |= bits(is(bytes, b'\\'));
-            masks.brackets |= bits(is(curly, b'{') | is(curly, b'}'));
-            masks.controls |= bits(bytes.min(u8x16::splat(0x1F)).simd_eq(bytes));
-        }
-        masks
-    }
+#[inline]
+fn is(bytes: u8x16, byte: u8) -> u8x16 {
+    bytes.simd_eq(u8x16::splat(byte))
+}
+
+#[inline]
+fn is_control(bytes: u8x16) -> u8x16 {
+    bytes.min(u8x16::splat(0x1F)).simd_eq(bytes)
+}
+
+#[inline]
+fn bits(found: u8x16, shift: u32) -> u64 {
+    u64::from(found.to_bitmask()) << shift
 }
 
 /// From each odd bit that is set up to the next one: the parity of the bits up to there.

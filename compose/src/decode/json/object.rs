@@ -1,6 +1,7 @@
 //! Objects: the members that a layout asks for, found by name.
 
 use super::expectation::listed;
+use super::order::Order;
 use super::seen::Seen;
 use super::{Decoder, Stop, plain};
 use crate::decode::Path;
@@ -9,15 +10,35 @@ use crate::problem::nearest;
 use crate::tape::{Cell, Member, Object};
 
 impl Decoder<'_> {
-    /// The member `tag`, where a union names one, may be there without being asked for.
-    pub(super) fn object(&mut self, layout: &Object, tag: Option<&str>, path: &Path<'_>) -> Result<u32, Stop> {
+    /// The member `tag`, where a union names one, may be there without being asked for. `order` is what the objects before
+    /// it in a list have taught.
+    pub(super) fn object(
+        &mut self,
+        layout: &Object,
+        tag: Option<&str>,
+        mut order: Option<&mut Order>,
+        path: &Path<'_>,
+    ) -> Result<u32, Stop> {
         let record = self.open(&layout.blank, path)?;
         let mut seen = Seen::default();
-        let (mut expected, mut tagged) = (0, false);
+        let (mut expected, mut tagged, mut turn) = (0, false, 0);
         let mut more = self.scan.open(b'}')?;
         while more {
-            let name = self.scan.name()?;
-            if let Some(index) = self.find(&layout.members, expected, name) {
+            let followed = order.as_deref().and_then(|order| order.follow(turn, &mut self.scan));
+            let (index, name) = match followed {
+                Some(index) => (index, None),
+                None => {
+                    let start = self.scan.at;
+                    let name = self.scan.name()?;
+                    let index = self.find(&layout.members, expected, name);
+                    if let Some(order) = order.as_deref_mut() {
+                        order.note(turn, start, &self.scan, index);
+                    }
+                    (index, Some(name))
+                }
+            };
+            turn += 1;
+            if let Some(index) = index {
                 let member = &layout.members[index];
                 let path = Path::Member(path, &member.name);
                 if !seen.insert(index) && self.strict {
@@ -26,7 +47,7 @@ impl Decoder<'_> {
                 let cell = self.value(&member.value, &path)?;
                 self.cells[record as usize + usize::from(member.slot)] = cell;
                 expected = index + 1;
-            } else if self.strict {
+            } else if let (true, Some(name)) = (self.strict, name) {
                 if !tag.is_some_and(|tag| self.is(name, tag)) {
                     self.unknown(&layout.members, name, path)?;
                 } else if std::mem::replace(&mut tagged, true) {

@@ -11,7 +11,7 @@ impl Decoder<'_> {
         match self.case(union, path)? {
             Some(Case { used: Some((slot, value)), .. }) => {
                 let cell = match &value.read {
-                    JsonRead::Object(layout) => Cell::Record(self.object(layout, Some(&union.tag), path)?),
+                    JsonRead::Object(layout) => Cell::Record(self.object(layout, Some(&union.tag), None, path)?),
                     _ => self.value(value, path)?,
                 };
                 self.cells[record as usize + usize::from(*slot)] = cell;

@@ -38,6 +38,43 @@ fn random_layouts_decode_what_the_reference_reads() {
     }
 }
 
+#[test]
+fn objects_of_one_list_need_not_look_alike() {
+    // Some begin alike, and with their quotes and colons they are up to, just and over sixteen bytes long.
+    const NAMES: [&str; 7] =
+        ["id", "i", "identity", "thirteen_char", "thirteen_chars", "longer than sixteen bytes", "q\"t"];
+    let member = |(slot, name): (usize, &&str)| {
+        let value = Value { nullable: true, read: JsonRead::String };
+        Member { name: (*name).into(), slot: slot as u16, required: false, value }
+    };
+    let members: Vec<Member> = NAMES.iter().step_by(2).enumerate().map(member).collect();
+    let object = Object { blank: vec![Cell::Null; members.len()], members, exclusive: Vec::new() };
+    let item = Value { nullable: false, read: JsonRead::Object(object) };
+    let list = Value { nullable: false, read: JsonRead::List(Box::new(item)) };
+    for seed in 0..3_000 {
+        let mut random = Random(seed);
+        let mut usual: Vec<usize> = (0..NAMES.len()).filter(|_| random.below(4) > 0).collect();
+        let objects = (0..=random.below(6)).map(|_| {
+            match random.below(4) {
+                0 if !usual.is_empty() => drop(usual.remove(random.below(usual.len()))),
+                1 => usual.insert(random.below(usual.len() + 1), random.below(NAMES.len())),
+                _ => {}
+            }
+            let space = if random.below(4) == 0 { " " } else { "" };
+            let members = usual.iter().map(|name| {
+                let (name, text) = (Json::from(NAMES[*name]), Json::from(*random.pick(&TEXTS)));
+                format!("{name}:{space}{text}")
+            });
+            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        });
+        let text = format!("[{}]", objects.collect::<Vec<_>>().join(","));
+        let reference: Json = serde_json::from_str(&text).unwrap();
+        let tape = decode::reply(&Layout::Json(list.clone()), text.clone().into());
+        let tape = tape.unwrap_or_else(|violation| panic!("seed {seed}: {violation} in {text}"));
+        assert_eq!(seen(&tape, &list.read, tape.cells[0]), used(&list.read, &reference), "seed {seed}: {text}");
+    }
+}
+
 /// Whatever a changed text is, decoding it ends; what the reference does not read is not kept whole either.
 fn mangle(random: &mut Random, value: &Value, text: Vec<u8>) {
     for _ in 0..4 {
