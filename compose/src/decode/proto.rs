@@ -129,6 +129,12 @@ impl<'l> Decoder<'l> {
                 self.cells[record + usize::from(*other)] = Cell::Null;
             }
             match &field.read {
+                // What most fields are.
+                ProtoRead::String => self.cells[slot] = Cell::Text(wire.text().map_err(|flaw| broken(flaw, &path))?),
+                ProtoRead::Int32 => {
+                    let value = wire.varint().map_err(|flaw| broken(flaw, &path))?;
+                    self.cells[slot] = Cell::Int((value as i32).into());
+                }
                 ProtoRead::Unread(_) => wire.skip(tag).map_err(|flaw| broken(flaw, &path))?,
                 read => self.value(read, slot, wire, &path)?,
             }
