@@ -81,7 +81,19 @@ fn computed<'a>(code: &'a Code, format: &Format, env: &mut Env<'a>, out: &mut Ve
             },
             None => value(&Value::Null, format, out),
         },
-        Code::MoneyPart { of, part: MoneyPart::Amount } => in_quotes(out, |out| env.amount(of, out)),
+        Code::MoneyPart { of, part } => match (env.money(of)?, part) {
+            (None, _) => value(&Value::Null, format, out),
+            (Some(money), MoneyPart::Currency) => {
+                write::quoted(out, &money.currency);
+                Ok(())
+            }
+            (Some(money), MoneyPart::Amount) => {
+                out.push(b'"');
+                money.write(out)?;
+                out.push(b'"');
+                Ok(())
+            }
+        },
         code => value(&env.eval(code)?, format, out),
     }
 }

@@ -240,6 +240,12 @@ fn fraction(out: &mut Vec<u8>, nanos: u32) {
 
 fn nine_digits(mut value: u32) -> [u8; 9] {
     let mut digits = [b'0'; 9];
+    // Most amounts have two decimals.
+    if value % 10_000_000 == 0 && value < NANOS {
+        let [tenths, hundredths] = two_digits((value / 10_000_000) as u8);
+        (digits[0], digits[1]) = (tenths, hundredths);
+        return digits;
+    }
     for digit in digits.iter_mut().rev() {
         *digit += (value % 10) as u8;
         value /= 10;

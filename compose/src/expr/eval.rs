@@ -1,12 +1,13 @@
 //! Runs `Code` against what is known so far: the inputs, the replies, and the names bound around it.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::decimal::Decimal;
 use super::list::{List, sum};
 use super::number::{self, Number, arithmetic};
 use super::value::{Node, utf8};
-use super::{AuthField, Code, Comparison, Fault, FormatDate, Signature, Value, money, text, time};
+use super::{AuthField, Code, Comparison, Fault, FormatDate, Money, Signature, Value, money, text, time};
 use crate::definition::Missing;
 use crate::inputs::Inputs;
 use crate::plan::CallSet;
@@ -37,13 +38,23 @@ pub struct Env<'a> {
     locals: Vec<Value<'a>>,
     most_locals: usize,
     steps: usize,
+    looked_up: LookedUp<'a>,
+}
+
+/// The last look-up among the results of a call: mostly the next is of the same key, or of the one behind it.
+struct LookedUp<'a> {
+    call: usize,
+    /// Empty of a key that is no text.
+    key: &'a [u8],
+    place: usize,
 }
 
 pub(super) type Evaluated<'a> = Result<Value<'a>, Fault>;
 
 impl<'a> Env<'a> {
     pub fn new(inputs: &'a Inputs, outcomes: &'a [Outcome], locals: usize) -> Env<'a> {
-        Env { inputs, outcomes, locals: Vec::new(), most_locals: locals, steps: MAX_STEPS }
+        let looked_up = LookedUp { call: usize::MAX, key: &[], place: 0 };
+        Env { inputs, outcomes, locals: Vec::new(), most_locals: locals, steps: MAX_STEPS, looked_up }
     }
 
     /// Takes from what is left of the request's work.
@@ -52,7 +63,16 @@ impl<'a> Env<'a> {
         Ok(())
     }
 
+    #[inline]
     pub fn eval(&mut self, code: &'a Code) -> Evaluated<'a> {
+        match code {
+            // What most values are.
+            Code::Slot { of, slot } => Ok(self.record(of)?.map_or(Value::Null, |node| node.slot(*slot))),
+            code => self.computed(code),
+        }
+    }
+
+    fn computed(&mut self, code: &'a Code) -> Evaluated<'a> {
         Ok(match code {
             Code::Null => Value::Null,
             Code::Bool(b) => Value::Bool(*b),
@@ -130,7 +150,11 @@ impl<'a> Env<'a> {
                 Some(Value::Record(node)) => return Ok(Some(*node)),
                 _ => Value::Null,
             },
-            code => self.eval(code)?,
+            Code::Found { call, key } => {
+                let key = self.eval(key)?;
+                self.found(*call, &key)?
+            }
+            code => self.computed(code)?,
         };
         Ok(if let Value::Record(node) = value { Some(node) } else { None })
     }
@@ -149,11 +173,11 @@ impl<'a> Env<'a> {
         Ok(Some(()))
     }
 
-    /// Appends an amount of money as decimal text; none of null.
-    pub fn amount(&mut self, of: &'a Code, out: &mut Vec<u8>) -> Result<Option<()>, Fault> {
+    /// The amount of money that the code gives; none of null.
+    pub fn money(&mut self, of: &'a Code) -> Result<Option<Money<'a>>, Fault> {
         match self.eval(of)? {
             Value::Null => Ok(None),
-            money => money::write(&money, out).map(Some),
+            money => Money::of(&money).map(Some),
         }
     }
 
@@ -248,11 +272,22 @@ impl<'a> Env<'a> {
         Ok(Value::List(List::Values(results.into())))
     }
 
-    fn found(&self, call: usize, key: &Value<'a>) -> Evaluated<'a> {
-        let Outcome::Found(found) = &self.outcomes[call] else { return Ok(Value::Null) };
+    fn found(&mut self, call: usize, key: &Value<'a>) -> Evaluated<'a> {
+        let outcomes = self.outcomes;
+        let Outcome::Found(found) = &outcomes[call] else { return Ok(Value::Null) };
+        let before = &self.looked_up;
+        let text: &'a [u8] = if let Value::Text(Cow::Borrowed(text)) = key { text } else { &[] };
+        // The very same bytes, so that nobody need compare them.
+        if before.call == call && !text.is_empty() && std::ptr::eq(before.key, text) {
+            return Ok(found.at(before.place));
+        }
         let Some(key) = Key::of(key) else { return Ok(Value::Null) };
-        match found.get(&key) {
-            Some(value) => Ok(value),
+        let next = if before.call == call { before.place + 1 } else { 0 };
+        match found.place(&key, next) {
+            Some(place) => {
+                self.looked_up = LookedUp { call, key: text, place };
+                Ok(found.at(place))
+            }
             None if found.missing == Missing::Null => Ok(Value::Null),
             None => Err(absent(call, found.missing)),
         }

@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use super::eval::Evaluated;
 use super::value::{Node, unescaped};
 use super::{Fault, MoneyPart, Operator, Value};
+use crate::tape::Cell;
 use crate::write;
 
 const NANOS: i128 = 1_000_000_000;
@@ -29,13 +30,13 @@ impl<'a> Money<'a> {
     }
 
     fn read(node: Node<'a>) -> Result<Money<'a>, Fault> {
-        let currency = match node.slot(0) {
-            Value::Text(t) => t,
-            Value::Escaped(t) => unescaped(t),
+        let currency = match node.cell(0) {
+            Cell::Text(span) => Cow::Borrowed(node.tape.slice(span)),
+            Cell::Escaped(span) => unescaped(node.tape.slice(span)),
             _ => return Err(Fault::misfit()),
         };
-        match (node.slot(1), node.slot(2)) {
-            (Value::Int(units), Value::Int(nanos)) => {
+        match (node.cell(1), node.cell(2)) {
+            (Cell::Int(units), Cell::Int(nanos)) => {
                 Ok(Money { currency, units, nanos: i32::try_from(nanos).map_err(|_| Fault::misfit())? })
             }
             _ => Err(Fault::misfit()),
@@ -96,11 +97,6 @@ pub(super) fn part<'a>(of: &Value<'a>, part: MoneyPart) -> Evaluated<'a> {
     let mut out = Vec::with_capacity(24);
     money.write(&mut out)?;
     Ok(Value::Text(out.into()))
-}
-
-/// Appends the amount as decimal text.
-pub(super) fn write(of: &Value<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
-    Money::of(of)?.write(out)
 }
 
 /// In the minor unit of its currency, exactly.

@@ -78,7 +78,10 @@ impl Pattern {
     pub(super) fn write(&self, moment: &Moment, out: &mut Vec<u8>) {
         for part in &self.parts {
             match part {
-                Part::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Part::Text(text) => match text.as_bytes() {
+                    [byte] => out.push(*byte),
+                    bytes => out.extend_from_slice(bytes),
+                },
                 Part::Number(field, width) => digits(moment.field(*field), *width, out),
             }
         }
@@ -102,6 +105,11 @@ impl Moment {
 /// A number below 10 000, with zeros before it where it is shorter.
 fn digits(number: u32, width: usize, out: &mut Vec<u8>) {
     let digit = |power: u32| b'0' + (number / power % 10) as u8;
+    // What almost every part is.
+    if width == 2 && number < 100 {
+        out.extend_from_slice(&[digit(10), digit(1)]);
+        return;
+    }
     let all = [digit(1000), digit(100), digit(10), digit(1)];
     let needed = all.iter().position(|&digit| digit != b'0').map_or(1, |zeros| 4 - zeros);
     out.extend_from_slice(&all[4 - needed.max(width)..]);

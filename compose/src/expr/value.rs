@@ -247,7 +247,7 @@ impl<'a> Node<'a> {
     }
 
     #[inline]
-    fn cell(self, slot: u16) -> Cell {
+    pub(super) fn cell(self, slot: u16) -> Cell {
         self.tape.cells.get(self.at as usize + usize::from(slot)).copied().unwrap_or(Cell::Null)
     }
 }

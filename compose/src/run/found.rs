@@ -92,7 +92,9 @@ impl Keys {
 #[derive(Debug)]
 pub(crate) struct Found {
     tapes: Vec<Tape>,
-    places: HashTable<Place>,
+    /// One for each key that has a result, in the order of the replies.
+    places: Vec<Place>,
+    by_key: HashTable<usize>,
     hasher: DefaultHashBuilder,
     keyed: Keyed,
     pub missing: Missing,
@@ -122,8 +124,8 @@ impl Found {
     pub fn by_request(keys: Keys, replies: Vec<Option<Tape>>, missing: Missing) -> Found {
         let results = (0..).zip(replies).filter_map(|(key, tape)| Some((key, tape?)));
         let (keyed, tapes): (Vec<u32>, Vec<Tape>) = results.unzip();
-        let places: Vec<Place> = (0..).zip(keyed).map(|(tape, record)| Place { tape, record }).collect();
-        Found::new(Keyed::ByRequest(keys), &places, tapes, missing)
+        let places = (0..).zip(keyed).map(|(tape, record)| Place { tape, record }).collect();
+        Found::new(Keyed::ByRequest(keys), places, tapes, missing)
     }
 
     pub fn in_lists(batch: &Batch, missing: Missing, tapes: Vec<Tape>) -> Found {
@@ -141,36 +143,47 @@ impl Found {
                 }
             }
         }
-        Found::new(Keyed::InSlot(batch.key), &places, tapes, missing)
+        Found::new(Keyed::InSlot(batch.key), places, tapes, missing)
     }
 
     /// Of two results with the same key the first counts.
-    fn new(keyed: Keyed, places: &[Place], tapes: Vec<Tape>, missing: Missing) -> Found {
+    fn new(keyed: Keyed, results: Vec<Place>, tapes: Vec<Tape>, missing: Missing) -> Found {
         let hasher = DefaultHashBuilder::default();
-        let mut table = HashTable::with_capacity(places.len());
-        for place in places {
-            let Some(key) = keyed.key(&tapes, *place) else { continue };
-            let same = |other: &Place| keyed.key(&tapes, *other).is_some_and(|other| other == key);
-            let hash = |place: &Place| keyed.key(&tapes, *place).map_or(0, |key| key.hash(&hasher));
-            table.entry(key.hash(&hasher), same, hash).or_insert(*place);
+        let mut by_key = HashTable::with_capacity(results.len());
+        let mut places: Vec<Place> = Vec::with_capacity(results.len());
+        for place in results {
+            let Some(key) = keyed.key(&tapes, place) else { continue };
+            let of = |index: &usize| keyed.key(&tapes, places[*index]);
+            let same = |other: &usize| of(other).is_some_and(|other| other == key);
+            let hash = |other: &usize| of(other).map_or(0, |key| key.hash(&hasher));
+            let next = places.len();
+            if *by_key.entry(key.hash(&hasher), same, hash).or_insert(next).get() == next {
+                places.push(place);
+            }
         }
-        Found { tapes, places: table, hasher, keyed, missing }
+        Found { tapes, places, by_key, hasher, keyed, missing }
     }
 
-    pub fn get(&self, key: &Key<'_>) -> Option<Value<'_>> {
-        let same = |place: &Place| self.keyed.key(&self.tapes, *place).is_some_and(|other| other == *key);
-        let place = self.places.find(key.hash(&self.hasher), same)?;
-        Some(self.at(place))
+    /// The place of the key's result. Keys mostly come in the order of their results: the place `next` is looked at first.
+    pub fn place(&self, key: &Key<'_>, next: usize) -> Option<usize> {
+        let same = |index: &usize| {
+            let place = self.places.get(*index);
+            place.and_then(|place| self.keyed.key(&self.tapes, *place)).is_some_and(|other| other == *key)
+        };
+        if same(&next) {
+            return Some(next);
+        }
+        self.by_key.find(key.hash(&self.hasher), same).copied()
     }
 
     /// Every result that is not null, in the order of the replies.
     pub fn all(&self) -> Vec<Value<'_>> {
-        let mut places: Vec<&Place> = self.places.iter().collect();
-        places.sort_unstable_by_key(|place| (place.tape, place.record));
-        places.into_iter().map(|place| self.at(place)).filter(|value| !value.is_null()).collect()
+        (0..self.places.len()).map(|place| self.at(place)).filter(|value| !value.is_null()).collect()
     }
 
-    fn at(&self, place: &Place) -> Value<'_> {
+    /// The result at a place.
+    pub fn at(&self, place: usize) -> Value<'_> {
+        let Some(place) = self.places.get(place) else { return Value::Null };
         let tape = &self.tapes[place.tape as usize];
         match self.keyed {
             Keyed::ByRequest(_) => Value::of_tape(tape),

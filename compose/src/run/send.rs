@@ -63,7 +63,7 @@ impl<'a> Flight<'a> {
                 let tapes = self.tapes(requests, Missing::Fail).await?;
                 let found =
                     Found::in_lists(batch, absent(self.call, each.missing), tapes.into_iter().flatten().collect());
-                if keys.iter().any(|key| found.get(&key).is_none()) {
+                if keys.iter().enumerate().any(|(i, key)| found.place(&key, i).is_none()) {
                     return Err(CallError::new(Code::Internal, "the batch has no result for one of its keys"));
                 }
                 Ok(Outcome::Found(found))
