@@ -1,5 +1,6 @@
 //! A view's answer as a response: what it says, what is missing, and what its client may keep of it.
 
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, ETAG, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -11,9 +12,12 @@ use crate::views::{Answer, ParamLocation};
 
 const BFF_PARTIAL: HeaderName = HeaderName::from_static("bff-partial");
 
+/// With those that every answer has.
+const ROOM_FOR_HEADERS: usize = 16;
+
 /// 304 where the client has it already. `request` are the client's headers.
 pub fn written(plan: &Plan, answer: Answer, request: &HeaderMap) -> Response {
-    let mut headers = HeaderMap::new();
+    let mut headers = HeaderMap::with_capacity(ROOM_FOR_HEADERS);
     for (name, value) in &answer.headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             headers.insert(name, value);
@@ -32,13 +36,12 @@ pub fn written(plan: &Plan, answer: Answer, request: &HeaderMap) -> Response {
     if status == StatusCode::OK && plan.method == "GET" && etag.is_some_and(|etag| is_known(request, etag)) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
-    match answer.body {
-        Some(body) => {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            (status, headers, body).into_response()
-        }
-        None => (status, headers).into_response(),
+    if answer.body.is_some() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
+    let mut response = Response::new(answer.body.map_or_else(Body::empty, Body::from));
+    (*response.status_mut(), *response.headers_mut()) = (status, headers);
+    response
 }
 
 /// How long the client may keep a whole answer, and what else of a request decides it.
