@@ -119,18 +119,22 @@ fn push_time(line: &mut String, time: OffsetDateTime) {
     let (year, month, day) = time.to_calendar_date();
     let (hour, minute, second, micro) = time.to_hms_micro();
     let year = u32::try_from(year).unwrap_or_default();
-    let numbers = [
-        (year, 4, '-'),
-        (u32::from(u8::from(month)), 2, '-'),
-        (u32::from(day), 2, 'T'),
-        (u32::from(hour), 2, ':'),
-        (u32::from(minute), 2, ':'),
-        (u32::from(second), 2, '.'),
-        (micro, 6, 'Z'),
+    let two_digits = |number: u32| [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8].map(char::from);
+    let pairs = [
+        (year / 100, None),
+        (year % 100, Some('-')),
+        (u32::from(u8::from(month)), Some('-')),
+        (u32::from(day), Some('T')),
+        (u32::from(hour), Some(':')),
+        (u32::from(minute), Some(':')),
+        (u32::from(second), Some('.')),
+        (micro / 10_000, None),
+        (micro / 100, None),
+        (micro % 100, Some('Z')),
     ];
-    for (number, digits, behind) in numbers {
-        line.extend((0..digits).rev().map(|place| char::from(b'0' + (number / 10_u32.pow(place) % 10) as u8)));
-        line.push(behind);
+    for (number, behind) in pairs {
+        line.extend(two_digits(number % 100));
+        line.extend(behind);
     }
 }
 
@@ -142,7 +146,8 @@ struct Escaped<'a> {
 
 impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> Result {
-        if text.len() <= self.left && text.bytes().all(is_plain) {
+        // Looking at all bytes, whatever the first ones are, takes many at a time.
+        if text.len() <= self.left && text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
             self.left -= text.len();
             self.line.push_str(text);
             return Ok(());
@@ -160,7 +165,7 @@ impl Write for Escaped<'_> {
 }
 
 fn is_plain(byte: u8) -> bool {
-    (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\'
+    (byte >= 0x20) & (byte < 0x7f) & (byte != b'"') & (byte != b'\\')
 }
 
 #[cfg(test)]
