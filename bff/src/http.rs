@@ -3,6 +3,7 @@
 mod access_log;
 mod account;
 mod address_limit;
+mod admin;
 mod caller;
 mod caller_limit;
 mod capacity;
@@ -51,7 +52,7 @@ use std::time::Duration;
 
 use axum::extract::FromRef;
 use axum::middleware::from_fn;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, patch, post};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::limit::RequestBodyLimitLayer;
@@ -114,6 +115,20 @@ impl Site {
             .route("/v1/auth/refresh", post(account::refresh))
             .route("/v1/auth/logout", post(account::logout))
             .route("/v1/auth/me", get(account::me))
+            .route("/v1/auth/me", patch(account::update_me))
+            .route("/v1/auth/me", delete(account::delete_me))
+            .route("/v1/auth/sessions", get(account::sessions))
+            .route("/v1/auth/sessions", delete(account::end_sessions))
+            .route("/v1/auth/sessions/{id}", delete(account::end_session))
+            .route("/v1/auth/update-password", post(account::update_password))
+            .route("/v1/admin/users", get(admin::users))
+            .route("/v1/admin/users/{id}", get(admin::user))
+            .route("/v1/admin/users/{id}", patch(admin::change_user))
+            .route("/v1/admin/users/{id}", delete(admin::delete_user))
+            .route("/v1/admin/users/{id}/sessions", get(admin::user_sessions))
+            .route("/v1/admin/users/{id}/sessions", delete(admin::end_user_sessions))
+            .route("/v1/admin/users/{id}/sessions/{session}", delete(admin::end_user_session))
+            .route("/v1/admin/audit", get(admin::audit))
             .route("/v1/auth/me/logins", get(account::logins))
             // Nobody is known yet who sends these: ten thousand strangers must not fill the memory.
             .layer(RequestBodyLimitLayer::new(account::MAX_BODY_BYTES))

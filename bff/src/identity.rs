@@ -4,6 +4,7 @@
 //! and the clock.
 
 mod account;
+mod administration;
 mod caller;
 mod config;
 mod demo;
@@ -11,6 +12,8 @@ mod error;
 mod event;
 mod keys;
 mod master_key;
+mod own_account;
+mod own_sessions;
 mod password;
 mod revocation;
 mod role;
@@ -21,14 +24,17 @@ mod sessions;
 mod sign_in;
 mod standing;
 mod token;
+mod trail;
 
 pub use account::{Identifier, InvalidIdentifier};
+pub use administration::{AccountChange, Admin};
 pub use caller::{Caller, Credentials, TokenFor};
 pub use config::{Config, Deployment};
 pub use demo::DEMO_PASSWORD;
 pub use error::Error;
 pub use keys::{Jwks, KeyError, KeyRing, Listing, SigningAlgorithm, Turned};
 pub use master_key::{MasterKey, MasterKeyError};
+pub use own_account::{PasswordChange, Profile};
 pub use password::{MAX_PASSWORD_BYTES, PasswordError, PepperError, Unfit};
 pub use role::{Access, Role, UnknownRole};
 pub use seed::{SeedConfig, SeedError, Seeded};
@@ -38,7 +44,9 @@ pub use standing::Standing;
 pub use token::TokenError;
 
 /// The records that answers are made of.
-pub use crate::store::{Account, LoginEntry, Position, SessionKind};
+pub use crate::store::{
+    Account, AccountFilter, AccountState, AuditEntry, Ending, LoginEntry, Position, Session, SessionKind,
+};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -6,13 +6,17 @@ mod logins;
 mod logout;
 mod me;
 mod refresh;
+mod sessions;
+mod update_password;
 
 pub use jwks::jwks;
 pub use login::login;
 pub use logins::logins;
 pub use logout::logout;
-pub use me::me;
+pub use me::{delete_me, me, update_me};
 pub use refresh::refresh;
+pub use sessions::{Sessions, end_session, end_sessions, sessions};
+pub use update_password::update_password;
 
 use axum::response::{IntoResponse, Response};
 use axum_extra::extract::cookie::{Cookie, SameSite};
@@ -30,7 +34,20 @@ use crate::identity::{Deployment, Grant, SignedIn};
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
 
 #[derive(OpenApi)]
-#[openapi(paths(login::login, refresh::refresh, logout::logout, me::me, logins::logins, jwks::jwks))]
+#[openapi(paths(
+    login::login,
+    refresh::refresh,
+    logout::logout,
+    me::me,
+    me::update_me,
+    me::delete_me,
+    logins::logins,
+    sessions::sessions,
+    sessions::end_session,
+    sessions::end_sessions,
+    update_password::update_password,
+    jwks::jwks
+))]
 pub struct Description;
 
 /// What a login or a refresh answers: the user, and the tokens unless a cookie carries the session.

@@ -3,17 +3,19 @@
 //! Browsers send cookies along whoever asks them to, so a cookie counts for an unsafe method only
 //! if the request shows that it comes from our own pages.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
 use axum_extra::extract::CookieJar;
-use http::header::{AUTHORIZATION, ORIGIN};
+use http::header::{AUTHORIZATION, ORIGIN, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method};
 
 use super::caller_limit::counted;
+use super::facts::Facts;
 use super::{CallerLimit, Problem};
-use crate::identity::{Caller, Credentials, Deployment, Error, Identity};
+use crate::identity::{Caller, Client, Credentials, Deployment, Error, Identity};
 
 /// What a request presents, not yet checked: for a handler that accepts expired credentials.
 pub struct Presented(pub Credentials);
@@ -65,6 +67,16 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let identity = Arc::<Identity>::from_ref(state);
         credentials(parts, identity.deployment()).map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Client {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let user_agent = parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned);
+        let address = parts.extensions.get::<Facts>().and_then(|facts| facts.client).map(|client| client.0);
+        Ok(Self { user_agent, address })
     }
 }
 

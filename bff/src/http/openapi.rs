@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::static_file::StaticFile;
-use super::{account, caller, health, problem};
+use super::{account, admin, caller, health, problem};
 use crate::identity::Deployment;
 use crate::views::Views;
 
@@ -82,7 +82,8 @@ struct BuiltIn;
 
 /// The paths of the built-in routes, and the schemas they refer to.
 fn built_in() -> (Map<String, Value>, Value) {
-    let described = account::Description::openapi().merge_from(BuiltIn::openapi());
+    let described = account::Description::openapi().merge_from(admin::Description::openapi());
+    let described = described.merge_from(BuiltIn::openapi());
     let described = serde_json::to_value(described).expect("the keys of a description are texts");
     let Value::Object(paths) = &described["paths"] else { return (Map::new(), Value::Null) };
     let operations = |(path, methods): (&String, &Value)| {

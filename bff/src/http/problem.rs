@@ -265,7 +265,11 @@ impl From<identity::Error> for Problem {
             Error::WrongCredentials => {
                 Self::unauthorized().code("invalid-credentials", "The identifier or the password is wrong")
             }
+            Error::WrongPassword => Self::forbidden().code("wrong-password", "The current password is wrong"),
             Error::Disabled => Self::forbidden().code("account-disabled", "This account is disabled"),
+            Error::Missing => Self::not_found(),
+            Error::LastAdmin => Self::conflict("Make another account an admin first")
+                .code("last-admin", "This is the last admin who can sign in"),
             Error::Refused(reason) => {
                 tracing::debug!(reason, "refused a credential");
                 Self::unauthorized().code(

@@ -14,6 +14,14 @@ pub enum Error {
     /// The same for an unknown account and a wrong password.
     #[error("the identifier and the password do not belong together")]
     WrongCredentials,
+    /// Asked again of somebody who is signed in.
+    #[error("the password is wrong")]
+    WrongPassword,
+    /// No such account or session, or none of the caller's.
+    #[error("there is nothing by that name")]
+    Missing,
+    #[error("nobody could manage the accounts without this admin")]
+    LastAdmin,
     /// Told only after the right password.
     #[error("the account is disabled")]
     Disabled,

@@ -12,9 +12,9 @@ pub fn count<T>(meter: &Meter, event: &'static str, result: &Result<T, Error>) {
 
 fn refusal(error: &Error) -> &'static str {
     match error {
-        Error::WrongCredentials => "invalid-credentials",
+        Error::WrongCredentials | Error::WrongPassword => "invalid-credentials",
         Error::Disabled => "disabled",
-        Error::Refused(_) | Error::Identifier(_) | Error::Unfit(_) => "refused",
+        Error::Refused(_) | Error::Identifier(_) | Error::Unfit(_) | Error::Missing | Error::LastAdmin => "refused",
         Error::Password(PasswordError::Busy) => "busy",
         _ => "error",
     }

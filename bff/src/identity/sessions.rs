@@ -108,13 +108,25 @@ impl Sessions {
         client: &Client,
         now: OffsetDateTime,
     ) -> Result<(Session, Secret), Error> {
-        let secret = Secret::random();
-        let session = session::begin(&self.rules, account, role, kind, secret.hash(), client, now);
+        let (session, secret) = self.prepare(account, role, kind, client, now);
         let what = What::LoggedIn { session: session.id, kind };
         let event = Event { account: Some(account.id), actor: None, at: now, origin: client.origin(), what };
         let accompanying = Accompanying { events: vec![event.outbox()], ..Accompanying::default() };
         self.store.begin_session(&session, &accompanying).await?;
         Ok((session, secret))
+    }
+
+    /// A session that is yet to be written down, and what its client presents.
+    pub fn prepare(
+        &self,
+        account: &Account,
+        role: Role,
+        kind: SessionKind,
+        client: &Client,
+        now: OffsetDateTime,
+    ) -> (Session, Secret) {
+        let secret = Secret::random();
+        (session::begin(&self.rules, account, role, kind, secret.hash(), client, now), secret)
     }
 
     /// The live session of a cookie's secret, renewed by this use.
@@ -202,6 +214,13 @@ impl Sessions {
         match self.store.session_by_secret(&secret.hash()).await? {
             Some(session) if session.kind == SessionKind::Cookie => self.revoke(session.id, now).await,
             _ => Ok(()),
+        }
+    }
+
+    /// Tells of sessions that ended together with a change of their account.
+    pub async fn ended(&self, sessions: &[Uuid], at: OffsetDateTime) {
+        for session in sessions {
+            self.revoked(*session, at).await;
         }
     }
 

@@ -46,10 +46,7 @@ impl Identity {
     }
 
     async fn try_login(&self, login: Login) -> Result<SignedIn, Error> {
-        let account = match &login.identifier {
-            Identifier::Email(email) => self.store.account_by_email(email).await?,
-            Identifier::Phone(phone) => self.store.account_by_phone(phone).await?,
-        };
+        let account = self.account_of(&login.identifier).await?;
         let stored = account.as_ref().and_then(|account| account.password_hash.as_deref());
         let verdict = self.passwords.verify(Lane::Login, login.password, stored).await?;
         let (owner, kind) = (account.as_ref().map(|account| account.id), login.session);
@@ -72,6 +69,14 @@ impl Identity {
         self.events.record(&Event { account, actor: None, at: self.clock.now(), origin: client.origin(), what });
     }
 
+    /// Whoever is called that, now.
+    pub(super) async fn account_of(&self, identifier: &Identifier) -> Result<Option<Account>, Error> {
+        Ok(match identifier {
+            Identifier::Email(email) => self.store.account_by_email(email).await?,
+            Identifier::Phone(phone) => self.store.account_by_phone(phone).await?,
+        })
+    }
+
     /// Begins a session of an account that has proved itself, by its password or whatever the caller takes for proof.
     pub async fn sign_in(&self, account: Account, kind: SessionKind, client: &Client) -> Result<SignedIn, Error> {
         if !self.deployment.development && is_demo(account.id) {
@@ -84,7 +89,11 @@ impl Identity {
         let role = account.role.parse()?;
         let now = self.clock.now();
         let (session, secret) = self.sessions.begin(&account, role, kind, client, now).await?;
-        let live = Live { session, account, role };
+        self.granted(Live { session, account, role }, secret, now)
+    }
+
+    /// What a client gets for a session that has just begun.
+    pub(super) fn granted(&self, live: Live, secret: Secret, now: OffsetDateTime) -> Result<SignedIn, Error> {
         match live.session.kind {
             SessionKind::Cookie => Ok(cookie_grant(live, &secret, now)),
             SessionKind::Token => {

@@ -5,6 +5,7 @@
 mod harness;
 
 mod account;
+mod admin;
 mod attack;
 mod author;
 mod coalesce;
@@ -22,6 +23,7 @@ mod keys;
 mod limits;
 mod notify;
 mod openapi;
+mod own_account;
 mod passage;
 mod progressive;
 mod reload;

@@ -2,18 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
-use http::header::USER_AGENT;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{SignedInAnswer, answer};
 use crate::http::caller::{refuse_cross_site, require_same_site};
-use crate::http::facts::Facts;
 use crate::http::openapi::Refuses;
 use crate::http::{FieldError, Json, Location, Problem};
 use crate::identity::{Client, Identifier, Identity, Login, MAX_PASSWORD_BYTES, SessionKind};
@@ -55,7 +52,7 @@ enum SessionForm {
 )]
 pub async fn login(
     State(identity): State<Arc<Identity>>,
-    Extension(facts): Extension<Facts>,
+    client: Client,
     headers: HeaderMap,
     Json(body): Json<Body>,
 ) -> Result<Response, Problem> {
@@ -67,25 +64,23 @@ pub async fn login(
     }
     let login = Login {
         identifier: Identifier::parse(&body.identifier).map_err(crate::identity::Error::from)?,
-        password: checked(body.password)?,
+        password: checked("/password", body.password)?,
         session: match body.session {
             SessionForm::Token => SessionKind::Token,
             SessionForm::Cookie => SessionKind::Cookie,
         },
-        client: Client {
-            user_agent: headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned),
-            address: facts.client.map(|client| client.0),
-        },
+        client,
     };
     answer(identity.login(login).await?, deployment)
 }
 
-fn checked(password: SecretString) -> Result<SecretString, Problem> {
+/// A password that could be somebody's; whose, its hash says.
+pub fn checked(pointer: &str, password: SecretString) -> Result<SecretString, Problem> {
     if (1..=MAX_PASSWORD_BYTES).contains(&password.expose_secret().len()) {
         return Ok(password);
     }
     Err(Problem::invalid(vec![FieldError {
-        location: Location::Pointer("/password".to_owned()),
+        location: Location::Pointer(pointer.to_owned()),
         code: "invalid".to_owned(),
         message: format!("expected 1 to {MAX_PASSWORD_BYTES} bytes"),
     }]))

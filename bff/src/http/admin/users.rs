@@ -1,0 +1,255 @@
+//! `/v1/admin/users`: accounts, found, changed and deleted.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::page::Page;
+use super::{checked_reason, require};
+use crate::http::openapi::Refuses;
+use crate::http::{Json, Path, Problem, Query};
+use crate::identity::{
+    Account, AccountChange, AccountFilter, AccountState, Admin, Caller, Client, Error, Identifier, Identity, Position,
+    Role,
+};
+
+#[derive(Serialize, ToSchema)]
+pub struct Users {
+    /// The newest first.
+    users: Vec<User>,
+    /// What `after` must be to see the next page; there is none without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AdminUser)]
+pub struct User {
+    id: String,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    phone: Option<String>,
+    role: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    locale: Option<String>,
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    email_verified_at: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    phone_verified_at: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    disabled_at: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    deleted_at: Option<OffsetDateTime>,
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Search {
+    /// An e-mail address or a phone number, the whole.
+    identifier: Option<String>,
+    /// How the name begins, whatever the case of its letters.
+    #[param(max_length = 200)]
+    name: Option<String>,
+    #[param(inline)]
+    role: Option<RoleName>,
+    #[param(inline)]
+    state: Option<Standing>,
+    /// The `next` of the page before.
+    after: Option<String>,
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+}
+
+/// What a person can be.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum RoleName {
+    User,
+    Operator,
+    Auditor,
+    Admin,
+}
+
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Standing {
+    Active,
+    Disabled,
+    Deleted,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = AdminUserPatch)]
+pub struct Patch {
+    /// Another one ends every session of the account.
+    #[serde(default)]
+    #[schema(nullable = false, inline)]
+    role: Option<RoleName>,
+    /// Whether the account is kept from signing in; this ends its sessions too.
+    #[serde(default)]
+    #[schema(nullable = false)]
+    disabled: Option<bool>,
+    /// For the audit.
+    #[serde(default)]
+    #[schema(nullable = false, max_length = 500)]
+    reason: Option<String>,
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Why {
+    /// For the audit.
+    #[param(max_length = 500)]
+    pub reason: Option<String>,
+}
+
+#[utoipa::path(
+    get, path = "/v1/admin/users", tag = "admin", operation_id = "admin-users", params(Search),
+    responses(
+        (status = 200, description = "The accounts that fit everything that is given.", body = Users),
+        Refuses<400>, Refuses<401>, Refuses<403>, Refuses<503>,
+    ),
+    security(("bearer" = []), ("cookie" = []))
+)]
+pub async fn users(
+    State(identity): State<Arc<Identity>>,
+    caller: Caller,
+    Query(search): Query<Search>,
+) -> Result<axum::Json<Users>, Problem> {
+    require(&caller, Role::Admin)?;
+    let page = Page::new(search.after.as_deref(), search.limit)?;
+    let found = identity.accounts(&search.filter()?, page.before, page.to_read()).await?;
+    let (found, next) = page.cut(found, |account| Position { at: account.created_at, id: account.id });
+    Ok(axum::Json(Users { users: found.into_iter().map(User::from).collect(), next }))
+}
+
+#[utoipa::path(
+    get, path = "/v1/admin/users/{id}", tag = "admin", operation_id = "admin-user", params(("id" = String, Path, format = "uuid")),
+    responses(
+        (status = 200, description = "The account, also one that is deleted.", body = User),
+        Refuses<401>, Refuses<403>, Refuses<404>, Refuses<503>,
+    ),
+    security(("bearer" = []), ("cookie" = []))
+)]
+pub async fn user(
+    State(identity): State<Arc<Identity>>,
+    caller: Caller,
+    Path(id): Path<Uuid>,
+) -> Result<axum::Json<User>, Problem> {
+    require(&caller, Role::Admin)?;
+    Ok(axum::Json(identity.account(id).await?.into()))
+}
+
+/// The last admin who can sign in stays one: 409 `last-admin`.
+#[utoipa::path(
+    patch, path = "/v1/admin/users/{id}", tag = "admin", operation_id = "admin-user-update",
+    params(("id" = String, Path, format = "uuid")), request_body = Patch,
+    responses(
+        (status = 200, description = "The account as it is now.", body = User),
+        Refuses<400>, Refuses<401>, Refuses<403>, Refuses<404>, Refuses<409>, Refuses<413>, Refuses<415>, Refuses<503>,
+    ),
+    security(("bearer" = []), ("cookie" = []))
+)]
+pub async fn change_user(
+    State(identity): State<Arc<Identity>>,
+    caller: Caller,
+    client: Client,
+    Path(id): Path<Uuid>,
+    Json(patch): Json<Patch>,
+) -> Result<axum::Json<User>, Problem> {
+    require(&caller, Role::Admin)?;
+    let admin = Admin { caller: &caller, client: &client, reason: checked_reason(patch.reason)? };
+    let change = AccountChange { role: patch.role.map(Role::from), disabled: patch.disabled };
+    Ok(axum::Json(identity.change_account(id, change, &admin).await?.into()))
+}
+
+/// Signed out everywhere at once; the personal data is removed after a while.
+#[utoipa::path(
+    delete, path = "/v1/admin/users/{id}", tag = "admin", operation_id = "admin-user-delete",
+    params(("id" = String, Path, format = "uuid"), Why),
+    responses(
+        (status = 204, description = "The account is deleted."),
+        Refuses<400>, Refuses<401>, Refuses<403>, Refuses<404>, Refuses<409>, Refuses<503>,
+    ),
+    security(("bearer" = []), ("cookie" = []))
+)]
+pub async fn delete_user(
+    State(identity): State<Arc<Identity>>,
+    caller: Caller,
+    client: Client,
+    Path(id): Path<Uuid>,
+    Query(why): Query<Why>,
+) -> Result<StatusCode, Problem> {
+    require(&caller, Role::Admin)?;
+    let admin = Admin { caller: &caller, client: &client, reason: checked_reason(why.reason)? };
+    identity.delete_account(id, &admin).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl Search {
+    fn filter(&self) -> Result<AccountFilter, Problem> {
+        let identifier = self.identifier.as_deref().map(Identifier::parse).transpose().map_err(Error::from)?;
+        let (email, phone) = match identifier {
+            None => (None, None),
+            Some(Identifier::Email(email)) => (Some(email), None),
+            Some(Identifier::Phone(phone)) => (None, Some(phone)),
+        };
+        let state = self.state.map(|state| match state {
+            Standing::Active => AccountState::Active,
+            Standing::Disabled => AccountState::Disabled,
+            Standing::Deleted => AccountState::Deleted,
+        });
+        let role = self.role.map(|role| Role::from(role).to_string());
+        Ok(AccountFilter { email, phone, name: self.name.clone(), role, state })
+    }
+}
+
+impl From<RoleName> for Role {
+    fn from(name: RoleName) -> Self {
+        match name {
+            RoleName::User => Self::User,
+            RoleName::Operator => Self::Operator,
+            RoleName::Auditor => Self::Auditor,
+            RoleName::Admin => Self::Admin,
+        }
+    }
+}
+
+impl From<Account> for User {
+    fn from(account: Account) -> Self {
+        Self {
+            id: account.id.to_string(),
+            name: account.name,
+            email: account.email,
+            phone: account.phone,
+            role: account.role,
+            locale: account.locale,
+            email_verified_at: account.email_verified_at,
+            phone_verified_at: account.phone_verified_at,
+            created_at: account.created_at,
+            disabled_at: account.disabled_at,
+            deleted_at: account.deleted_at,
+        }
+    }
+}

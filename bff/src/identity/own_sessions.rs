@@ -1,0 +1,31 @@
+//! Where an account is signed in, and signing out there.
+
+use uuid::Uuid;
+
+use super::Identity;
+use super::caller::Caller;
+use super::error::Error;
+use super::session::Client;
+use crate::store::{Ending, Session};
+
+/// How many sessions of an account are shown; those used last come first.
+const MAX_SHOWN: u32 = 100;
+
+impl Identity {
+    pub async fn sessions_of(&self, account: Uuid) -> Result<Vec<Session>, Error> {
+        Ok(self.store.sessions_of(account, self.clock.now(), MAX_SHOWN).await?)
+    }
+
+    /// Ends sessions of the caller's own account; one that is not there is told.
+    pub async fn end_own_sessions(&self, caller: &Caller, which: Ending, client: &Client) -> Result<(), Error> {
+        let now = self.clock.now();
+        let account = self.me(caller).await?;
+        let accompanying = self.own_change(&account, "sessions-revoked", client, now);
+        let ended = self.store.end_sessions_of(account.id, which, now, &accompanying).await?;
+        if ended.is_empty() && matches!(which, Ending::One(_)) {
+            return Err(Error::Missing);
+        }
+        self.sessions.ended(&ended, now).await;
+        Ok(())
+    }
+}
