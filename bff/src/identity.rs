@@ -39,6 +39,7 @@ pub use password::{MAX_PASSWORD_BYTES, PasswordError, PepperError, Unfit};
 pub use role::{Access, Role, UnknownRole};
 pub use seed::{SeedConfig, SeedError, Seeded};
 pub use session::{Client, Rules, network};
+pub use sessions::Ended;
 pub use sign_in::{Grant, Login, SignedIn};
 pub use standing::Standing;
 pub use token::TokenError;
@@ -146,7 +147,7 @@ impl Identity {
         let access_token = Duration::seconds(i64::from(config.access_token_s));
         let token_life = access_token + LEEWAY;
         let (rules, bus) = (config.sessions.clone(), stores.bus.clone());
-        let sessions = Sessions::open(store.clone(), bus, rules, token_life, now).await?;
+        let sessions = Sessions::open(store.clone(), bus, rules, token_life, now, &meter).await?;
         let tokens = Tokens::new(deployment.public_url.clone(), config.audience.clone(), Arc::clone(&keys));
         Ok(Self {
             deployment,

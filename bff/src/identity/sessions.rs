@@ -1,5 +1,10 @@
 //! Sessions as they are kept: applies the rules of `session` to the store by compare-and-put.
 
+mod ending;
+mod owed;
+
+pub use ending::Ended;
+
 use std::sync::Arc;
 
 use moka::future::Cache;
@@ -15,7 +20,9 @@ use super::session::{self, Client, Refresh, RefreshToken, Rules};
 use super::standing::{Standing, Standings};
 use crate::clock::Clock;
 use crate::events::{Event, What};
+use crate::meter::{Counter, Meter};
 use crate::store::{self, Accompanying, Account, Accounts, Bus, Heard, Session, SessionKind, Subscription};
+use owed::Owed;
 
 pub struct Sessions {
     store: Accounts,
@@ -26,6 +33,9 @@ pub struct Sessions {
     standings: Arc<Standings>,
     /// Cookie sessions seen lately, by the hash of their secret; privileged ones are never in it.
     seen: Cache<[u8; 32], Seen>,
+    /// Ends that the records do not know of yet, because they are away.
+    owed: Owed,
+    served_stale: Counter,
 }
 
 /// A session and its account, and when they were read: using them does not make them younger.
@@ -45,6 +55,8 @@ pub struct Live {
 
 const MAX_SEEN: u64 = 50_000;
 const SEEN_FOR: time::Duration = time::Duration::seconds(30);
+/// While the records are away nothing changes in them: as long as a token would count without a look at them.
+const SEEN_FOR_WITHOUT_RECORDS: time::Duration = time::Duration::minutes(10);
 const MAX_REVOKED: u32 = 100_000;
 /// The topic of the bus.
 const REVOKED: &str = "revoked";
@@ -65,10 +77,14 @@ impl Sessions {
         rules: Rules,
         token_life: time::Duration,
         now: OffsetDateTime,
+        meter: &Meter,
     ) -> Result<Self, store::Error> {
         let revocations = Revocations::new(token_life, MAX_REVOKED as usize);
-        let seen = Cache::builder().max_capacity(MAX_SEEN).time_to_live(SEEN_FOR.unsigned_abs()).build();
-        let sessions = Self { store, bus, rules, revocations, standings: Arc::default(), seen };
+        let seen =
+            Cache::builder().max_capacity(MAX_SEEN).time_to_live(SEEN_FOR_WITHOUT_RECORDS.unsigned_abs()).build();
+        let served_stale = meter.counter("bff_auth_events_total", &[("event", "session"), ("result", "stale")]);
+        let (standings, owed) = (Arc::default(), Owed::default());
+        let sessions = Self { store, bus, rules, revocations, standings, seen, owed, served_stale };
         sessions.read_revoked(now - token_life).await?;
         Ok(sessions)
     }
@@ -92,6 +108,7 @@ impl Sessions {
             if subscription.is_none() {
                 subscription = self.bus.subscribe(REVOKED).await.ok();
             }
+            self.settle().await;
             let now = clock.now();
             match self.read_revoked(complete_until - OVERLAP).await {
                 Ok(()) => complete_until = now,
@@ -132,10 +149,7 @@ impl Sessions {
     /// The live session of a cookie's secret, renewed by this use.
     pub async fn by_secret(&self, secret: &Secret, now: OffsetDateTime) -> Result<Arc<Live>, Error> {
         let hash = secret.hash();
-        let seen = match self.seen.get(&hash).await.filter(|seen| now - seen.read_at < SEEN_FOR) {
-            Some(seen) => seen,
-            None => self.read(&hash, now).await?,
-        };
+        let seen = self.look(&hash, now).await?;
         self.admit(&hash, &seen.live, now).await?;
         let seen = self.touched(&hash, seen, now).await?;
         self.admit(&hash, &seen.live, now).await?;
@@ -143,6 +157,23 @@ impl Sessions {
             self.seen.insert(hash, seen.clone()).await;
         }
         Ok(seen.live)
+    }
+
+    /// From memory while that is fresh, then from the records, and from memory again while those are away.
+    async fn look(&self, hash: &[u8; 32], now: OffsetDateTime) -> Result<Seen, Error> {
+        let known = self.seen.get(hash).await;
+        if let Some(seen) = known.as_ref().filter(|seen| now - seen.read_at < SEEN_FOR) {
+            return Ok(seen.clone());
+        }
+        match (self.read(hash, now).await, known) {
+            (Err(Error::Store(error)), Some(seen))
+                if error.is_outage() && now - seen.read_at < SEEN_FOR_WITHOUT_RECORDS =>
+            {
+                self.served_stale.increment(1);
+                Ok(seen)
+            }
+            (read, _) => read,
+        }
     }
 
     async fn read(&self, hash: &[u8; 32], now: OffsetDateTime) -> Result<Seen, Error> {
@@ -163,11 +194,20 @@ impl Sessions {
     pub async fn by_id(&self, id: Uuid, now: OffsetDateTime) -> Result<Live, Error> {
         let session = self.store.session(id).await?.ok_or(UNKNOWN)?;
         let live = self.with_account(session).await?;
-        if session::is_live(&live.session, &live.account, now) { Ok(live) } else { Err(ENDED) }
+        let over = !session::is_live(&live.session, &live.account, now) || self.is_revoked(id);
+        if over { Err(ENDED) } else { Ok(live) }
     }
 
     /// Uses a refresh token and hands out the next one.
-    pub async fn refresh(&self, token: &RefreshToken, now: OffsetDateTime) -> Result<(Live, RefreshToken), Error> {
+    pub async fn refresh(
+        &self,
+        token: &RefreshToken,
+        client: &Client,
+        now: OffsetDateTime,
+    ) -> Result<(Live, RefreshToken), Error> {
+        if self.is_revoked(token.session) {
+            return Err(ENDED);
+        }
         let successor = Secret::random();
         for _ in 0..MAX_TRIES {
             let session = self.store.session(token.session).await?.ok_or(UNKNOWN)?;
@@ -182,39 +222,14 @@ impl Sessions {
                     }
                 }
                 Refresh::Repeated(next) => return Ok((live, next)),
-                Refresh::Reused(session) => {
-                    if self.store.update_session(&session).await? {
-                        self.revoked(session.id, now).await;
-                        tracing::warn!(session = %session.id, "refresh_reuse: a used refresh token came back");
-                        return Err(ENDED);
-                    }
+                Refresh::Reused => {
+                    self.end_reused(&live.session, client, now).await?;
+                    return Err(ENDED);
                 }
                 Refresh::Ended => return Err(ENDED),
             }
         }
         Err(Error::Contended)
-    }
-
-    /// Ends a session; ending one that is over is no error.
-    pub async fn revoke(&self, id: Uuid, now: OffsetDateTime) -> Result<(), Error> {
-        for _ in 0..MAX_TRIES {
-            let Some(session) = self.store.session(id).await? else { return Ok(()) };
-            let Some(revoked) = session::revoke(&session, now) else { return Ok(()) };
-            if self.store.update_session(&revoked).await? {
-                self.revoked(id, now).await;
-                self.seen.invalidate(&session.secret_hash).await;
-                return Ok(());
-            }
-        }
-        Err(Error::Contended)
-    }
-
-    /// Ends the session of a cookie's secret.
-    pub async fn revoke_secret(&self, secret: &Secret, now: OffsetDateTime) -> Result<(), Error> {
-        match self.store.session_by_secret(&secret.hash()).await? {
-            Some(session) if session.kind == SessionKind::Cookie => self.revoke(session.id, now).await,
-            _ => Ok(()),
-        }
     }
 
     /// Tells of sessions that ended together with a change of their account.

@@ -12,7 +12,7 @@ use super::password::{Lane, Verdict};
 use super::role::Role;
 use super::secret::Secret;
 use super::session::{Client, RefreshToken};
-use super::sessions::Live;
+use super::sessions::{Ended, Live};
 use super::{Identity, event, subject_of};
 use crate::events::{Event, LoginRefusal, What};
 use crate::store::{Account, SessionKind};
@@ -104,34 +104,34 @@ impl Identity {
     }
 
     /// Trades a refresh token for the next one and a new access token.
-    pub async fn refresh(&self, token: &str) -> Result<SignedIn, Error> {
-        let result = self.try_refresh(token).await;
+    pub async fn refresh(&self, token: &str, client: &Client) -> Result<SignedIn, Error> {
+        let result = self.try_refresh(token, client).await;
         event::count(&self.meter, "refresh", &result);
         result
     }
 
-    async fn try_refresh(&self, token: &str) -> Result<SignedIn, Error> {
+    async fn try_refresh(&self, token: &str, client: &Client) -> Result<SignedIn, Error> {
         let token = RefreshToken::parse(token).ok_or(Error::Refused("it is not a refresh token"))?;
         let now = self.clock.now();
-        let (live, next) = self.sessions.refresh(&token, now).await?;
+        let (live, next) = self.sessions.refresh(&token, client, now).await?;
         self.token_grant(live, &next, now)
     }
 
     /// Ends the session of these credentials, which may have expired; without any there is nothing to do.
-    pub async fn logout(&self, credentials: &Credentials) -> Result<(), Error> {
+    pub async fn logout(&self, credentials: &Credentials) -> Result<Ended, Error> {
         let result = self.try_logout(credentials).await;
         event::count(&self.meter, "logout", &result);
         result
     }
 
-    async fn try_logout(&self, credentials: &Credentials) -> Result<(), Error> {
+    async fn try_logout(&self, credentials: &Credentials) -> Result<Ended, Error> {
         let now = self.clock.now();
         match credentials {
-            Credentials::None => Ok(()),
+            Credentials::None => Ok(Ended::Done),
             Credentials::Bearer(token) => self.sessions.revoke(self.tokens.read(token)?.1.sid, now).await,
             Credentials::Cookie(value) => match cookie_secret(value) {
                 Some(secret) => self.sessions.revoke_secret(&secret, now).await,
-                None => Ok(()),
+                None => Ok(Ended::Done),
             },
         }
     }

@@ -12,24 +12,31 @@ use super::cookie;
 use crate::http::Problem;
 use crate::http::caller::Presented;
 use crate::http::openapi::Refuses;
-use crate::identity::{Credentials, Identity};
+use crate::identity::{Credentials, Ended, Identity};
 
 /// Ends the session of these credentials, which may have expired: leaving must always work.
 #[utoipa::path(
     post, path = "/v1/auth/logout", tag = "account", operation_id = "auth-logout",
-    responses((status = 204, description = "Signed out."), Refuses<401>, Refuses<403>, Refuses<503>),
+    responses(
+        (status = 204, description = "Signed out."),
+        (status = 202, description = "Signed out here; the records are away, and told when they are back."),
+        Refuses<401>, Refuses<403>, Refuses<503>,
+    ),
     security(("bearer" = []), ("cookie" = []))
 )]
 pub async fn logout(
     State(identity): State<Arc<Identity>>,
     Presented(credentials): Presented,
 ) -> Result<Response, Problem> {
-    identity.logout(&credentials).await?;
+    let status = match identity.logout(&credentials).await? {
+        Ended::Done => StatusCode::NO_CONTENT,
+        Ended::Owed => StatusCode::ACCEPTED,
+    };
     match credentials {
         Credentials::Cookie(_) => {
             let gone = cookie(String::new(), Duration::ZERO, identity.deployment())?;
-            Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, gone)]).into_response())
+            Ok((status, [(SET_COOKIE, gone)]).into_response())
         }
-        Credentials::Bearer(_) | Credentials::None => Ok(StatusCode::NO_CONTENT.into_response()),
+        Credentials::Bearer(_) | Credentials::None => Ok(status.into_response()),
     }
 }

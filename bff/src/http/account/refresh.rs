@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::{WithTokens, answer};
 use crate::http::openapi::Refuses;
 use crate::http::{Json, Problem};
-use crate::identity::Identity;
+use crate::identity::{Client, Identity};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -29,6 +29,10 @@ pub struct Body {
         Refuses<400>, Refuses<401>, Refuses<403>, Refuses<413>, Refuses<415>, Refuses<503>,
     )
 )]
-pub async fn refresh(State(identity): State<Arc<Identity>>, Json(body): Json<Body>) -> Result<Response, Problem> {
-    answer(identity.refresh(body.refresh_token.expose_secret()).await?, identity.deployment())
+pub async fn refresh(
+    State(identity): State<Arc<Identity>>,
+    client: Client,
+    Json(body): Json<Body>,
+) -> Result<Response, Problem> {
+    answer(identity.refresh(body.refresh_token.expose_secret(), &client).await?, identity.deployment())
 }

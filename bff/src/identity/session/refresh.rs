@@ -9,7 +9,7 @@ use aws_lc_rs::hmac;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::{Rules, revoke};
+use super::Rules;
 use crate::identity::role::Role;
 use crate::identity::secret::Secret;
 use crate::seal::SealingKey;
@@ -28,8 +28,8 @@ pub enum Refresh {
     Rotated(Session, RefreshToken),
     /// The next token once more; nothing to put.
     Repeated(RefreshToken),
-    /// The record of a session that ends here, because its token is in two hands.
-    Reused(Session),
+    /// The token is in two hands, so the session must end.
+    Reused,
     /// No such session any more.
     Ended,
 }
@@ -68,7 +68,7 @@ pub fn refresh(
     }
     match repeat(rules, session, token, now) {
         Some(successor) => Refresh::Repeated(successor),
-        None => revoke(session, now).map_or(Refresh::Ended, Refresh::Reused),
+        None => Refresh::Reused,
     }
 }
 
