@@ -1,7 +1,6 @@
 //! What admins, and for the audit auditors, may see and do. Each of these requests is checked against the records.
 
 mod audit;
-mod page;
 mod user_sessions;
 mod users;
 

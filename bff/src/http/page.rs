@@ -31,6 +31,11 @@ fn usual() -> u32 {
 }
 
 impl Page {
+    /// For a route whose query asks for more than a page.
+    pub fn new(before: Option<Cursor>, limit: Option<u32>) -> Self {
+        Self { limit: limit.unwrap_or_else(usual), before }
+    }
+
     pub fn limit(&self) -> Result<u32, Problem> {
         let fits = (1..=MAX_LIMIT).contains(&self.limit);
         let wrong = || FieldError {
@@ -39,6 +44,14 @@ impl Page {
             message: format!("expected 1 to {MAX_LIMIT}"),
         };
         if fits { Ok(self.limit) } else { Err(Problem::invalid(vec![wrong()])) }
+    }
+}
+
+impl Cursor {
+    /// Of the page after this one, unless this one is not full, and so the last.
+    pub fn after<T>(items: &[T], limit: u32, position: impl Fn(&T) -> Position) -> Option<Self> {
+        let last = items.last().filter(|_| u32::try_from(items.len()).is_ok_and(|length| length == limit));
+        last.map(|last| Self(position(last)))
     }
 }
 

@@ -6,8 +6,9 @@ use uuid::Uuid;
 use super::caller::Caller;
 use super::error::Error;
 use super::role::Role;
-use super::session::{Client, network};
+use super::session::Client;
 use super::{Identity, event};
+use crate::events::{Event, What};
 use crate::notify::Template;
 use crate::store::{Accompanying, Account, AccountFilter, AuditEntry, Ending, Position, Session, Standing, Written};
 
@@ -74,7 +75,8 @@ impl Identity {
     pub async fn end_sessions_of_another(&self, id: Uuid, which: Ending, admin: &Admin<'_>) -> Result<(), Error> {
         let now = self.clock.now();
         let account = self.existing(id).await?;
-        let accompanying = admin.accompanying(&account, "sessions-revoked", "ok", now);
+        let events = vec![self.ending(account.id, which, now).await?];
+        let accompanying = admin.accompanying(&account, "sessions-revoked", events, now);
         let ended = self.store.end_sessions_of(account.id, which, now, &accompanying).await?;
         if ended.is_empty() && matches!(which, Ending::One(_)) {
             return Err(Error::Missing);
@@ -143,7 +145,13 @@ impl Identity {
         standing: Standing<'_>,
     ) -> Result<Account, Error> {
         let now = self.clock.now();
-        let accompanying = admin.accompanying(account, action, "ok", now);
+        let events = match standing {
+            Standing::Role { old, new } => vec![What::RoleChanged { from: old.to_owned(), to: new.to_owned() }],
+            Standing::Disabled => vec![self.ending(account.id, Ending::All, now).await?],
+            Standing::Enabled => Vec::new(),
+            Standing::Deleted => vec![What::Deleted],
+        };
+        let accompanying = admin.accompanying(account, action, events, now);
         let result = self.change_standing(account, standing, now, accompanying).await;
         let name = match standing {
             Standing::Role { .. } => "role-changed",
@@ -163,17 +171,19 @@ impl Identity {
 }
 
 impl Admin<'_> {
-    fn accompanying(&self, target: &Account, action: &str, result: &str, now: OffsetDateTime) -> Accompanying {
+    fn accompanying(&self, target: &Account, action: &str, events: Vec<What>, now: OffsetDateTime) -> Accompanying {
+        let (actor, origin) = (Some(self.caller.sub), self.client.origin());
         let entry = AuditEntry {
             id: Uuid::now_v7(),
             at: now,
-            actor: Some(self.caller.sub),
+            actor,
             action: action.to_owned(),
             target: Some(target.id.to_string()),
-            network: self.client.address.map(network),
-            result: result.to_owned(),
+            network: origin.network.clone(),
+            result: "ok".to_owned(),
             reason: self.reason.clone(),
         };
-        Accompanying { audit: vec![entry], events: Vec::new() }
+        let event = |what| Event { account: Some(target.id), actor, at: now, origin: origin.clone(), what };
+        Accompanying { audit: vec![entry], events: events.into_iter().map(|what| event(what).outbox()).collect() }
     }
 }

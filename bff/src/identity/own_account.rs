@@ -9,6 +9,7 @@ use super::session::Client;
 use super::sessions::Live;
 use super::sign_in::Grant;
 use super::{Identity, event};
+use crate::events::What;
 use crate::notify::Template;
 use crate::store::{Account, Keep, Proof, SessionKind, Standing, Written};
 
@@ -28,7 +29,7 @@ impl Identity {
     pub async fn update_profile(&self, caller: &Caller, profile: Profile, client: &Client) -> Result<Account, Error> {
         let now = self.clock.now();
         let account = self.me(caller).await?;
-        let accompanying = self.own_change(&account, "profile-changed", client, now);
+        let accompanying = self.own_change(&account, "profile-changed", Vec::new(), client, now);
         let locale = profile.locale.as_ref().map(Option::as_deref);
         let changed = self.store.update_profile(account.id, profile.name.as_deref(), locale, &accompanying).await?;
         changed.ok_or(Error::Refused("the account is gone"))
@@ -64,7 +65,8 @@ impl Identity {
         let old = self.prove(&account, change.current).await?;
         let hash = self.passwords.hash(change.new).await?;
         let now = self.clock.now();
-        let accompanying = self.own_change(&account, "password-changed", client, now);
+        let events = vec![What::PasswordChanged { reset: false }];
+        let accompanying = self.own_change(&account, "password-changed", events, client, now);
         let successor = match caller.kind {
             SessionKind::Cookie => Some(self.sessions.prepare(&account, caller.role, SessionKind::Cookie, client, now)),
             SessionKind::Token => None,
@@ -87,7 +89,7 @@ impl Identity {
         let account = self.me(caller).await?;
         self.prove(&account, password).await?;
         let now = self.clock.now();
-        let accompanying = self.own_change(&account, "deleted", client, now);
+        let accompanying = self.own_change(&account, "deleted", vec![What::Deleted], client, now);
         self.change_standing(&account, Standing::Deleted, now, accompanying).await?;
         self.tell(&account, Template::AccountDeleted).await;
         Ok(())

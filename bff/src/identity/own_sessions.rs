@@ -1,11 +1,13 @@
 //! Where an account is signed in, and signing out there.
 
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Identity;
 use super::caller::Caller;
 use super::error::Error;
 use super::session::Client;
+use crate::events::What;
 use crate::store::{Ending, Session};
 
 /// How many sessions of an account are shown; those used last come first.
@@ -20,12 +22,25 @@ impl Identity {
     pub async fn end_own_sessions(&self, caller: &Caller, which: Ending, client: &Client) -> Result<(), Error> {
         let now = self.clock.now();
         let account = self.me(caller).await?;
-        let accompanying = self.own_change(&account, "sessions-revoked", client, now);
+        let events = vec![self.ending(account.id, which, now).await?];
+        let accompanying = self.own_change(&account, "sessions-revoked", events, client, now);
         let ended = self.store.end_sessions_of(account.id, which, now, &accompanying).await?;
         if ended.is_empty() && matches!(which, Ending::One(_)) {
             return Err(Error::Missing);
         }
         self.sessions.ended(&ended, now).await;
         Ok(())
+    }
+
+    /// What others are told of it: which sessions there were to end, a moment before.
+    pub(super) async fn ending(&self, account: Uuid, which: Ending, now: OffsetDateTime) -> Result<What, Error> {
+        let sessions = match which {
+            Ending::One(session) => vec![session],
+            Ending::AllBut(_) | Ending::All => {
+                let live = self.store.sessions_of(account, now, MAX_SHOWN).await?;
+                live.iter().map(|session| session.id).filter(|id| which != Ending::AllBut(*id)).collect()
+            }
+        };
+        Ok(What::SessionsRevoked { sessions })
     }
 }

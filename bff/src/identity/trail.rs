@@ -5,15 +5,17 @@ use uuid::Uuid;
 
 use super::Identity;
 use super::session::{Client, network};
+use crate::events::{Event, What};
 use crate::notify::{Channel, Message, Template};
 use crate::store::{Accompanying, Account, AuditEntry};
 
 impl Identity {
-    /// A line of the audit: somebody changed an account of their own.
+    /// Tells of what somebody did to an account of their own: a line of the audit, and events.
     pub(super) fn own_change(
         &self,
         account: &Account,
         action: &str,
+        events: Vec<What>,
         client: &Client,
         now: OffsetDateTime,
     ) -> Accompanying {
@@ -27,7 +29,9 @@ impl Identity {
             result: "ok".to_owned(),
             reason: None,
         };
-        Accompanying { audit: vec![entry], events: Vec::new() }
+        let event = |what| Event { account: Some(account.id), actor: None, at: now, origin: client.origin(), what };
+        let events = events.into_iter().map(|what| event(what).outbox()).collect();
+        Accompanying { audit: vec![entry], events }
     }
 
     /// To an address or number that is known, best effort: the change itself is done.

@@ -81,11 +81,11 @@ async fn accounts_are_found_in_pages() {
         let page = admin.get(&format!("/v1/admin/users?{query}")).await.json();
         seen.extend(page["users"].as_array().unwrap().iter().map(|user| user["id"].as_str().unwrap().to_owned()));
         let Some(next) = page["next"].as_str() else { break };
-        query = format!("limit=3&after={next}");
+        query = format!("limit=3&before={next}");
     }
     seen.sort();
     assert_eq!(seen, [1, 2, 3, 4].map(id));
-    for wrong in ["limit=0", "limit=201", "after=x", "identifier=x", "role=partner", "page=2"] {
+    for wrong in ["limit=0", "limit=101", "before=x", "identifier=x", "role=partner", "page=2"] {
         assert_eq!(admin.get(&format!("/v1/admin/users?{wrong}")).await.status, 400, "{wrong}");
     }
     assert_eq!(admin.get(&path(1)).await.json()["email"], USER);
@@ -229,7 +229,7 @@ async fn the_audit_tells_of_every_change_in_pages() {
     assert_eq!(actions(&first), ["sessions-revoked", "password-changed"]);
     assert_eq!(first["entries"][0]["actor"], id(1));
     let next = first["next"].as_str().unwrap();
-    let second = admin.get(&format!("/v1/admin/audit?limit=2&after={next}")).await.json();
+    let second = admin.get(&format!("/v1/admin/audit?limit=2&before={next}")).await.json();
     assert_eq!(actions(&second), ["profile-changed"]);
     assert_eq!(second["next"], Value::Null);
     assert!(!format!("{first}{second}").contains("sentence"), "no password is in it");

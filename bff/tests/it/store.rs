@@ -2,6 +2,7 @@
 
 mod outage;
 mod replicas;
+mod sessions;
 
 use bff::clock::Clock;
 use bff::store::{Config, OpenError, Stores};

@@ -62,9 +62,7 @@ pub async fn logins(
     let limit = page.limit()?;
     let before = page.before.map(|Cursor(position)| position);
     let entries = identity.logins(&caller, before, limit).await?;
-    // A page that is not full is the last one.
-    let last = entries.last().filter(|_| entries.len() == limit as usize);
-    let next = last.map(|entry| Cursor(Position { at: entry.at, id: entry.id }));
+    let next = Cursor::after(&entries, limit, |entry| Position { at: entry.at, id: entry.id });
     Ok(Json(Logins { logins: entries.into_iter().map(Attempt::from).collect(), next }))
 }
 

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::page::Page;
 use super::require;
 use crate::http::openapi::Refuses;
+use crate::http::page::{Cursor, Page};
 use crate::http::{Problem, Query};
 use crate::identity::{AuditEntry, Caller, Identity, Position, Role};
 
@@ -17,10 +17,10 @@ use crate::identity::{AuditEntry, Caller, Identity, Position, Role};
 pub struct Audit {
     /// The newest first.
     entries: Vec<Line>,
-    /// What `after` must be to see the next page; there is none without it.
+    /// What `before` must be to see the next page; there is none without it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    next: Option<String>,
+    #[schema(value_type = String, nullable = false, required = false)]
+    next: Option<Cursor>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -58,8 +58,10 @@ pub struct Search {
     #[param(max_length = 128)]
     target: Option<String>,
     /// The `next` of the page before.
-    after: Option<String>,
-    #[param(minimum = 1, maximum = 200)]
+    #[param(value_type = Option<String>)]
+    before: Option<Cursor>,
+    /// How many, 20 unless said.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
 }
 
@@ -78,9 +80,10 @@ pub async fn audit(
     Query(search): Query<Search>,
 ) -> Result<axum::Json<Audit>, Problem> {
     require(&caller, Role::Auditor)?;
-    let page = Page::new(search.after.as_deref(), search.limit)?;
-    let entries = identity.audit(search.target.as_deref(), page.before, page.to_read()).await?;
-    let (entries, next) = page.cut(entries, |entry| Position { at: entry.at, id: entry.id });
+    let limit = Page::new(search.before, search.limit).limit()?;
+    let before = search.before.map(|Cursor(position)| position);
+    let entries = identity.audit(search.target.as_deref(), before, limit).await?;
+    let next = Cursor::after(&entries, limit, |entry| Position { at: entry.at, id: entry.id });
     Ok(axum::Json(Audit { entries: entries.into_iter().map(Line::from).collect(), next }))
 }
 

@@ -9,9 +9,9 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::page::Page;
 use super::{checked_reason, require};
 use crate::http::openapi::Refuses;
+use crate::http::page::{Cursor, Page};
 use crate::http::{Json, Path, Problem, Query};
 use crate::identity::{
     Account, AccountChange, AccountFilter, AccountState, Admin, Caller, Client, Error, Identifier, Identity, Position,
@@ -22,10 +22,10 @@ use crate::identity::{
 pub struct Users {
     /// The newest first.
     users: Vec<User>,
-    /// What `after` must be to see the next page; there is none without it.
+    /// What `before` must be to see the next page; there is none without it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    next: Option<String>,
+    #[schema(value_type = String, nullable = false, required = false)]
+    next: Option<Cursor>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -74,8 +74,10 @@ pub struct Search {
     #[param(inline)]
     state: Option<Standing>,
     /// The `next` of the page before.
-    after: Option<String>,
-    #[param(minimum = 1, maximum = 200)]
+    #[param(value_type = Option<String>)]
+    before: Option<Cursor>,
+    /// How many, 20 unless said.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
 }
 
@@ -138,9 +140,10 @@ pub async fn users(
     Query(search): Query<Search>,
 ) -> Result<axum::Json<Users>, Problem> {
     require(&caller, Role::Admin)?;
-    let page = Page::new(search.after.as_deref(), search.limit)?;
-    let found = identity.accounts(&search.filter()?, page.before, page.to_read()).await?;
-    let (found, next) = page.cut(found, |account| Position { at: account.created_at, id: account.id });
+    let limit = Page::new(search.before, search.limit).limit()?;
+    let before = search.before.map(|Cursor(position)| position);
+    let found = identity.accounts(&search.filter()?, before, limit).await?;
+    let next = Cursor::after(&found, limit, |account| Position { at: account.created_at, id: account.id });
     Ok(axum::Json(Users { users: found.into_iter().map(User::from).collect(), next }))
 }
 

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::owed::{Debt, Of};
 use super::{MAX_TRIES, Sessions};
+use crate::events::{Event, What};
 use crate::identity::error::Error;
 use crate::identity::secret::Secret;
 use crate::identity::session::{self, Client};
@@ -105,5 +106,7 @@ fn reuse(session: &Session, client: &Client, now: OffsetDateTime) -> Accompanyin
         result: "session ended".to_owned(),
         reason: Some(format!("session {}", session.id)),
     };
-    Accompanying { audit: vec![entry], events: Vec::new() }
+    let what = What::RefreshReuse { session: session.id };
+    let event = Event { account: Some(session.account_id), actor: None, at: now, origin: client.origin(), what };
+    Accompanying { audit: vec![entry], events: vec![event.outbox()] }
 }

@@ -1,0 +1,256 @@
+//! Sessions over two replicas and through outages: what ends on one ends on the other, and what is away signs nobody out.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use bff::identity::DEMO_PASSWORD;
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use super::host_of;
+use crate::conformance::wire::Wire;
+use crate::conformance::{Backend, Place, eventually};
+use crate::harness::{Answer, Caller, CookieUser, Server, TokenUser};
+use crate::own_account::text;
+
+const ALL: [Backend; 3] = [Backend::Postgres, Backend::Redis, Backend::Nats];
+const USER: &str = "user@shop.test";
+const NEW: &str = "a sentence nobody guesses";
+
+async fn replica(place: &Place, folder: &Path, nats: Option<SocketAddr>) -> Server {
+    let master_key = folder.join("master.key");
+    std::fs::write(&master_key, "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\n").unwrap();
+    Server::start_with(|mut config| {
+        config.store = place.config.clone();
+        if let Some(address) = nats {
+            config.store.nats_url = Some(format!("nats://{address}").into());
+        }
+        config.identity.master_key_file = Some(master_key);
+        config.http.public_url = Some("http://shop.test".to_owned());
+        config
+    })
+    .await
+}
+
+async fn replicas(place: &Place, folder: &Path) -> (Server, Server) {
+    (replica(place, folder, None).await, replica(place, folder, None).await)
+}
+
+fn at<'a>(server: &'a Server, user: &TokenUser<'_>) -> TokenUser<'a> {
+    TokenUser { server, access_token: user.access_token.clone(), refresh_token: user.refresh_token.clone() }
+}
+
+async fn refresh(server: &Server, token: &str) -> Answer {
+    server.anonymous().post("/v1/auth/refresh", json!({ "refreshToken": token })).await
+}
+
+async fn is_over(caller: &impl Caller) {
+    eventually(async || (caller.get("/v1/auth/me").await.status == 401).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_new_password_on_one_replica_ends_the_sessions_on_the_other() {
+    let test = async |place: &Place| {
+        let folder = tempfile::tempdir().unwrap();
+        let (here, there) = replicas(place, folder.path()).await;
+        let app = at(&there, &TokenUser::login(&here, USER, DEMO_PASSWORD).await);
+        let browser = CookieUser::login(&there, USER, DEMO_PASSWORD).await;
+        for status in [app.get("/v1/auth/me").await.status, browser.get("/v1/auth/me").await.status] {
+            assert_eq!(status, 200);
+        }
+        let user = TokenUser::login(&here, USER, DEMO_PASSWORD).await;
+        let change = json!({ "currentPassword": DEMO_PASSWORD, "newPassword": NEW });
+        assert_eq!(user.post("/v1/auth/update-password", change).await.status, 204);
+        is_over(&app).await;
+        is_over(&browser).await;
+        assert_eq!(refresh(&there, &app.refresh_token).await.status, 401);
+        assert_eq!(at(&there, &user).get("/v1/auth/me").await.status, 200);
+    };
+    Place::with(&ALL, &test).await;
+    Place::with(&[Backend::Postgres], &test).await;
+}
+
+#[tokio::test]
+async fn a_role_lost_on_one_replica_is_lost_on_the_next_request_to_the_other() {
+    let test = async |place: &Place| {
+        let folder = tempfile::tempdir().unwrap();
+        let (here, there) = replicas(place, folder.path()).await;
+        let admin = TokenUser::login(&here, "admin@shop.test", DEMO_PASSWORD).await;
+        let app = TokenUser::login(&there, "auditor@shop.test", DEMO_PASSWORD).await;
+        let browser = CookieUser::login(&there, "auditor@shop.test", DEMO_PASSWORD).await;
+        for status in [app.get("/v1/admin/audit").await.status, browser.get("/v1/admin/audit").await.status] {
+            assert_eq!(status, 200);
+        }
+        let path = "/v1/admin/users/01890000-0000-7000-8000-000000000003";
+        assert_eq!(admin.patch(path, json!({ "role": "user" })).await.status, 200);
+        for status in [app.get("/v1/admin/audit").await.status, browser.get("/v1/admin/audit").await.status] {
+            assert_eq!(status, 401);
+        }
+    };
+    Place::with(&ALL, &test).await;
+    // Whether or not anybody announces it.
+    Place::with(&[Backend::Postgres], &test).await;
+}
+
+#[tokio::test]
+async fn an_end_announced_while_the_bus_is_cut_arrives_by_the_records() {
+    let test = async |place: &Place| {
+        let folder = tempfile::tempdir().unwrap();
+        let wire = Wire::to(host_of(Backend::Nats).unwrap()).await;
+        let here = replica(place, folder.path(), None).await;
+        let there = replica(place, folder.path(), Some(wire.address)).await;
+        let user = TokenUser::login(&here, USER, DEMO_PASSWORD).await;
+        let elsewhere = at(&there, &user);
+        assert_eq!(elsewhere.get("/v1/auth/me").await.status, 200);
+        wire.cut().await;
+        assert_eq!(user.post("/v1/auth/logout", json!({})).await.status, 204);
+        is_over(&elsewhere).await;
+    };
+    Place::with(&ALL, &test).await;
+}
+
+#[tokio::test]
+async fn a_replica_that_starts_later_knows_what_has_ended() {
+    let test = async |place: &Place| {
+        let folder = tempfile::tempdir().unwrap();
+        let here = replica(place, folder.path(), None).await;
+        let user = TokenUser::login(&here, USER, DEMO_PASSWORD).await;
+        assert_eq!(user.post("/v1/auth/logout", json!({})).await.status, 204);
+        let later = replica(place, folder.path(), None).await;
+        assert_eq!(at(&later, &user).get("/v1/auth/me").await.status, 401);
+    };
+    Place::with(&ALL, &test).await;
+    Place::with(&[Backend::Postgres], &test).await;
+}
+
+#[tokio::test]
+async fn fifty_refreshes_at_once_over_two_replicas_agree() {
+    let test = async |place: &Place| {
+        let folder = tempfile::tempdir().unwrap();
+        let (here, there) = replicas(place, folder.path()).await;
+        let user = TokenUser::login(&here, USER, DEMO_PASSWORD).await;
+        let answers = join_all((0..50).map(|number| {
+            let server = if number % 2 == 0 { &here } else { &there };
+            refresh(server, &user.refresh_token)
+        }));
+        let successors: Vec<String> = answers.await.iter().map(|answer| text(answer, "refreshToken")).collect();
+        assert!(successors.iter().all(|token| *token == successors[0]));
+        let next = refresh(&there, &successors[0]).await;
+        assert_eq!(next.status, 200);
+        // The one before the one before: whoever shows it has no right to it.
+        assert_eq!(refresh(&here, &user.refresh_token).await.status, 401);
+        assert_eq!(refresh(&there, &text(&next, "refreshToken")).await.status, 401);
+        assert_eq!(place.ask("SELECT count(*) FROM audit WHERE action = 'refresh-reuse'").await, 1);
+    };
+    Place::with(&ALL, &test).await;
+    Place::with(&[Backend::Postgres], &test).await;
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_on_a_refresh_can_ask_again() {
+    let server = Server::start().await;
+    let mut user = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
+    let address = server.url.trim_start_matches("http://").to_owned();
+    for wait_ms in [0, 1, 2, 5, 10, 20] {
+        let body = json!({ "refreshToken": user.refresh_token }).to_string();
+        let head = "POST /v1/auth/refresh HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length";
+        let mut connection = TcpStream::connect(&address).await.unwrap();
+        connection.write_all(format!("{head}: {}\r\n\r\n{body}", body.len()).as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+        drop(connection);
+        let answer = refresh(&server, &user.refresh_token).await;
+        assert_eq!(answer.status, 200, "after {wait_ms} ms");
+        user.refresh_token = text(&answer, "refreshToken");
+    }
+}
+
+const WHO: &str = "view: who\nroute: GET /v1/who\naccess: [user, admin]\nshape: { id: $auth.sub }\n";
+
+async fn who(caller: &impl Caller) -> u16 {
+    caller.get("/v1/who").await.status
+}
+
+/// A server with one of its stores at the end of a wire, and a view that asks nobody.
+async fn over_a_wire(place: &Place, folder: &Path, backend: Backend) -> (Server, Wire, String) {
+    let target = host_of(backend).unwrap();
+    let wire = Wire::to(target.clone()).await;
+    let address = wire.address;
+    let master_key = folder.join("master.key");
+    std::fs::write(&master_key, "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\n").unwrap();
+    let server = Server::start_with(|mut config| {
+        config.store = place.config.clone();
+        match backend {
+            Backend::Redis => config.store.redis_url = Some(format!("redis://{address}").into()),
+            Backend::Nats => config.store.nats_url = Some(format!("nats://{address}").into()),
+            _ => config.store.database_url = format!("postgres://bff@{address}/{}", place.config.namespace).into(),
+        }
+        config.store.timeout_ms = 1_000;
+        config.identity.master_key_file = Some(master_key);
+        std::fs::write(format!("{}/who.yaml", config.views.dir), WHO).unwrap();
+        config
+    })
+    .await;
+    (server, wire, target)
+}
+
+#[tokio::test]
+async fn without_the_database_nobody_is_signed_out_and_leaving_works() {
+    let test = async |place: &Place| {
+        let folder = tempfile::tempdir().unwrap();
+        let (server, wire, target) = over_a_wire(place, folder.path(), Backend::Postgres).await;
+        let app = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
+        let leaving = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
+        let browser = CookieUser::login(&server, USER, DEMO_PASSWORD).await;
+        let departing = CookieUser::login(&server, USER, DEMO_PASSWORD).await;
+        let staff = CookieUser::login(&server, "admin@shop.test", DEMO_PASSWORD).await;
+        assert_eq!((who(&app).await, who(&browser).await), (200, 200));
+        assert_eq!((who(&departing).await, who(&staff).await), (200, 200));
+        let address = wire.address;
+        wire.cut().await;
+
+        assert_eq!((who(&app).await, who(&browser).await), (200, 200));
+        assert_eq!(who(&staff).await, 503, "what an admin may do is worth a look at the records");
+        assert_eq!(refresh(&server, &app.refresh_token).await.status, 503, "503, never 401");
+        assert_eq!(leaving.post("/v1/auth/logout", json!({})).await.status, 202);
+        let left = Answer::of(departing.request(Method::POST, "/v1/auth/logout")).await;
+        assert_eq!((left.status, left.header("set-cookie").split(';').next()), (202, Some("sid=")));
+        assert_eq!((who(&leaving).await, who(&departing).await), (401, 401), "over here at once");
+        server.clock.advance(Duration::from_secs(120));
+        assert_eq!(who(&browser).await, 200);
+        server.clock.advance(Duration::from_secs(600));
+        assert_eq!(who(&browser).await, 503, "too long ago to be served, and no reason to sign anyone out");
+
+        let _wire = Wire::at(address, target).await;
+        eventually(async || (who(&browser).await == 200).then_some(())).await;
+        eventually(async || {
+            (place.ask("SELECT count(*) FROM sessions WHERE revoked_at IS NOT NULL").await == 2).then_some(())
+        })
+        .await;
+        assert_eq!(refresh(&server, &app.refresh_token).await.status, 200);
+        assert_eq!(refresh(&server, &leaving.refresh_token).await.status, 401);
+    };
+    Place::with(&[Backend::Postgres], &test).await;
+}
+
+#[tokio::test]
+async fn without_redis_or_nats_sessions_are_served_and_ended() {
+    for backend in [Backend::Redis, Backend::Nats] {
+        let test = async |place: &Place| {
+            let folder = tempfile::tempdir().unwrap();
+            let (server, wire, _) = over_a_wire(place, folder.path(), backend).await;
+            let app = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
+            let browser = CookieUser::login(&server, USER, DEMO_PASSWORD).await;
+            wire.cut().await;
+            assert_eq!((app.get("/v1/auth/me").await.status, browser.get("/v1/auth/me").await.status), (200, 200));
+            assert_eq!(refresh(&server, &app.refresh_token).await.status, 200);
+            assert_eq!(app.post("/v1/auth/logout", json!({})).await.status, 204);
+            assert_eq!(browser.delete("/v1/auth/sessions?keep=none").await.status, 204);
+            assert_eq!((app.get("/v1/auth/me").await.status, browser.get("/v1/auth/me").await.status), (401, 401));
+        };
+        Place::with(&[Backend::Postgres, backend], &test).await;
+    }
+}
