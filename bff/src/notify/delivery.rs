@@ -57,12 +57,12 @@ impl Delivery {
         };
         let email = outlet("smtp", ways.smtp.map(Box::new).map_or_else(without, Provider::Smtp));
         let sms = outlet("sms", ways.gateway.map(Box::new).map_or_else(without, Provider::Gateway));
-        for (outlet, messages) in [(&email, "mails"), (&sms, "text messages")] {
+        for (outlet, channel) in [(&email, "email"), (&sms, "sms")] {
             match outlet.provider {
                 Provider::Mailbox(_) => {
-                    tracing::info!(messages, "no provider: GET /dev/messages on the admin address shows them")
+                    tracing::info!(channel, "no provider: GET /dev/messages on the admin address shows what is sent");
                 }
-                Provider::Nowhere => tracing::warn!(messages, "no provider: they are dropped"),
+                Provider::Nowhere => tracing::warn!(channel, "no provider: what is sent is dropped"),
                 Provider::Smtp(_) | Provider::Gateway(_) => {}
             }
         }
@@ -81,7 +81,7 @@ impl Delivery {
         let opened = id.and_then(|id| Message::open(&self.notify.key, id, &job.payload));
         let Some((message, queued_at)) = opened else {
             tracing::error!(
-                message = job.id,
+                job = job.id,
                 "a message cannot be opened and is dropped; was identity.master_key_file changed?"
             );
             return report(job.acknowledge().await);
@@ -101,7 +101,7 @@ impl Delivery {
             }
             Err(Failure::Never(reason)) => {
                 tracing::warn!(
-                    message = job.id,
+                    job = job.id,
                     channel = message.channel.as_str(),
                     reason,
                     "a message was refused and is dropped"

@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 pub struct Exposition(PrometheusHandle);
 
 /// The names are a contract with dashboards and alerts: add, never rename.
-const COUNTERS: [(&str, &str); 13] = [
+const COUNTERS: [(&str, &str); 16] = [
     ("bff_http_requests_total", "Requests answered, by the route's template; `none` for a path without a route"),
     ("bff_upstream_calls_total", "Calls to services, by how they ended: `ok`, or gRPC's name of the error"),
     (
@@ -28,15 +28,19 @@ const COUNTERS: [(&str, &str); 13] = [
     ("bff_shed_total", "Requests refused because the server has as many to answer as it may"),
     ("bff_rate_limited_total", "Requests refused because the caller sends too many"),
     ("bff_auth_events_total", "Sign-ins, refreshes and sign-outs, by how they ended"),
+    ("bff_messages_total", "Mails and text messages, by what became of them"),
+    ("bff_events_published_total", "Events that were taken from the outbox to their listeners"),
+    ("bff_events_dropped_total", "Events of refused logins that were lost because too many waited"),
 ];
 
-const GAUGES: [(&str, &str); 6] = [
+const GAUGES: [(&str, &str); 7] = [
     ("bff_http_in_flight", "Requests that are being answered"),
     ("bff_upstream_in_flight", "Calls and streams that a service is busy with"),
     ("bff_upstream_connections", "Open connections to a service"),
     ("bff_breaker_state", "0 while a service is called, 1 while a few calls try it, 2 while it is left alone"),
     ("bff_password_queue_depth", "Password checks that wait for a free core"),
     ("bff_degraded", "1 while a part that the server relies on is away"),
+    ("bff_outbox_lag_seconds", "How old the oldest event was when this replica last looked for events to publish"),
 ];
 
 const DURATIONS: [(&str, &str); 2] = [
