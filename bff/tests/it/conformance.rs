@@ -4,6 +4,7 @@
 mod accounts;
 mod bus;
 mod changes;
+mod events;
 mod key_value;
 mod queue;
 mod signing_keys;

@@ -1,20 +1,17 @@
 //! Events: written with what they tell of, published at least once, and the login history that is made of them.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::pull;
 use bff::events::{Event, LoginRefusal, Origin, What};
-use bff::store::{Accompanying, SessionKind, Topic};
+use bff::store::{Accompanying, SessionKind};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::datetime;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::conformance::Backend::{Nats, Postgres, Sqlite};
+use crate::conformance::Backend::{Nats, Postgres};
 use crate::conformance::wire::Wire;
 use crate::conformance::{Place, eventually};
 use crate::harness::{Answer, Caller, CookieUser, Server, TokenUser};
@@ -23,7 +20,6 @@ use crate::store::host_of;
 const USER: &str = "user@shop.test";
 const PASSWORD: &str = "correct-horse-battery";
 const NOON: OffsetDateTime = datetime!(2026-01-01 12:00 UTC);
-const LISTENER: Topic = Topic { name: "listener", lease: Duration::from_secs(60), max_deliveries: 5 };
 
 fn event(what: What) -> Event {
     let account = Some(Uuid::from_u128(1));
@@ -137,43 +133,6 @@ async fn a_login_is_told_to_whoever_listens_to_the_stream() {
         assert_eq!(place.ask("SELECT count(*) FROM outbox").await, 0, "what is published is removed");
     })
     .await;
-}
-
-#[tokio::test]
-async fn every_listener_has_every_event_once_its_own_way() {
-    for backends in [&[Sqlite][..], &[Postgres], &[Sqlite, Nats]] {
-        Place::with(backends, &async |place: &Place| {
-            let stores = place.open().await;
-            let written: Vec<_> = (0..5).map(|_| event(What::Deleted).outbox()).collect();
-            for event in &written {
-                stores.events.publish(event, &[&LISTENER]).await.unwrap();
-                // A publisher that died before it could note it does it again.
-                stores.events.publish(event, &[&LISTENER]).await.unwrap();
-            }
-            let (stop, returned) = (CancellationToken::new(), AtomicUsize::new(0));
-            let heard = Mutex::new(Vec::new());
-            let listen = stores.events.work(&LISTENER, 1, &stop, |job| {
-                let first = job.delivery == 1 && returned.fetch_add(1, Ordering::Relaxed) == 0;
-                let (heard, stop) = (&heard, &stop);
-                async move {
-                    if first {
-                        return job.give_back(Duration::from_millis(10)).await.unwrap();
-                    }
-                    heard.lock().unwrap().push(job.id.clone());
-                    job.acknowledge().await.unwrap();
-                    if heard.lock().unwrap().len() == 5 {
-                        stop.cancel();
-                    }
-                }
-            });
-            tokio::time::timeout(Duration::from_secs(60), listen).await.unwrap();
-            let mut heard = heard.lock().unwrap().clone();
-            heard.sort();
-            assert_eq!(heard, written.iter().map(|event| event.id.to_string()).collect::<Vec<_>>());
-            stores.close().await;
-        })
-        .await;
-    }
 }
 
 #[tokio::test]
