@@ -6,6 +6,7 @@ mod caller;
 mod mail_server;
 mod process;
 mod stack;
+mod traces;
 
 pub use backend::{Backend, grpc_frame, grpc_reply};
 pub use browser::Browser;
@@ -13,6 +14,7 @@ pub use caller::{Anonymous, Answer, Caller, CookieUser, TokenUser};
 pub use mail_server::MailServer;
 pub use process::Process;
 pub use stack::{Connection, Stack};
+pub use traces::{Traces, Wiretap};
 
 use std::net::{Ipv4Addr, SocketAddr};
 

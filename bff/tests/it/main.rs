@@ -20,6 +20,7 @@ mod events;
 mod failures;
 mod hostile;
 mod keys;
+mod leaks;
 mod limits;
 mod notify;
 mod openapi;

@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 /// `bff serve` or `bff dev` with JSON logs, on free ports; dropping it kills it.
 pub struct Process {
     pub url: String,
+    pub admin_url: String,
     child: Option<Child>,
     lines: UnboundedReceiver<String>,
     /// What it prints for people.
@@ -41,8 +42,11 @@ impl Process {
             .spawn()
             .unwrap();
         let (lines, printed) = (lines(child.stderr.take().unwrap()), lines(child.stdout.take().unwrap()));
-        let mut process = Self { url: String::new(), child: Some(child), lines, printed, log: Vec::new() };
-        process.url = process.line("starting").await["public"].as_str().unwrap().to_owned();
+        let (url, admin_url) = (String::new(), String::new());
+        let mut process = Self { url, admin_url, child: Some(child), lines, printed, log: Vec::new() };
+        let starting = process.line("starting").await;
+        process.url = starting["public"].as_str().unwrap().to_owned();
+        process.admin_url = format!("http://{}", starting["admin"].as_str().unwrap());
         process.line("ready").await;
         process
     }
@@ -92,6 +96,13 @@ impl Drop for Process {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
+        }
+        // Why something went wrong, for whoever looks for it.
+        if thread::panicking() {
+            let lines =
+                std::mem::take(&mut self.log).into_iter().chain(std::iter::from_fn(|| self.lines.try_recv().ok()));
+            let complaints = lines.filter(|line| ["WARN", "ERROR"].iter().any(|level| line.contains(level)));
+            eprintln!("{}", complaints.collect::<Vec<_>>().join("\n"));
         }
     }
 }
