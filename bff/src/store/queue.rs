@@ -86,6 +86,14 @@ impl Queue {
         .await
     }
 
+    /// Succeeds if a job could be published now.
+    pub async fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::Embedded(table) => table.check().await,
+            Self::Nats(stream) => stream.check().await,
+        }
+    }
+
     fn guard(&self) -> &Guard {
         match self {
             Self::Embedded(table) => table.guard(),

@@ -191,6 +191,19 @@ pub enum Written<T> {
     Needed,
 }
 
+impl<T> Written<T> {
+    /// The same, with something else to show for it.
+    pub fn map<U>(self, with: impl FnOnce(T) -> U) -> Written<U> {
+        match self {
+            Self::Done(done) => Written::Done(with(done)),
+            Self::Spent => Written::Spent,
+            Self::Taken => Written::Taken,
+            Self::Outdated => Written::Outdated,
+            Self::Needed => Written::Needed,
+        }
+    }
+}
+
 /// What lets a password be replaced.
 #[derive(Debug, Clone, Copy)]
 pub enum Proof<'a> {

@@ -41,6 +41,10 @@ impl Stream {
         &self.nats.guard
     }
 
+    pub async fn check(&self) -> Result<(), Error> {
+        self.nats.check().await
+    }
+
     pub async fn publish(&self, topic: &Topic, id: &str, payload: &[u8]) -> Result<bool, Error> {
         let payload = Bytes::copy_from_slice(payload);
         let publish = async {

@@ -32,6 +32,10 @@ impl Table {
         self.database.guard()
     }
 
+    pub async fn check(&self) -> Result<(), Error> {
+        self.database.check().await
+    }
+
     pub async fn publish(&self, topic: &Topic, id: &str, payload: &[u8]) -> Result<bool, Error> {
         let insert = self.database.query(INSERT).bind(topic.name.to_owned()).bind(id.to_owned());
         let insert = insert.bind(payload.to_vec()).bind(self.now()).bind(i64::from(MAX_WAITING));
