@@ -161,20 +161,29 @@ pub async fn pull(config: &Config, source: &str, from: Option<&str>) -> Result<P
 }
 
 /// Accounts and sessions over these stores, as the server has them.
-pub async fn identity(config: &Config, stores: &Stores, clock: &Clock, meter: &Meter) -> Result<Identity, StartError> {
+pub async fn identity(
+    config: &Config,
+    stores: &Stores,
+    limits: &Limits,
+    clock: &Clock,
+    meter: &Meter,
+) -> Result<Identity, StartError> {
+    let limits = limits.clone();
     let (deployment, clock, meter) = (deployment(config), clock.clone(), meter.clone());
     let master = &identity::master_key(&config.identity, &deployment, &stores.accounts)?;
     let key = SealingKey::new(master.derive("messages").as_bytes());
     let notify = Notify::new(stores.queue.clone(), key, clock.clone());
     let events = Recorder::new(&meter);
-    let ground = Ground { deployment, master, stores, notify, events, clock, meter };
+    let ground = Ground { deployment, master, stores, notify, events, limits, clock, meter };
     Ok(Identity::open(&config.identity, ground).await?)
 }
 
 /// Adds the accounts that a new installation starts with; done twice it changes nothing.
 pub async fn seed(config: &Config, clock: Clock) -> Result<Seeded, StartError> {
     let stores = Stores::open(&config.store, clock.clone()).await?;
-    let identity = identity(config, &stores, &clock, &Meter::none()).await?;
+    let meter = Meter::none();
+    let limits = Limits::new(stores.hot_key_value.clone(), clock.clone(), &meter);
+    let identity = identity(config, &stores, &limits, &clock, &meter).await?;
     let seeded = identity.seed(&config.seed).await?;
     stores.close().await;
     Ok(seeded)
@@ -201,7 +210,8 @@ pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<A
     let watched = if config.views.watches(config.is_production()) { loader.watched() } else { Vec::new() };
     let (reloader, reloads) = views::reloads(Arc::clone(&loader), views);
     let stores = Stores::open(&config.store, clock.clone()).await?;
-    let identity = Arc::new(identity(&config, &stores, &clock, &meter).await?);
+    let limits = Limits::new(stores.hot_key_value.clone(), clock.clone(), &meter);
+    let identity = Arc::new(identity(&config, &stores, &limits, &clock, &meter).await?);
     let mailbox = (!config.is_production()).then(Mailbox::default);
     let (tries, events) = (stores.key_value.clone(), stores.events.clone());
     let delivery = Delivery::new(ways, identity.notify().clone(), tries, mailbox.clone(), meter.clone());
@@ -211,7 +221,6 @@ pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<A
     let draining = CancellationToken::new();
     let checks = Checks::new(checks(stores.parts(), &loader.sources), &meter, draining.clone());
     let address_limit = AddressLimit::new(&config.http.rate_limit, config.is_production(), &meter);
-    let limits = Limits::new(stores.hot_key_value.clone(), clock.clone(), &meter);
     let site = Site {
         config: config.http.clone(),
         identity: Arc::clone(&identity),
@@ -289,7 +298,8 @@ impl App {
         let follow = drained.run_until_cancelled(self.identity.follow());
         let connect = drained.run_until_cancelled(join_all(self.sources.values().map(|source| source.keep_up())));
         let work = async {
-            tokio::join!(self.delivery.run(&drained), self.publisher.run(&drained), self.history.run(&drained))
+            let errands = self.identity.run_errands(&drained);
+            tokio::join!(errands, self.delivery.run(&drained), self.publisher.run(&drained), self.history.run(&drained))
         };
         tokio::join!(public, admin, drain, sweep, upkeep, follow, connect, work, reloads, watch);
         // What changes something goes on without its client, but is bounded by its view's deadline.

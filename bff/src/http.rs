@@ -111,6 +111,8 @@ impl Site {
         let document = openapi::file(&openapi::document(views, identity.deployment()));
         let [answering, handing_on] = views::routes(views, self);
         let routes = Router::new()
+            .route("/v1/auth/verify-code", post(account::verify_code))
+            .route("/v1/auth/register", post(account::register))
             .route("/v1/auth/login", post(account::login))
             .route("/v1/auth/refresh", post(account::refresh))
             .route("/v1/auth/logout", post(account::logout))
@@ -130,6 +132,9 @@ impl Site {
             .route("/v1/admin/users/{id}/sessions/{session}", delete(admin::end_user_session))
             .route("/v1/admin/audit", get(admin::audit))
             .route("/v1/auth/me/logins", get(account::logins))
+            .route("/v1/auth/confirm-identifier", post(account::confirm_identifier))
+            .route("/v1/auth/reset-password", post(account::reset_password))
+            .route("/v1/auth/confirm-reset-password", post(account::confirm_reset_password))
             // Nobody is known yet who sends these: ten thousand strangers must not fill the memory.
             .layer(RequestBodyLimitLayer::new(account::MAX_BODY_BYTES))
             .route("/.well-known/jwks.json", get(account::jwks))

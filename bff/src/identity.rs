@@ -6,15 +6,20 @@
 mod account;
 mod administration;
 mod caller;
+mod code;
+mod codes;
 mod config;
 mod demo;
 mod error;
 mod event;
+mod jobs;
 mod keys;
 mod master_key;
 mod own_account;
 mod own_sessions;
 mod password;
+mod recovery;
+mod register;
 mod revocation;
 mod role;
 mod secret;
@@ -29,6 +34,8 @@ mod trail;
 pub use account::{Identifier, InvalidIdentifier};
 pub use administration::{AccountChange, Admin};
 pub use caller::{Caller, Credentials, TokenFor};
+pub use code::{Asker, Purpose};
+pub use codes::{Ask, Asked};
 pub use config::{Config, Deployment};
 pub use demo::DEMO_PASSWORD;
 pub use error::Error;
@@ -36,6 +43,8 @@ pub use keys::{Jwks, KeyError, KeyRing, Listing, SigningAlgorithm, Turned};
 pub use master_key::{MasterKey, MasterKeyError};
 pub use own_account::{PasswordChange, Profile};
 pub use password::{MAX_PASSWORD_BYTES, PasswordError, PepperError, Unfit};
+pub use recovery::PasswordReset;
+pub use register::{CodeProof, Registration};
 pub use role::{Access, Role, UnknownRole};
 pub use seed::{SeedConfig, SeedError, Seeded};
 pub use session::{Client, Rules, network};
@@ -60,9 +69,13 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::events::Recorder;
+use crate::limits::Limits;
 use crate::meter::Meter;
 use crate::notify::Notify;
-use crate::store::{self, Accounts, Stores};
+use crate::seal::SealingKey;
+use crate::store::{self, Accounts, KeyValue, Stores};
+use code::Digester;
+use codes::{Budgets, Codes};
 use keys::Seals;
 use password::{Passwords, Peppers};
 use sessions::{Live, Sessions};
@@ -75,6 +88,8 @@ pub struct Identity {
     store: Accounts,
     notify: Notify,
     events: Recorder,
+    values: KeyValue,
+    codes: Codes,
     clock: Clock,
     meter: Meter,
     passwords: Passwords,
@@ -94,6 +109,7 @@ pub struct Ground<'a> {
     pub stores: &'a Stores,
     pub notify: Notify,
     pub events: Recorder,
+    pub limits: Limits,
     pub clock: Clock,
     pub meter: Meter,
 }
@@ -127,7 +143,7 @@ const MIN_KEY_ROTATION_S: u32 = 7_200;
 
 impl Identity {
     pub async fn open(config: &Config, ground: Ground<'_>) -> Result<Self, OpenError> {
-        let Ground { deployment, master, stores, notify, events, clock, meter } = ground;
+        let Ground { deployment, master, stores, notify, events, limits, clock, meter } = ground;
         if let Some(problem) = problems(config, deployment.development).into_iter().next() {
             return Err(problem);
         }
@@ -142,18 +158,28 @@ impl Identity {
         let queue = meter.gauge("bff_password_queue_depth", &[]);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let peppers = Peppers::load(&pepper_file(config, &deployment, &store)?, deployment.development)?;
-        let passwords = spawn_blocking(move || Passwords::new(cores, peppers, queue));
+        let peppers = Arc::new(peppers);
+        let passwords = spawn_blocking({
+            let peppers = Arc::clone(&peppers);
+            move || Passwords::new(cores, peppers, queue)
+        });
         let passwords = passwords.await.map_err(|_| PasswordError::Stopped)??;
         let access_token = Duration::seconds(i64::from(config.access_token_s));
         let token_life = access_token + LEEWAY;
         let (rules, bus) = (config.sessions.clone(), stores.bus.clone());
         let sessions = Sessions::open(store.clone(), bus, rules, token_life, now, &meter).await?;
         let tokens = Tokens::new(deployment.public_url.clone(), config.audience.clone(), Arc::clone(&keys));
+        let budgets = Budgets::new(&config.codes.budgets, limits, deployment.development);
+        let digester = Digester::new(peppers, &master.derive("identifiers"));
+        let errands = SealingKey::new(master.derive("errands").as_bytes());
+        let codes = Codes::new(&config.codes.rules, budgets, digester, errands, stores);
         Ok(Self {
             deployment,
             store,
             notify,
             events,
+            values: stores.key_value.clone(),
+            codes,
             clock,
             meter,
             passwords,

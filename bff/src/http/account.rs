@@ -1,22 +1,33 @@
 //! Signing in and out, and who one is.
 
+mod codes;
+mod confirm_identifier;
+mod confirm_reset_password;
 mod jwks;
 mod login;
 mod logins;
 mod logout;
 mod me;
 mod refresh;
+mod register;
+mod reset_password;
 mod sessions;
 mod update_password;
+mod verify_code;
 
+pub use confirm_identifier::confirm_identifier;
+pub use confirm_reset_password::confirm_reset_password;
 pub use jwks::jwks;
 pub use login::login;
 pub use logins::logins;
 pub use logout::logout;
 pub use me::{delete_me, me, update_me};
 pub use refresh::refresh;
+pub use register::register;
+pub use reset_password::reset_password;
 pub use sessions::{Sessions, end_session, end_sessions, sessions};
 pub use update_password::update_password;
+pub use verify_code::verify_code;
 
 use axum::response::{IntoResponse, Response};
 use axum_extra::extract::cookie::{Cookie, SameSite};
@@ -35,6 +46,8 @@ pub const MAX_BODY_BYTES: usize = 16 * 1024;
 
 #[derive(OpenApi)]
 #[openapi(paths(
+    verify_code::verify_code,
+    register::register,
     login::login,
     refresh::refresh,
     logout::logout,
@@ -46,7 +59,10 @@ pub const MAX_BODY_BYTES: usize = 16 * 1024;
     sessions::end_session,
     sessions::end_sessions,
     update_password::update_password,
-    jwks::jwks
+    confirm_identifier::confirm_identifier,
+    reset_password::reset_password,
+    confirm_reset_password::confirm_reset_password,
+    jwks::jwks,
 ))]
 pub struct Description;
 

@@ -278,6 +278,19 @@ impl From<identity::Error> for Problem {
                 )
             }
             Error::Password(PasswordError::Busy) => Self::unavailable(Duration::from_secs(1)),
+            // Whatever the reason, and whoever's it is.
+            Error::WrongCode | Error::CodeOver => Self::new(StatusCode::BAD_REQUEST)
+                .code("invalid-code", "The code is wrong, used or no longer good")
+                .detail("Check the code, or ask for a new one"),
+            Error::TooManyTries(wait) => Self::too_many_requests(wait.unsigned_abs())
+                .code("too-many-tries", "Too many wrong codes were tried for this address or number"),
+            Error::TooOften(wait) => Self::too_many_requests(wait.unsigned_abs()),
+            Error::BudgetSpent(wait) => Self::unavailable(wait.unsigned_abs()),
+            Error::NotServed => Self::invalid(vec![FieldError {
+                location: Location::Pointer("/identifier".to_owned()),
+                code: "not-served".to_owned(),
+                message: error.to_string(),
+            }]),
             Error::Store(_) | Error::Contended => {
                 tracing::error!(error = %chain(&error), "identity is not available");
                 Self::unavailable(Duration::from_secs(1))

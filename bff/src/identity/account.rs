@@ -22,6 +22,11 @@ impl Identifier {
         let parsed = if text.starts_with('+') { phone(text).map(Self::Phone) } else { email(text).map(Self::Email) };
         parsed.ok_or(InvalidIdentifier)
     }
+
+    pub fn as_str(&self) -> &str {
+        let (Self::Email(text) | Self::Phone(text)) = self;
+        text
+    }
 }
 
 const MAX_EMAIL_BYTES: usize = 254;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use time::Duration;
 
+use super::codes::CodesConfig;
 use super::keys::{Rules, Settings, SigningAlgorithm};
 use super::session;
 use super::token::LEEWAY;
@@ -33,6 +34,7 @@ pub struct Config {
     /// How long a token for a service behind this server lives.
     pub upstream_token_s: u32,
     pub sessions: session::Rules,
+    pub codes: CodesConfig,
 }
 
 /// How long a key is published before it signs: longer than anybody keeps our public keys without asking again.
@@ -51,6 +53,7 @@ impl Default for Config {
             access_token_s: 600,
             upstream_token_s: 300,
             sessions: session::Rules::default(),
+            codes: CodesConfig::default(),
         }
     }
 }
@@ -93,6 +96,7 @@ impl Config {
         if self.audience.is_empty() {
             problems.push("identity.audience: must name whom the tokens are for, as in \"bff\"".to_owned());
         }
+        problems.extend(self.codes.problems());
         problems
     }
 }

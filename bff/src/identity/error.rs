@@ -1,5 +1,7 @@
 //! Why identity says no.
 
+use time::Duration;
+
 use super::account::InvalidIdentifier;
 use super::keys::KeyError;
 use super::password::{PasswordError, Unfit};
@@ -42,9 +44,23 @@ pub enum Error {
     /// A row that the rules cannot read.
     #[error("the record of an account is not usable")]
     Record(#[from] UnknownRole),
-    /// Others kept changing the same session.
-    #[error("the session changed too often meanwhile")]
+    /// Others kept changing the same record.
+    #[error("the record changed too often meanwhile")]
     Contended,
+    #[error("the code is wrong")]
+    WrongCode,
+    /// Nothing was compared; to an outsider it is a wrong code.
+    #[error("the code is unknown, used or expired")]
+    CodeOver,
+    #[error("too many wrong codes")]
+    TooManyTries(Duration),
+    #[error("asked for too often")]
+    TooOften(Duration),
+    /// What may be sent to all together.
+    #[error("a budget for messages is spent")]
+    BudgetSpent(Duration),
+    #[error("no messages are sent to numbers like this")]
+    NotServed,
 }
 
 impl From<TokenError> for Error {

@@ -7,7 +7,12 @@ use crate::meter::Meter;
 /// Counts an event of this name by how it ended.
 pub fn count<T>(meter: &Meter, event: &'static str, result: &Result<T, Error>) {
     let ended = result.as_ref().map_or_else(refusal, |_| "ok");
-    meter.counter("bff_auth_events_total", &[("event", event), ("result", ended)]).increment(1);
+    tally(meter, event, ended);
+}
+
+/// Counts an event of this name and result.
+pub fn tally(meter: &Meter, event: &'static str, result: &'static str) {
+    meter.counter("bff_auth_events_total", &[("event", event), ("result", result)]).increment(1);
 }
 
 fn refusal(error: &Error) -> &'static str {
@@ -16,6 +21,12 @@ fn refusal(error: &Error) -> &'static str {
         Error::Disabled => "disabled",
         Error::Refused(_) | Error::Identifier(_) | Error::Unfit(_) | Error::Missing | Error::LastAdmin => "refused",
         Error::Password(PasswordError::Busy) => "busy",
+        Error::WrongCode => "wrong-code",
+        Error::CodeOver => "code-over",
+        Error::TooManyTries(_) => "too-many-tries",
+        Error::TooOften(_) => "too-often",
+        Error::BudgetSpent(_) => "budget-spent",
+        Error::NotServed => "not-served",
         _ => "error",
     }
 }

@@ -67,13 +67,14 @@ pub const MAX_PASSWORD_BYTES: usize = 512;
 
 impl Passwords {
     /// `queue` shows how many wait for a core.
-    pub fn new(cores: usize, peppers: Peppers, queue: Gauge) -> Result<Self, PasswordError> {
+    pub fn new(cores: usize, peppers: impl Into<Arc<Peppers>>, queue: Gauge) -> Result<Self, PasswordError> {
+        let peppers = peppers.into();
         let mut memory = Memory::new();
         let nobodys = hash(&"the password of no account".into(), &peppers, &mut memory)?;
         Ok(Self {
             gate: Gate::new(cores, cores * PLACES_PER_CORE),
             queue,
-            peppers: Arc::new(peppers),
+            peppers,
             dummy: nobodys.into(),
             spare: Arc::new(Mutex::new(vec![memory])),
         })

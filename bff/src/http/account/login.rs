@@ -13,7 +13,7 @@ use super::{SignedInAnswer, answer};
 use crate::http::caller::{refuse_cross_site, require_same_site};
 use crate::http::openapi::Refuses;
 use crate::http::{FieldError, Json, Location, Problem};
-use crate::identity::{Client, Identifier, Identity, Login, MAX_PASSWORD_BYTES, SessionKind};
+use crate::identity::{Client, Deployment, Identifier, Identity, Login, MAX_PASSWORD_BYTES, SessionKind};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -31,7 +31,7 @@ pub struct Body {
 
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum SessionForm {
+pub enum SessionForm {
     /// For apps: the tokens are in the answer.
     #[default]
     Token,
@@ -57,21 +57,31 @@ pub async fn login(
     Json(body): Json<Body>,
 ) -> Result<Response, Problem> {
     let deployment = identity.deployment();
-    match body.session {
-        // Signing a stranger's browser in would have its owner act in the stranger's account.
-        SessionForm::Cookie => require_same_site(&headers, deployment)?,
-        SessionForm::Token => refuse_cross_site(&headers, deployment)?,
-    }
+    may_sign_in(body.session, &headers, deployment)?;
     let login = Login {
         identifier: Identifier::parse(&body.identifier).map_err(crate::identity::Error::from)?,
         password: checked("/password", body.password)?,
-        session: match body.session {
-            SessionForm::Token => SessionKind::Token,
-            SessionForm::Cookie => SessionKind::Cookie,
-        },
+        session: body.session.into(),
         client,
     };
     answer(identity.login(login).await?, deployment)
+}
+
+/// Signing a stranger's browser in would have its owner act in the stranger's account.
+pub fn may_sign_in(session: SessionForm, headers: &HeaderMap, deployment: &Deployment) -> Result<(), Problem> {
+    match session {
+        SessionForm::Cookie => require_same_site(headers, deployment),
+        SessionForm::Token => refuse_cross_site(headers, deployment),
+    }
+}
+
+impl From<SessionForm> for SessionKind {
+    fn from(form: SessionForm) -> Self {
+        match form {
+            SessionForm::Token => Self::Token,
+            SessionForm::Cookie => Self::Cookie,
+        }
+    }
 }
 
 /// A password that could be somebody's; whose, its hash says.

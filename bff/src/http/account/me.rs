@@ -120,7 +120,7 @@ const MAX_NAME_CHARS: usize = 200;
 const MAX_LOCALE_BYTES: usize = 35;
 
 /// How people are called is their own business, within bounds.
-fn checked_name(text: &str) -> Result<String, Problem> {
+pub fn checked_name(text: &str) -> Result<String, Problem> {
     let name = text.trim();
     let fits = !name.is_empty() && name.chars().count() <= MAX_NAME_CHARS && !name.chars().any(char::is_control);
     let message = || format!("expected 1 to {MAX_NAME_CHARS} characters, none of them a control character");
