@@ -110,7 +110,8 @@ impl Server {
         Anonymous { server: self }
     }
 
-    fn run(app: App, listeners: Listeners, urls: (String, String), clock: Clock, folder: TempDir) -> Self {
+    /// Serves what a test has built.
+    pub fn run(app: App, listeners: Listeners, urls: (String, String), clock: Clock, folder: TempDir) -> Self {
         let (url, admin_url) = urls;
         let shutdown = CancellationToken::new();
         let running = TaskTracker::new();

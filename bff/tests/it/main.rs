@@ -9,6 +9,7 @@ mod admin;
 mod attack;
 mod author;
 mod coalesce;
+mod codes;
 mod config;
 mod conformance;
 mod contracts;

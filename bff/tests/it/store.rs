@@ -1,7 +1,7 @@
 //! Stores as a whole: opened with wrong addresses, cut off and back again, shared by two replicas.
 
-mod outage;
-mod replicas;
+pub mod outage;
+pub mod replicas;
 mod sessions;
 
 use bff::clock::Clock;

@@ -12,7 +12,7 @@ const TOPIC: Topic = Topic { name: "mail", lease: Duration::from_secs(60), max_d
 const LONG: Duration = Duration::from_secs(3600);
 
 /// The same place, reached over a wire at this address.
-fn over(place: &Place, backend: Backend, address: std::net::SocketAddr) -> bff::store::Config {
+pub fn over(place: &Place, backend: Backend, address: std::net::SocketAddr) -> bff::store::Config {
     let mut config = place.config.clone();
     config.timeout_ms = 500;
     match backend {

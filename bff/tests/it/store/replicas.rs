@@ -21,7 +21,7 @@ async fn replica(place: &Place, master_key: &Path) -> Server {
 }
 
 /// Both start at the same moment over an empty database.
-async fn replicas(place: &Place, folder: &tempfile::TempDir) -> (Server, Server) {
+pub async fn replicas(place: &Place, folder: &tempfile::TempDir) -> (Server, Server) {
     let master_key = folder.path().join("master.key");
     std::fs::write(&master_key, "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\n").unwrap();
     tokio::join!(replica(place, &master_key), replica(place, &master_key))
