@@ -37,7 +37,7 @@ impl Identity {
                 let Some(account) = self.account_of(identifier).await? else { return Ok(Written::Outdated) };
                 self.check_new_password(&new_password, &[&account.name])?;
                 let hash = self.passwords.hash(new_password).await?;
-                let events = [What::PasswordChanged { reset: true }];
+                let events = vec![What::PasswordChanged { reset: true }];
                 let accompanying = self.own_change(&account, "password-reset", events, client, now);
                 let proof = Proof::Challenge(&challenge);
                 let written = self.store.set_password(account.id, &hash, proof, Keep::None, now, &accompanying).await?;
@@ -64,14 +64,15 @@ impl Identity {
             Identifier::Email(email) => (Purpose::VerifyEmail, Contact::Email(email.clone()), &before.email),
             Identifier::Phone(phone) => (Purpose::VerifyPhone, Contact::Phone(phone.clone()), &before.phone),
         };
-        let accompanying =
-            self.own_change(&before, "identifier-confirmed", [What::IdentifierChanged], client, now);
+        let changed = old.as_deref() != Some(proof.identifier.as_str());
+        let events = if changed { vec![What::IdentifierChanged] } else { Vec::new() };
+        let accompanying = self.own_change(&before, "identifier-confirmed", events, client, now);
         let (accompanying, contact) = (&accompanying, &contact);
         let write = |challenge: store::Challenge| async move {
             Ok(self.store.confirm_contact(caller.sub, contact, &challenge, now, accompanying).await?)
         };
         self.with_code(purpose, &proof, Some(caller.sub), now, write).await?;
-        if old.as_deref().is_some_and(|old| old != proof.identifier.as_str()) {
+        if changed {
             self.tell(&before, Template::IdentifierChanged).await;
         }
         Ok(())

@@ -58,7 +58,7 @@ impl Identity {
                 let hash = self.passwords.hash(password).await?;
                 let account = new_account(identifier, hash, name, locale, now);
                 let (begun, secret) = self.sessions.prepare(&account, Role::User, session, client, now);
-                let events = [What::Registered, What::LoggedIn { session: begun.id, kind: session }];
+                let events = vec![What::Registered, What::LoggedIn { session: begun.id, kind: session }];
                 let accompanying = self.own_change(&account, "registered", events, client, now);
                 let written = self.store.register(&account, &begun, &challenge, &accompanying).await?;
                 Ok(written.map(|()| (Live { session: begun, account, role: Role::User }, secret)))
