@@ -4,6 +4,7 @@ mod attack;
 mod contention;
 mod outage;
 mod silence;
+mod trail;
 
 use std::time::Duration;
 

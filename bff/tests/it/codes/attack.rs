@@ -168,6 +168,23 @@ async fn a_used_code_is_used_and_so_is_one_older_than_the_last_change() {
 }
 
 #[tokio::test]
+async fn a_reset_password_ends_the_codes_for_other_addresses() {
+    let server = Server::start().await;
+    let eve = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
+    let ask = json!({ "identifier": NEW, "purpose": "verify-email" });
+    let id = challenge(&eve.post("/v1/auth/verify-code", ask).await);
+    let to_new = code(&server, NEW, 1).await;
+    server.clock.advance(Duration::from_secs(1));
+    let reset = challenge(&reset_password(&server, USER).await);
+    let body = new_password(&reset, &code(&server, USER, 1).await, USER);
+    assert_eq!(confirm_reset(&server, body).await.status, 204);
+
+    let ada = TokenUser::login(&server, USER, PASSWORD).await;
+    let body = json!({ "challengeId": id, "code": to_new, "identifier": NEW });
+    assert_eq!(problem(&ada.post("/v1/auth/confirm-identifier", body).await), wrong_code());
+}
+
+#[tokio::test]
 async fn codes_are_not_had_for_the_asking() {
     let server = Server::start().await;
     let ask = async |expected: u16, wait: u64| {
