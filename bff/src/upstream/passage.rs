@@ -71,7 +71,7 @@ impl Source {
         let endpoint = remote.pick(&[], Instant::now()).await?;
         let (answer, driver) = send(&endpoint, request).await?;
         let answer = upload.patiently(answer, self.timeout()).await?;
-        let (head, body) = answer.map_err(|error| Error::interrupted(&chain(&error)))?.into_parts();
+        let (head, body) = answer.map_err(|error| upload.blame(&error))?.into_parts();
         if !is_clients(head.status) {
             return Err(rest::refusal(head.status, &head.headers, b""));
         }
@@ -151,17 +151,26 @@ struct Upload {
     last_ms: AtomicU64,
     /// The client owes the next piece, not the service.
     starved: AtomicBool,
+    /// It ended before its end.
+    broken: AtomicBool,
 }
 
 impl Upload {
     fn new() -> Self {
-        Self { began: Instant::now(), last_ms: AtomicU64::new(0), starved: AtomicBool::new(false) }
+        let (starved, broken) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { began: Instant::now(), last_ms: AtomicU64::new(0), starved, broken }
     }
 
     fn note(&self, starved: bool) {
         let elapsed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last_ms.store(elapsed, Ordering::Relaxed);
         self.starved.store(starved, Ordering::Relaxed);
+    }
+
+    /// A client that breaks off says nothing about the service.
+    fn blame(&self, error: &hyper::Error) -> Error {
+        let message = chain(error);
+        if self.broken.load(Ordering::Relaxed) { Error::request(&message) } else { Error::interrupted(&message) }
     }
 
     /// When the service, which may take so long for a piece or an answer, is late.
@@ -199,6 +208,9 @@ impl HttpBody for Watched {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         self.upload.note(frame.is_pending());
+        if matches!(frame, Poll::Ready(Some(Err(_)))) {
+            self.upload.broken.store(true, Ordering::Relaxed);
+        }
         frame
     }
 

@@ -93,7 +93,7 @@ pub(super) async fn hand_on(
     });
     let mut response = Response::new(Body::new(body));
     *response.status_mut() = head.status;
-    *response.headers_mut() = passed(view.plan(), &head.headers);
+    *response.headers_mut() = passed(view.plan(), head.status, &head.headers);
     Ok(response)
 }
 
@@ -106,13 +106,26 @@ fn refusal(status: StatusCode, headers: &HeaderMap) -> Response {
     response
 }
 
-fn passed(plan: &Plan, theirs: &HeaderMap) -> HeaderMap {
+fn passed(plan: &Plan, status: StatusCode, theirs: &HeaderMap) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(theirs.len() + 4);
     for name in RESPONSE {
         if let Some(value) = theirs.get(&name) {
             headers.insert(name, value.clone());
         }
     }
+    if status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED {
+        shown(&mut headers);
+    }
+    headers.insert(CACHE_CONTROL, kept(plan, theirs));
+    if !is_public(plan) {
+        headers.append(VARY, HeaderValue::from(AUTHORIZATION));
+        headers.append(VARY, HeaderValue::from(COOKIE));
+    }
+    headers
+}
+
+/// What browsers may do with a body.
+fn shown(headers: &mut HeaderMap) {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let harmless = HARMLESS.contains(&essence.as_str());
@@ -125,12 +138,6 @@ fn passed(plan: &Plan, theirs: &HeaderMap) -> HeaderMap {
     }
     // Whatever a browser makes of it, it is on no site.
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
-    headers.insert(CACHE_CONTROL, kept(plan, theirs));
-    if !is_public(plan) {
-        headers.append(VARY, HeaderValue::from(AUTHORIZATION));
-        headers.append(VARY, HeaderValue::from(COOKIE));
-    }
-    headers
 }
 
 /// A client may keep what it can ask about again; who may see it is asked every time.

@@ -99,6 +99,24 @@ async fn a_body_of_unknown_length_is_cut_off_where_it_grows_too_large() {
 }
 
 #[tokio::test]
+async fn clients_that_break_off_do_not_count_against_the_service() {
+    let (tell, _told) = mpsc::unbounded_channel();
+    let backend = reading(tell).await;
+    let server = server(&backend, |config| {
+        let source = config.sources.get_mut("files").unwrap();
+        (source.breaker_failures, source.breaker_open_ms) = (1, 60_000);
+    })
+    .await;
+    let user = user(&server).await;
+    let upload = || user.request(Method::PUT, "/v1/files/a").header("content-type", "image/png");
+    for _ in 0..3 {
+        let endless = repeat(Bytes::from(vec![1; 64 * 1024]));
+        assert_eq!(Answer::of(upload().body(in_pieces(endless))).await.status, 413);
+    }
+    assert_eq!(Answer::of(upload().body("small")).await.status, 200);
+}
+
+#[tokio::test]
 async fn ten_thousand_small_pieces_pass() {
     let (tell, mut told) = mpsc::unbounded_channel();
     let backend = reading(tell).await;
