@@ -22,13 +22,13 @@ mod protocol;
 mod rest;
 mod retry;
 mod socket;
+mod subject;
 mod trace;
 mod tries;
 mod unhurried;
 
 pub use config::{Config, HttpVersion, Identity};
 pub use error::{Error, Failure, Kind, Violation};
-pub use grpc::Replies;
 pub use operation::OperationMeter;
 pub use passage::{Body, Passage};
 pub use socket::Socket;
@@ -38,6 +38,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use futures_util::stream::BoxStream;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use tokio::sync::Semaphore;
@@ -51,6 +52,7 @@ use bulkhead::Bulkhead;
 use exchange::Outgoing;
 use protocol::Protocol;
 use retry::Retries;
+use subject::Subjects;
 use tries::report;
 
 /// One service behind the server, reached over gRPC, HTTP or both.
@@ -60,6 +62,7 @@ pub struct Source {
     config: Config,
     grpc: Option<Remote>,
     http: Option<Remote>,
+    nats: Option<Subjects>,
     /// What every request carries: the server's own credentials.
     credentials: Headers,
     forward: Vec<HeaderName>,
@@ -91,6 +94,22 @@ pub enum Target {
     Grpc(PathAndQuery),
     /// The path and query start with `/`.
     Http(Method, String),
+    /// A subject, and the message of it that the listener had last.
+    Nats {
+        subject: String,
+        after: Option<u64>,
+    },
+}
+
+/// The replies of a stream; it ends after an error.
+pub type Replies = BoxStream<'static, Result<Message, Error>>;
+
+/// One reply of a stream.
+#[derive(Debug)]
+pub struct Message {
+    pub body: Bytes,
+    /// What a listener says who comes back, of a source that knows it then.
+    pub id: Option<String>,
 }
 
 /// A successful answer.
@@ -145,6 +164,9 @@ impl Source {
             audience: config.audience.clone().unwrap_or_else(|| name.to_owned()),
             grpc: remote(&config.grpc, Protocol::Grpc, ".grpc")?,
             http: remote(&config.http, Protocol::Rest, ".http")?,
+            nats: (config.nats.as_ref())
+                .map(|url| Subjects::new(url, config.connect_timeout()).map_err(|reason| invalid(".nats", reason)))
+                .transpose()?,
             credentials,
             forward,
             bulkhead: Bulkhead::from(config),
@@ -196,8 +218,12 @@ impl Source {
         trace::within(span, self.tries(remote, outgoing, deadline).boxed()).await
     }
 
-    /// Opens a gRPC call of many replies. The deadline is for the opening alone, and it is tried once.
+    /// Opens a gRPC call of many replies, or listens to a subject. The deadline is for the opening alone, and it is
+    /// tried once.
     pub async fn open(&self, call: Call) -> Result<Replies, Error> {
+        if let Target::Nats { subject, after } = &call.target {
+            return self.listen(subject, *after, call.deadline).await;
+        }
         let span = trace::span(&self.name, || call.target.name());
         let deadline = call.deadline;
         let (remote, outgoing) = self.outgoing(call)?;
@@ -212,6 +238,15 @@ impl Source {
             replies
         };
         trace::within(span, opening.boxed()).await
+    }
+
+    async fn listen(&self, subject: &str, after: Option<u64>, deadline: Instant) -> Result<Replies, Error> {
+        let nats = self.nats.as_ref().ok_or_else(|| no_address("nats"))?;
+        let turn = self.turn(Instant::now())?;
+        let listening = nats.listen(subject, after, self.config.max_reply_bytes);
+        let replies = timeout_at(deadline, listening).await.unwrap_or_else(|_| Err(Error::deadline()));
+        report(turn, &replies, Instant::now());
+        replies
     }
 
     /// The request as it will be written, and whom it is for.
@@ -229,6 +264,7 @@ impl Source {
                 rest::describe(&mut headers, !body.is_empty());
                 (remote, method, remote.path(path)?, body)
             }
+            Target::Nats { .. } => return Err(Error::request("a subject is listened to, and not asked")),
         };
         let timeout = remote.protocol.timeout();
         Ok((remote, Outgoing { method, path, headers, body, timeout, repeatable }))
@@ -240,6 +276,9 @@ impl Source {
         if self.config.warm_up {
             for remote in remotes() {
                 remote.warm_up().await;
+            }
+            if let Some(nats) = &self.nats {
+                nats.warm_up().await;
             }
         }
         let mut turns = interval(UPKEEP);
@@ -259,7 +298,10 @@ impl Source {
         for remote in self.grpc.iter().chain(&self.http) {
             remote.check().await?;
         }
-        Ok(())
+        match &self.nats {
+            Some(nats) => nats.check().await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -269,6 +311,7 @@ impl Target {
         match self {
             Self::Grpc(path) => path.as_str(),
             Self::Http(method, _) => method.as_str(),
+            Self::Nats { .. } => "listen",
         }
     }
 }

@@ -138,6 +138,9 @@ pub struct Arguments<'a> {
     pub now: OffsetDateTime,
 }
 
+/// Where a client says which event it had last.
+const LAST_EVENT_ID: &str = "last-event-id";
+
 /// An answer as it comes; there is nothing behind a failure.
 pub type Parts = BoxStream<'static, Result<Part, Failure>>;
 
@@ -198,8 +201,9 @@ impl View {
 
     /// Opens the view's stream: the JSON text of every event, until a failure or the service's end.
     pub async fn open(self: Arc<Self>, arguments: Arguments<'_>) -> Result<Events, Error> {
+        let last = (arguments.header)(LAST_EVENT_ID).filter(|id| !id.is_empty());
         let (inputs, sender) = self.bind(arguments)?;
-        let opened = open(Arc::clone(&self.plan), inputs, &self.door(sender)).instrument(self.span()).await;
+        let opened = open(Arc::clone(&self.plan), inputs, &self.door(sender), last).instrument(self.span()).await;
         match opened {
             Ok(events) => Ok(events.inspect_err(move |failure| self.log_stream(failure)).boxed()),
             Err(failure) => {

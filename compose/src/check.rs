@@ -36,6 +36,7 @@ mod scope;
 mod sent;
 mod shape;
 mod stream;
+mod subject;
 mod template;
 mod type_name;
 mod union;

@@ -152,8 +152,12 @@ pub struct Body {
 pub struct Call {
     pub name: Spanned<String>,
     pub protocol: Protocol,
-    /// `source/operation`.
+    /// `source/operation`, or the `source/package.Message` of a subject.
     pub operation: Spanned<String>,
+    /// Of a stream: `source/subject`.
+    pub subject: Option<Template>,
+    /// Of a stream: the id of an event.
+    pub event_id: Option<Text>,
     pub request: Vec<(Spanned<String>, Argument)>,
     pub each: Option<Each>,
     pub when: Option<Text>,
@@ -174,6 +178,8 @@ pub struct Call {
 pub enum Protocol {
     Grpc,
     Http,
+    /// Messages of a subject; streams alone.
+    Nats,
 }
 
 /// The call is made for every key of a list.

@@ -43,7 +43,29 @@ pub(crate) fn encode<'a>(
             }
             Ok((Target::Http { path_and_query, headers }, out.into()))
         }
+        Request::Nats { subject, .. } => {
+            Ok((Target::Nats { subject: parts(subject, env)?, after: None }, Bytes::new()))
+        }
     }
+}
+
+/// A subject: no value of it is several parts, or stands for others.
+fn parts<'a>(segments: &'a [Segment], env: &mut Env<'a>) -> Result<String, Fault> {
+    let mut subject = String::new();
+    for part in segments {
+        match part {
+            Segment::Text(text) => subject.push_str(text),
+            Segment::Value(code, format) => {
+                let value = env.eval(code)?;
+                let value = formatted(&value, format)?;
+                if value.is_empty() || value.chars().any(|c| ".*>".contains(c) || c.is_whitespace() || c.is_control()) {
+                    return Err(Fault::bad_request("a part of a subject is empty, or not one part"));
+                }
+                subject.push_str(&value);
+            }
+        }
+    }
+    Ok(subject)
 }
 
 /// Values are escaped, and none of them can be a step up.

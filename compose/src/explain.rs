@@ -29,7 +29,7 @@ impl fmt::Display for Explanation<'_> {
         writeln!(f, "  Cache-Control: {}", plan.cache_control())?;
         timeline::draw(plan, f)?;
         // A variant makes fewer calls than are written.
-        for planned in plan.calls.iter().chain(&plan.stream) {
+        for planned in plan.calls.iter().chain(plan.stream_call()) {
             let mut written = view.calls.iter().chain(&view.stream);
             if let Some(call) = written.find(|call| call.name.value == planned.name) {
                 self.call(call, planned, f)?;

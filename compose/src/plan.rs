@@ -56,7 +56,7 @@ pub struct Plan {
     pub body: Option<Value>,
     pub calls: Vec<Call>,
     /// Makes the answer a sequence of events; its reply is the first local of the shape.
-    pub stream: Option<Call>,
+    pub stream: Option<Stream>,
     pub shape: Option<Shape>,
     /// Who asks may change the answer.
     pub personal: bool,
@@ -65,6 +65,14 @@ pub struct Plan {
     pub answers: Answers,
     /// Where the answer's values come from, in the order of the shape.
     pub values: Vec<Provenance>,
+}
+
+/// A call of many replies.
+#[derive(Debug)]
+pub struct Stream {
+    pub call: Call,
+    /// Of a reply's event, where the source itself gives it none.
+    pub event_id: Option<Code>,
 }
 
 #[derive(Debug)]
@@ -103,9 +111,13 @@ impl Plan {
         self.all_calls().without(required)
     }
 
+    pub fn stream_call(&self) -> Option<&Call> {
+        self.stream.as_ref().map(|stream| &stream.call)
+    }
+
     /// How many requests one answer can cost at the most.
     pub fn most_requests(&self) -> usize {
-        self.calls.iter().chain(&self.stream).map(Call::most_requests).fold(0, usize::saturating_add)
+        self.calls.iter().chain(self.stream_call()).map(Call::most_requests).fold(0, usize::saturating_add)
     }
 }
 
@@ -117,8 +129,22 @@ pub fn critical_path(calls: &[Call]) -> Option<(Duration, usize)> {
 
 #[derive(Debug)]
 pub enum Request {
-    Grpc { path: String, message: Encoder },
-    Http { method: String, path: Vec<Segment>, query: Vec<Query>, headers: Vec<Header>, body: Option<Json> },
+    Grpc {
+        path: String,
+        message: Encoder,
+    },
+    Http {
+        method: String,
+        path: Vec<Segment>,
+        query: Vec<Query>,
+        headers: Vec<Header>,
+        body: Option<Json>,
+    },
+    /// Messages of this kind, of a subject in which every value is one part.
+    Nats {
+        subject: Vec<Segment>,
+        message: String,
+    },
 }
 
 #[derive(Debug)]

@@ -31,6 +31,8 @@ pub struct Source {
     pub timeout: Option<Duration>,
     /// It has an HTTP address.
     pub http: bool,
+    /// It has an address of NATS.
+    pub nats: bool,
     /// It is told who asks with every call.
     pub identity: bool,
 }

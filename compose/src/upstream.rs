@@ -28,7 +28,16 @@ pub struct Reply {
 }
 
 /// The replies of a stream; it ends after an error.
-pub type Replies = BoxStream<'static, Result<Bytes, CallError>>;
+pub type Replies = BoxStream<'static, Result<Streamed, CallError>>;
+
+/// One reply of a stream.
+#[derive(Debug)]
+pub struct Streamed {
+    /// A protobuf message.
+    pub body: Bytes,
+    /// From where its source goes on when it is asked again; none where it has no such thing.
+    pub id: Option<String>,
+}
 
 /// An encoded request. Whoever answers it gives up by `deadline`: the engine keeps no clock of its own beside it.
 #[derive(Debug)]
@@ -46,6 +55,8 @@ pub enum Target {
     Grpc,
     /// The body is JSON text, or empty.
     Http { path_and_query: String, headers: Vec<(String, String)> },
+    /// The messages from now on, or those behind the one with this id.
+    Nats { subject: String, after: Option<String> },
 }
 
 /// Why a call has no reply. `message` is for logs: nobody outside may read it.

@@ -125,7 +125,8 @@ impl<'s> Server<'s> {
         let reply = reply.map_err(|_| Trouble::Failed(Error::deadline()))?;
         let reply = reply.ok_or_else(|| Trouble::Broken("it ends without an answer".to_owned()))?;
         let reply = reply.map_err(Trouble::Failed)?;
-        let response = ServerReflectionResponse::decode(reply).map_err(|error| Trouble::Broken(error.to_string()))?;
+        let response =
+            ServerReflectionResponse::decode(reply.body).map_err(|error| Trouble::Broken(error.to_string()))?;
         response.message_response.ok_or_else(|| Trouble::Broken("an answer says nothing".to_owned()))
     }
 }

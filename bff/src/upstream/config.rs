@@ -18,6 +18,8 @@ pub struct Config {
     pub grpc: Option<String>,
     /// Address of an HTTP service; a base path is kept.
     pub http: Option<String>,
+    /// Address of NATS, for streams of a JetStream subject: `nats://user:password@host:port`, or several with commas.
+    pub nats: Option<SecretString>,
     /// Folder of the `.proto` files that describe the gRPC service.
     pub protos: Option<String>,
     /// Which packages of these the service serves; all unless set.
@@ -111,6 +113,7 @@ impl Default for Config {
         Self {
             grpc: None,
             http: None,
+            nats: None,
             protos: None,
             packages: None,
             descriptors: None,
@@ -163,8 +166,8 @@ impl Config {
 
     /// The first option whose value cannot work, and why.
     pub(super) fn problem(&self) -> Option<(&'static str, String)> {
-        if self.grpc.is_none() && self.http.is_none() {
-            return Some(("", "has no address; set `grpc` or `http` to the service's URL".to_owned()));
+        if self.grpc.is_none() && self.http.is_none() && self.nats.is_none() {
+            return Some(("", "has no address; set `grpc`, `http` or `nats` to the service's URL".to_owned()));
         }
         if self.timeout_ms == 0 || self.connect_timeout_ms == 0 {
             return Some(("", "`timeout_ms` and `connect_timeout_ms` must be at least 1".to_owned()));

@@ -5,20 +5,17 @@
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use futures_util::stream::{self, BoxStream, StreamExt};
+use futures_util::stream::{self, StreamExt};
 use h2::RecvStream;
 use http::header::{CONTENT_TYPE, TE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use super::Reply;
 use super::error::{Error, Violation};
 use super::exchange::Incoming;
 use super::http2::{self, Place};
-
-/// The replies of a stream; it ends after an error.
-pub type Replies = BoxStream<'static, Result<Bytes, Error>>;
+use super::{Message, Replies, Reply};
 
 /// What every request says of itself.
 pub const HEADERS: [(HeaderName, HeaderValue); 2] =
@@ -76,7 +73,7 @@ pub fn replies(head: http::Response<RecvStream>, place: Place, limit: usize) -> 
     let open = Open { body, pending: BytesMut::new(), limit, place };
     Ok(stream::try_unfold(Some(open), async |open| {
         let Some(mut open) = open else { return Ok(None) };
-        Ok(open.next().await?.map(|message| (message, Some(open))))
+        Ok(open.next().await?.map(|body| (Message { body, id: None }, Some(open))))
     })
     .boxed())
 }

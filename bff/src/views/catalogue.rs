@@ -66,7 +66,7 @@ impl Loader {
             Destination::of(&plan.name, call, source, shared, &self.meter).map(Arc::new)
         };
         let Some(destinations): Option<Vec<Arc<Destination>>> =
-            plan.calls.iter().chain(&plan.stream).map(destination).collect()
+            plan.calls.iter().chain(plan.stream_call()).map(destination).collect()
         else {
             problems.push(Fault::Other(format!("the view `{}` calls an address that HTTP cannot name", plan.name)));
             return None;
@@ -166,6 +166,7 @@ fn contracts(settings: &BTreeMap<String, upstream::Config>, problems: &mut Vec<F
         }
         if let Some(source_contracts) = contracts.sources.get_mut(name) {
             source_contracts.http = source.http.is_some();
+            source_contracts.nats = source.nats.is_some();
             source_contracts.identity = source.tells_who_asks();
             source_contracts.timeout = Some(Duration::from_millis(source.timeout_ms));
         }

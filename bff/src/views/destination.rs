@@ -25,6 +25,7 @@ pub(super) struct Destination {
 pub(super) enum Address {
     Grpc(PathAndQuery),
     Http(Method),
+    Nats,
 }
 
 impl Destination {
@@ -33,6 +34,7 @@ impl Destination {
         let address = match &call.request {
             Planned::Grpc { path, .. } => Address::Grpc(path.parse().ok()?),
             Planned::Http { method, .. } => Address::Http(method.parse().ok()?),
+            Planned::Nats { .. } => Address::Nats,
         };
         let name = format!("{view}.{}", call.name);
         let coalesced = [("call", name.as_str()), ("result", "coalesced")];

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use compose::definition::Scope;
 use compose::plan::Call;
-use compose::upstream::{CallError, Code, Replies, Reply, Request, Target, Upstream};
+use compose::upstream::{CallError, Code, Replies, Reply, Request, Streamed, Target, Upstream};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{StreamExt, TryStreamExt};
+use futures_util::stream::StreamExt;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use tokio::time::{Instant, timeout_at};
@@ -87,9 +87,10 @@ impl Upstream for Door<'_> {
             let asked = self.asked(call, destination, request)?;
             let replies = destination.open(self.with_trace(asked)).await.map_err(|error| failed(&error))?;
             let busy = destination.busy();
-            let replies = replies.map_err(move |error| {
+            let replies = replies.map(move |reply| {
                 let _until_the_end = &busy;
-                failed(&error)
+                let upstream::Message { body, id } = reply.map_err(|error| failed(&error))?;
+                Ok(Streamed { body, id })
             });
             Ok(replies.boxed())
         }
@@ -146,6 +147,10 @@ impl Door<'_> {
                     headers.push(header(name, value)?);
                 }
                 upstream::Target::Http(method.clone(), path_and_query)
+            }
+            (Address::Nats, Target::Nats { subject, after }) => {
+                // What is no number is no id of ours: as one who comes for the first time.
+                upstream::Target::Nats { subject, after: after.and_then(|id| id.parse().ok()) }
             }
             _ => return Err(CallError::new(Code::Internal, "the call's target is of another protocol")),
         };

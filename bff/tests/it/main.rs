@@ -32,6 +32,7 @@ mod reload;
 mod seed;
 mod sockets;
 mod store;
+mod subjects;
 mod telemetry;
 mod tidy;
 mod upstream;

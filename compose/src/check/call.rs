@@ -7,7 +7,7 @@ use super::request::Sent;
 use super::{Checker, Reply, Rules, Typed, visit};
 use crate::definition::{self, Protocol, Spanned};
 use crate::expr::{Code, Expr, Kind as Ast};
-use crate::plan::{Call, CallSet, Coverage, OnFail, Request, json_layout, proto_layout};
+use crate::plan::{Call, CallSet, OnFail, Request, json_layout, proto_layout};
 use crate::problem::{ErrorCode, Problem};
 use crate::schema::{self, Operation, Source};
 
@@ -262,29 +262,13 @@ impl<'a> Checker<'a> {
         request: Request,
         rules: Rules,
     ) -> Call {
+        let timeout = call.timeout.as_ref().map(|t| t.value).or(source.timeout).unwrap_or(rules.timeout);
         Call {
-            index: 0,
-            name: call.name.value.clone(),
             source: call.operation.value.split('/').next().unwrap_or_default().to_owned(),
             operation: operation.name.clone(),
-            after: CallSet::default(),
-            when: None,
-            request,
-            each: None,
-            timeout: call.timeout.as_ref().map(|t| t.value).or(source.timeout).unwrap_or(rules.timeout),
-            hedge: None,
-            on_fail: OnFail::fail(),
-            needs: Vec::new(),
-            when_needs: CallSet::default(),
-            layout: None,
-            coverage: Coverage::default(),
-            headers: Vec::new(),
-            cache: None,
-            identity: None,
             safe: operation.safe || call.safe.is_some(),
             idempotent: operation.idempotent || call.idempotent || call.safe.is_some(),
-            from_client: false,
-            paths: Vec::new(),
+            ..Call::bare(&call.name.value, request, timeout)
         }
     }
 

@@ -1,14 +1,17 @@
 //! A stream: one request, and the shape of every event.
 
+use super::function::written;
+use super::template::is_text;
 use super::{Checker, Rules, Typed};
+use crate::definition::{self, Text};
 use crate::expr::Code;
-use crate::plan::{self, Call, proto_layout};
+use crate::plan::{self, Call, Stream, proto_layout};
 use crate::problem::ErrorCode;
 use crate::schema::Type;
 
 impl Checker<'_> {
     /// The planned call and the shape of an event, in which the reply is the first local.
-    pub(super) fn stream(&mut self, rules: Rules) -> Option<(Call, plan::Shape)> {
+    pub(super) fn stream(&mut self, rules: Rules) -> Option<(Stream, plan::Shape)> {
         let view = self.view;
         let stream = view.stream.as_ref()?;
         if let Some(call) = view.calls.first() {
@@ -30,9 +33,10 @@ impl Checker<'_> {
                 "name roles in `access`",
             );
         }
-        let (source, operation) = self.operation(stream)?;
-        self.reads_only(stream, operation.safe || stream.safe.is_some());
-        let (request, sent) = self.request(stream, operation, None)?;
+        let (call, reply) = match &stream.subject {
+            Some(subject) => self.subject(stream, subject, rules)?,
+            None => self.method(stream, rules)?,
+        };
         let Some(shape) = &view.shape else {
             self.problem(
                 ErrorCode::MissingKey,
@@ -42,14 +46,39 @@ impl Checker<'_> {
             );
             return None;
         };
-        let projection = self.project_type(&operation.response);
-        let ty = Type::required(operation.response.kind.clone());
-        let reply = Typed { projection, ..Typed::new(ty, Code::Null) };
-        let (_, shape) = self.bind(Some(&stream.name.value), reply, |checker, _| checker.shape(shape));
+        let projection = self.project_type(&reply);
+        let reply = Typed { projection, ..Typed::new(reply, Code::Null) };
+        let (_, (shape, id)) = self.bind(Some(&stream.name.value), reply, |checker, _| {
+            (checker.shape(shape), stream.event_id.as_ref().map(|id| checker.event_id(id)))
+        });
         let shape = shape?;
+        let id = match id {
+            Some(id) => Some(id?),
+            None => None,
+        };
         let layout = projection.map(|p| proto_layout(p, &self.projections, self.contracts));
         let coverage = self.coverage(projection);
+        Some((Stream { call: Call { layout, coverage, ..call }, event_id: id }, shape))
+    }
+
+    /// The planned call, and the type of a reply.
+    fn method(&mut self, stream: &definition::Call, rules: Rules) -> Option<(Call, Type)> {
+        let (source, operation) = self.operation(stream)?;
+        self.reads_only(stream, operation.safe || stream.safe.is_some());
+        let (request, sent) = self.request(stream, operation, None)?;
+        let reply = Type::required(operation.response.kind.clone());
         let call = self.planned(stream, source, operation, request, rules);
-        Some((Call { layout, coverage, from_client: sent.from_client, ..call }, shape))
+        Some((Call { from_client: sent.from_client, ..call }, reply))
+    }
+
+    fn event_id(&mut self, id: &Text) -> Option<Code> {
+        let value = self.typed(id)?;
+        if !is_text(&value.ty.kind) {
+            let has = self.contracts.describe(&value.ty);
+            let message = format!("an id is a text or a number, not {has}");
+            self.problem(ErrorCode::WrongType, &id.place, message, "take a field of it");
+            return None;
+        }
+        Some(written(value))
     }
 }

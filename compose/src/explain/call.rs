@@ -65,6 +65,7 @@ fn sends(written: &definition::Call, call: &Call) -> String {
     let to = match &call.request {
         Request::Grpc { path, .. } => path.clone(),
         Request::Http { method, .. } => method.clone(),
+        Request::Nats { message, .. } => message.clone(),
     };
     let mut parts: Vec<String> =
         written.request.iter().map(|(name, a)| format!("{}: {}", name.value, text(a))).collect();

@@ -65,7 +65,7 @@ impl<'a> Value<'a> {
     }
 
     fn calls(&self, calls: CallSet, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stream = self.plan.stream.iter().filter(|_| calls.is_empty());
+        let stream = self.plan.stream_call().into_iter().filter(|_| calls.is_empty());
         calls.iter().filter_map(|i| self.plan.calls.get(i)).chain(stream).try_for_each(|call| {
             fact(f, "call", &format!("`{}` is {}", call.name, call.address()))?;
             call.keeps().iter().try_for_each(|keep| fact(f, "", keep))

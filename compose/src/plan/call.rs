@@ -54,6 +54,34 @@ pub struct Coverage {
 }
 
 impl Call {
+    /// One that waits for nothing, must succeed, and whose reply nobody reads.
+    pub(crate) fn bare(name: &str, request: Request, timeout: Duration) -> Call {
+        Call {
+            index: 0,
+            name: name.to_owned(),
+            source: String::new(),
+            operation: String::new(),
+            after: CallSet::default(),
+            when: None,
+            request,
+            each: None,
+            timeout,
+            hedge: None,
+            on_fail: OnFail::fail(),
+            needs: Vec::new(),
+            when_needs: CallSet::default(),
+            layout: None,
+            coverage: Coverage::default(),
+            headers: Vec::new(),
+            cache: None,
+            identity: None,
+            safe: false,
+            idempotent: false,
+            from_client: false,
+            paths: Vec::new(),
+        }
+    }
+
     pub fn most_requests(&self) -> usize {
         let tries = if self.hedge.is_some() { 2 } else { 1 };
         self.each.as_ref().map_or(1, Each::most_requests).saturating_mul(tries)

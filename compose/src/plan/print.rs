@@ -16,7 +16,7 @@ impl fmt::Display for Plan {
         for line in self.costs() {
             f.write_str(&wrapped("  ", &line))?;
         }
-        let calls = || self.calls.iter().chain(&self.stream);
+        let calls = || self.calls.iter().chain(self.stream_call());
         let name = calls().map(|call| call.name.len()).max().unwrap_or_default();
         let operation = calls().map(|call| call.address().len()).max().unwrap_or_default();
         for call in calls() {
@@ -148,6 +148,7 @@ impl Call {
         let protocol = match self.request {
             Request::Grpc { .. } => "grpc",
             Request::Http { .. } => "http",
+            Request::Nats { .. } => "nats",
         };
         format!("{protocol} {}/{}", self.source, self.operation)
     }

@@ -1,5 +1,6 @@
 //! A view of events: every reply of its stream becomes one JSON text.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,11 +9,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Failure, decoded, fault_of};
 use crate::encode::encode;
-use crate::expr::{Env, Value};
+use crate::expr::{Env, Fault, Value};
 use crate::inputs::Inputs;
-use crate::plan::{Call, Plan};
+use crate::plan::{Call, Plan, Stream};
 use crate::render::render;
-use crate::upstream::{CallError, Code, Request, Upstream};
+use crate::upstream::{CallError, Code, Request, Streamed, Target, Upstream};
 
 /// It ends after a failure.
 pub type Events = BoxStream<'static, Result<Event, Failure>>;
@@ -25,14 +26,22 @@ pub struct Event {
     pub id: Option<String>,
 }
 
-/// Opens the plan's stream.
-pub async fn open(plan: Arc<Plan>, inputs: Inputs, upstream: &dyn Upstream) -> Result<Events, Failure> {
-    let Some(call) = &plan.stream else {
+/// Opens the plan's stream, behind the event with the id `after` where its source can.
+pub async fn open(
+    plan: Arc<Plan>,
+    inputs: Inputs,
+    upstream: &dyn Upstream,
+    after: Option<String>,
+) -> Result<Events, Failure> {
+    let Some(call) = plan.stream_call() else {
         let error = CallError::new(Code::Internal, "the view has no stream");
         return Err(Failure { call: None, error, from_client: false, status: None });
     };
     let mut env = Env::new(&inputs, &[], plan.locals);
-    let (target, body) = encode(&call.request, &mut env, &[]).map_err(|fault| fault_of(&plan, fault))?;
+    let (mut target, body) = encode(&call.request, &mut env, &[]).map_err(|fault| fault_of(&plan, fault))?;
+    if let Target::Nats { after: last, .. } = &mut target {
+        *last = after;
+    }
     let deadline = Instant::now() + call.timeout;
     let opened = timeout_at(deadline, upstream.open(call, Request { target, body, deadline, second: false })).await;
     let late = || CallError::new(Code::DeadlineExceeded, "the stream did not open in time");
@@ -49,17 +58,23 @@ fn failed(call: &Call, error: CallError) -> Failure {
     Failure { call: Some(call.name.clone()), error, from_client: call.from_client, status: None }
 }
 
-fn event(plan: &Plan, inputs: &Inputs, reply: Result<Bytes, CallError>) -> Result<Event, Failure> {
-    let (Some(call), Some(shape)) = (&plan.stream, &plan.shape) else {
+fn event(plan: &Plan, inputs: &Inputs, reply: Result<Streamed, CallError>) -> Result<Event, Failure> {
+    let (Some(Stream { call, event_id }), Some(shape)) = (&plan.stream, &plan.shape) else {
         return Ok(Event { json: Bytes::new(), id: None });
     };
-    let tape = reply.and_then(|reply| decoded(call, reply)).map_err(|error| failed(call, error))?;
+    let Streamed { body, id } = reply.map_err(|error| failed(call, error))?;
+    let tape = decoded(call, body).map_err(|error| failed(call, error))?;
     let mut env = Env::new(inputs, &[], plan.locals);
     env.bind(0, Value::of_tape(&tape));
     let mut out = Vec::with_capacity(256);
-    render(shape, &mut env, &mut out).map_err(|fault| match fault_of(plan, fault) {
+    let wrong = |fault: Fault| match fault_of(plan, fault) {
         client if client.from_client => client,
         event => Failure { call: Some(call.name.clone()), ..event },
-    })?;
-    Ok(Event { json: out.into(), id: None })
+    };
+    render(shape, &mut env, &mut out).map_err(wrong)?;
+    let own = match event_id {
+        Some(code) => env.eval(code).map_err(wrong)?.text().map(Cow::into_owned),
+        None => None,
+    };
+    Ok(Event { json: out.into(), id: id.or(own) })
 }

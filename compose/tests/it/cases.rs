@@ -2,7 +2,7 @@
 //!
 //! A case is Markdown whose fenced blocks count, by the words behind the fence:
 //! `proto SOURCE`, `openapi SOURCE` (and `identity`, of one that is told who asks), `file NAME` (which an OpenAPI document
-//! refers to), `view`, `fragment`, `int64-as-number` (a setting), `reply CALL` (JSON; or `error CODE`, `delay
+//! refers to), `view`, `fragment`, `int64-as-number` (a setting), `nats SOURCE`, `reply CALL` (JSON; or `error CODE`, `delay
 //! 500ms` in its first line, or `raw` bytes as text; before it lines `header NAME: VALUE`; further words in the fence stand in the request that is answered),
 //! `request` (`name: value` lines: path parameters, `query`, `sub`, `role`, `body`), and what is expected: `problems`,
 //! `plan`, `explain [POINTER]`, `sent` (each call's request), `answer`, `parts` (of the same request's answer, told as
@@ -190,7 +190,8 @@ async fn answer(plan: &Arc<Plan>, request: &str, world: &World<'_>) -> String {
             .map_or_else(|failure| failed(&failure), |path| format!("handed on to {path}"));
     }
     if plan.stream.is_some() {
-        return events(plan, inputs, world).await;
+        let last = request.lines().find_map(|line| line.strip_prefix("last-event-id: "));
+        return events(plan, inputs, world, last.map(str::to_owned)).await;
     }
     shown(plan, run(plan, &inputs, world, deadline(plan)).await)
 }
@@ -220,8 +221,8 @@ fn shown(plan: &Plan, result: Result<Answer, Failure>) -> String {
     }
 }
 
-async fn events(plan: &Arc<Plan>, inputs: Inputs, world: &World<'_>) -> String {
-    let mut events = match open(Arc::clone(plan), inputs, world).await {
+async fn events(plan: &Arc<Plan>, inputs: Inputs, world: &World<'_>, after: Option<String>) -> String {
+    let mut events = match open(Arc::clone(plan), inputs, world, after).await {
         Ok(events) => events,
         Err(failure) => return failed(&failure),
     };

@@ -221,7 +221,7 @@ pub(super) fn schemas_of_parts() -> [(&'static str, Value); 2] {
 }
 
 fn refusals(plan: &Plan) -> impl Iterator<Item = u16> {
-    let must_succeed = || plan.calls.iter().chain(&plan.stream).filter(|call| call.is_required());
+    let must_succeed = || plan.calls.iter().chain(plan.stream_call()).filter(|call| call.is_required());
     let calls = must_succeed().next().is_some();
     let changes = must_succeed().any(|call| !call.safe);
     let (private, body) = (!is_public(plan), plan.body.is_some());

@@ -38,6 +38,8 @@ pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Proble
         name,
         protocol,
         operation,
+        subject: None,
+        event_id: None,
         request,
         each,
         when,
@@ -52,18 +54,34 @@ pub(super) fn call(name: Spanned<String>, node: &Node, problems: &mut Vec<Proble
     })
 }
 
-/// `stream: { grpc: ..., request: ..., as: change }`.
+/// `stream: { grpc: ..., request: ..., as: change }`, or `{ nats: ..., message: ..., as: change }`.
 pub(super) fn stream(node: &Node, problems: &mut Vec<Problem>) -> Option<Call> {
     let mut fields = Fields::of(node, "`stream`", &keys::STREAM, problems)?;
-    let operation = fields.required("grpc", "orders/orders.v1.OrderService.WatchOrders").and_then(|n| fields.text(n));
+    let subject = fields.get("nats").map(|n| fields.template(n));
+    let (protocol, operation) = if subject.is_some() {
+        only_of_rpcs(&mut fields);
+        (Protocol::Nats, fields.required("message", "orders/orders.v1.OrderChange").and_then(|n| fields.text(n)))
+    } else {
+        if let Some(message) = fields.get("message") {
+            let help = "remove it: the contract of a method says what its replies are";
+            fields.problem(ErrorCode::Unused, &message.place, "`message` is for `nats`", help);
+        }
+        let example = "orders/orders.v1.OrderService.WatchOrders";
+        (Protocol::Grpc, fields.required("grpc", example).and_then(|n| fields.text(n)))
+    };
     let name = fields.required("as", "change").and_then(|n| fields.text(n));
     name.as_ref().and_then(|name| fields.name(name))?;
     let timeout = fields.get("timeout").and_then(|n| fields.duration(n));
     let request = fields.get("request").map(|n| arguments(n, &mut fields)).unwrap_or_default();
+    let event_id = fields.get("id").and_then(|n| fields.expr(n));
+    // A problem with it was told.
+    let subject = if protocol == Protocol::Nats { Some(subject.flatten()?) } else { None };
     Some(Call {
         name: name?,
-        protocol: Protocol::Grpc,
+        protocol,
         operation: operation?,
+        subject,
+        event_id,
         request,
         each: None,
         when: None,
@@ -76,6 +94,15 @@ pub(super) fn stream(node: &Node, problems: &mut Vec<Problem>) -> Option<Call> {
         cache: None,
         field_mask: None,
     })
+}
+
+fn only_of_rpcs(fields: &mut Fields<'_>) {
+    for key in ["grpc", "request", "id", "safe"] {
+        if let Some(node) = fields.get(key) {
+            let message = format!("`{key}` means nothing beside `nats`: nobody is asked, and messages have ids");
+            fields.problem(ErrorCode::Conflict, &node.place, message, "remove it");
+        }
+    }
 }
 
 /// Where `safe: true` stands.

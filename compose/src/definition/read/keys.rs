@@ -43,7 +43,7 @@ pub(super) const BATCH: [&str; 4] = ["into", "max", "items", "key"];
 pub(super) const CACHE: [&str; 7] = ["scope", "ttl", "swr", "stale_if_error", "per", "tags", "unsafe_shared"];
 pub(super) const FIELD_MASK: [&str; 2] = ["into", "of"];
 pub(super) const FALLBACK: [&str; 3] = ["default", "stale", "fail"];
-pub(super) const STREAM: [&str; 5] = ["grpc", "request", "as", "timeout", "safe"];
+pub(super) const STREAM: [&str; 8] = ["grpc", "request", "nats", "message", "as", "id", "timeout", "safe"];
 pub(super) const PROXY: [&str; 6] = ["source", "to", "max_body", "types", "websocket", "max_message"];
 /// And `params.NAME.default`.
 pub(super) const VARIANT: [&str; 1] = ["omit"];

@@ -55,6 +55,9 @@ pub fn contracts(case: &Case) -> (Contracts, HashMap<String, DescriptorPool>, Ve
         let file = Arc::new(File { name: format!("{}.yaml", block.words[1]), text: block.text.clone() + "\n" });
         problems.extend(contracts.add_openapi(&block.words[1], &file, &|name| beside(case, name)));
     }
+    for block in case.all("nats") {
+        contracts.sources.entry(block.words[1].clone()).or_default().nats = true;
+    }
     for block in case.blocks.iter().filter(|b| b.words.get(2).is_some_and(|word| word == "identity")) {
         contracts.sources.get_mut(&block.words[1]).expect("a source").identity = true;
     }

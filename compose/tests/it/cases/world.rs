@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use compose::plan::{Call, Request as Plan};
-use compose::upstream::{CallError, Code, Replies, Reply, Request, Target, Upstream};
+use compose::upstream::{CallError, Code, Replies, Reply, Request, Streamed, Target, Upstream};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use prost_reflect::prost::Message;
@@ -48,6 +48,10 @@ impl<'a> World<'a> {
                 let message =
                     DynamicMessage::decode(self.method(call).input(), request.body.clone()).expect("a valid message");
                 format!("{} {}", call.name, serde_json::to_string(&message).unwrap())
+            }
+            Target::Nats { subject, after } => {
+                let after = after.as_ref().map_or_else(String::new, |id| format!(" behind {id}"));
+                format!("{} {subject}{after}", call.name)
             }
             Target::Http { path_and_query, headers } => {
                 let Plan::Http { method, .. } = &call.request else { panic!("an HTTP target of a gRPC call") };
@@ -102,6 +106,13 @@ impl<'a> World<'a> {
         Ok(Reply { body: self.said(call, rest)?, headers: call.headers.iter().map(value).collect() })
     }
 
+    /// `id 7: ` may stand before what is said.
+    fn streamed(&self, call: &Call, line: &str) -> Result<Streamed, CallError> {
+        let given = line.strip_prefix("id ").and_then(|rest| rest.split_once(": "));
+        let (id, text) = given.map_or((None, line), |(id, text)| (Some(id.to_owned()), text));
+        Ok(Streamed { body: self.said(call, text)?, id })
+    }
+
     /// The reply that a text stands for.
     fn said(&self, call: &Call, text: &str) -> Result<Bytes, CallError> {
         if let Some(code) = text.strip_prefix("error ") {
@@ -112,6 +123,12 @@ impl<'a> World<'a> {
         }
         match &call.request {
             Plan::Http { .. } => Ok(Bytes::from(text.to_owned())),
+            Plan::Nats { message, .. } => {
+                let mut json = serde_json::Deserializer::from_str(text);
+                let known = self.pools.values().find_map(|pool| pool.get_message_by_name(message));
+                let message = DynamicMessage::deserialize(known.expect("a message of a contract"), &mut json);
+                Ok(message.expect("JSON of the message").encode_to_vec().into())
+            }
             Plan::Grpc { .. } => {
                 let mut json = serde_json::Deserializer::from_str(text);
                 let message = DynamicMessage::deserialize(self.method(call).output(), &mut json);
@@ -144,7 +161,7 @@ impl Upstream for World<'_> {
         let request = self.note(call, &request);
         let replies: Vec<_> = self
             .block(call, &request)
-            .map(|b| b.text.lines().map(|line| self.said(call, line)).collect())
+            .map(|b| b.text.lines().map(|line| self.streamed(call, line)).collect())
             .unwrap_or_default();
         async move { Ok(futures_util::stream::iter(replies).boxed()) }.boxed()
     }
