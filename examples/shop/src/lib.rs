@@ -18,6 +18,7 @@ pub mod upstream;
 mod batch;
 mod forward;
 mod problem;
+mod rooms;
 mod server;
 
 /// The ids of the demo accounts: the BFF's `sub`, and the key of their profiles, points and orders.

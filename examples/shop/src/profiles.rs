@@ -5,6 +5,7 @@
 
 mod change;
 mod people;
+mod picture;
 mod register;
 
 use std::sync::Arc;
@@ -13,18 +14,16 @@ use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
-use axum::response::IntoResponse;
-use axum::routing::{delete, get};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::parse_ids;
 use crate::problem::Problem;
+use crate::rooms;
 use change::Change;
 use register::Register;
-
-/// Of a request's body.
-const MAX_BODY: usize = 16 * 1024;
 
 pub const CONTRACT: &str = include_str!("../../../config/contracts/profiles.yaml");
 
@@ -57,12 +56,13 @@ pub struct Avatar {
 pub fn router() -> Router {
     Router::new()
         .route("/profiles/{id}", get(get_profile).patch(change_profile))
-        .route("/profiles/{id}/avatar", delete(delete_avatar))
+        .route("/profiles/{id}/avatar", get(avatar).put(upload_avatar).delete(delete_avatar))
         .route("/profiles", get(list_profiles))
         .route("/openapi.yaml", get(contract))
         .fallback(nothing_here)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(DefaultBodyLimit::max(picture::MAX_BYTES))
         .with_state(Arc::default())
+        .merge(rooms::router())
 }
 
 type Customers = State<Arc<Register>>;
@@ -81,9 +81,26 @@ async fn change_profile(
     customers.change(&id, |profile| change.apply(profile)).await.map(Json)
 }
 
+async fn avatar(State(customers): Customers, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    Ok(customers.pictures.find(&id)?.answer(&headers))
+}
+
+async fn upload_avatar(
+    State(customers): Customers,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<StatusCode, Problem> {
+    let url = format!("https://images.shop.test/avatars/{id}");
+    customers.change(&id, |profile| profile.avatar = Some(Avatar { url, width: None, height: None })).await?;
+    customers.pictures.put(&id, &headers, body)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Repeating it succeeds.
 async fn delete_avatar(State(customers): Customers, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     customers.change(&id, |profile| profile.avatar = None).await?;
+    customers.pictures.remove(&id);
     Ok(StatusCode::NO_CONTENT)
 }
 

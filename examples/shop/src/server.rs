@@ -78,7 +78,7 @@ async fn serve_connection(stream: TcpStream, routes: Router) {
     // With a timer, a client that never finishes its headers is cut off.
     builder.http1().timer(TokioTimer::new());
     let routes = TowerToHyperService::new(routes);
-    if let Err(error) = builder.serve_connection(TokioIo::new(stream), routes).await {
+    if let Err(error) = builder.serve_connection_with_upgrades(TokioIo::new(stream), routes).await {
         tracing::debug!(%error, "connection ended");
     }
 }

@@ -7,6 +7,7 @@ use crate::backends::Backends;
 
 pub fn text(config: &Config, backends: &Backends) -> String {
     let bff = config.http.public_url();
+    let ws = bff.replacen("http", "ws", 1);
     let admin = config.admin.listen;
     let views = &config.views.dir;
     let control = backends.control_address();
@@ -36,6 +37,17 @@ See what happens without the rewards, and with them again:
 
   curl -d '{{"delay_ms": 300}}' http://{control}/upstreams/loyalty
   curl -d '{{"delay_ms": 0}}' http://{control}/upstreams/loyalty
+
+Have what is there at once, and the rest when it comes; see an order change; show a picture:
+
+  curl -N '{bff}/v1/home?orders=1' -H "authorization: Bearer $TOKEN" -H 'accept: text/event-stream'
+  ORDER=$(curl -s '{bff}/v1/orders?pageSize=1' -H "authorization: Bearer $TOKEN" | sed 's/.*"id":"\([^"]*\)".*/\1/')
+  curl -N {bff}/v1/orders/$ORDER/status -H "authorization: Bearer $TOKEN"
+  curl -i -T picture.png -H 'content-type: image/png' {bff}/v1/avatar -H "authorization: Bearer $TOKEN"
+
+Talk to yourself in a room, with any client of WebSockets (https://github.com/vi/websocat):
+
+  websocat -H="authorization: Bearer $TOKEN" {ws}/v1/rooms/blue
 
 Save a file of {views}, and what it says is served at once; what is wrong with it stands in the log.
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use tokio::sync::Mutex;
 
+use super::picture::Pictures;
 use super::{Profile, people};
 use crate::problem::Problem;
 
@@ -13,6 +14,7 @@ const MAX_CHANGED: usize = 10_000;
 #[derive(Default)]
 pub struct Register {
     changed: Mutex<HashMap<String, Profile>>,
+    pub pictures: Pictures,
 }
 
 impl Register {

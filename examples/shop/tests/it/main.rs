@@ -11,6 +11,7 @@ mod contracts;
 mod control;
 mod demo;
 mod faults;
+mod live;
 mod loyalty;
 mod profiles;
 mod pull;

@@ -88,6 +88,7 @@ async fn every_view_does_what_its_file_says() {
     orders(&mut visitor).await;
     addresses(&mut visitor).await;
     profile(&mut visitor).await;
+    live(&mut visitor).await;
     assert_eq!(visitor.visited, visitor.views().await);
 }
 
@@ -142,6 +143,16 @@ async fn addresses(visitor: &mut Visitor) {
     assert_eq!((status, &changed["city"], &changed["recipient"]), (StatusCode::OK, &json!("Cologne"), &json!("Ada")));
     assert_eq!(visitor.get("/v1/addresses", "", "").await["addresses"], json!([changed]));
     assert_eq!(visitor.delete("/v1/addresses/{id}", id).await, StatusCode::NO_CONTENT);
+}
+
+/// `live` looks closer.
+async fn live(visitor: &mut Visitor) {
+    let upload = visitor.request("PUT /v1/avatar", "", "").header("content-type", "image/webp").body("a picture");
+    assert_eq!(upload.send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    let picture = visitor.request("GET /v1/avatar", "", "").send().await.unwrap();
+    assert_eq!(picture.bytes().await.unwrap(), "a picture");
+    let room = visitor.request("GET /v1/rooms/{room}", "", "").send().await.unwrap();
+    assert_eq!(room.status(), StatusCode::UPGRADE_REQUIRED);
 }
 
 async fn profile(visitor: &mut Visitor) {
