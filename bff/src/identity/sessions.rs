@@ -218,7 +218,7 @@ impl Sessions {
             match session::refresh(&self.rules, &live.session, token, successor.clone(), live.role, now) {
                 Refresh::Rotated(session, next) => {
                     if self.store.update_session(&session).await? {
-                        return Ok((Live { session, ..live }, next));
+                        return Ok((Live { session: *session, ..live }, next));
                     }
                 }
                 Refresh::Repeated(next) => return Ok((live, next)),

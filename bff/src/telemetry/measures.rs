@@ -27,7 +27,7 @@ const COUNTERS: [(&str, &str); 16] = [
     ("bff_view_partial_total", "Answers that miss an optional part, by the call that has no reply and why"),
     ("bff_shed_total", "Requests refused because the server has as many to answer as it may"),
     ("bff_rate_limited_total", "Requests refused because the caller sends too many"),
-    ("bff_auth_events_total", "Sign-ins, refreshes and sign-outs, by how they ended"),
+    ("bff_auth_events_total", "What was asked of accounts and sessions, by how it ended"),
     ("bff_messages_total", "Mails and text messages, by what became of them"),
     ("bff_events_published_total", "Events that were taken from the outbox to their listeners"),
     ("bff_events_dropped_total", "Events of refused logins that were lost because too many waited"),

@@ -25,7 +25,7 @@ pub struct RefreshToken {
 /// What using a refresh token leads to.
 pub enum Refresh {
     /// The record to put, and the next token.
-    Rotated(Session, RefreshToken),
+    Rotated(Box<Session>, RefreshToken),
     /// The next token once more; nothing to put.
     Repeated(RefreshToken),
     /// The token is in two hands, so the session must end.
@@ -95,7 +95,7 @@ fn rotate(
         idle_expires_at: rules.idle_end(session, role, now),
         ..session.clone()
     };
-    Refresh::Rotated(rotated, RefreshToken { session: session.id, generation, secret: successor })
+    Refresh::Rotated(Box::new(rotated), RefreshToken { session: session.id, generation, secret: successor })
 }
 
 /// The successor of the token before the current one, while the grace lasts.

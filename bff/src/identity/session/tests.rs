@@ -35,7 +35,7 @@ fn use_at(session: &Session, token: &RefreshToken, after: Duration) -> Refresh {
 
 fn rotated(session: &Session, token: &RefreshToken, after: Duration) -> (Session, RefreshToken) {
     match use_at(session, token, after) {
-        Refresh::Rotated(session, token) => (session, token),
+        Refresh::Rotated(session, token) => (*session, token),
         _ => panic!("expected a rotation"),
     }
 }
@@ -201,7 +201,7 @@ fn every_history_of_refreshes_ends_as_the_model_says() {
             let outcome = match use_at(&session, &token, now) {
                 Refresh::Rotated(next, successor) => {
                     assert_eq!((next.absolute_expires_at, next.generation), (absolute, token.generation + 1));
-                    session = next;
+                    session = *next;
                     tokens.push(successor);
                     Outcome::Rotated
                 }
