@@ -168,6 +168,50 @@ async fn whoever_hangs_up_on_a_refresh_can_ask_again() {
     }
 }
 
+/// What the stream of events has told so far, in order.
+async fn told(place: &Place) -> Vec<String> {
+    let context = async_nats::jetstream::new(async_nats::connect(Backend::Nats.url().unwrap()).await.unwrap());
+    let stream = context.get_stream(format!("{}_events", place.config.namespace)).await.unwrap();
+    let last = stream.get_info().await.unwrap().state.last_sequence;
+    let mut names = Vec::new();
+    for sequence in 1..=last {
+        let subject = stream.get_raw_message(sequence).await.unwrap().subject.to_string();
+        names.push(subject.rsplit('.').next().unwrap().to_owned());
+    }
+    names
+}
+
+#[tokio::test]
+async fn what_owners_and_admins_do_is_told_in_order() {
+    let test = async |place: &Place| {
+        let folder = tempfile::tempdir().unwrap();
+        let server = replica(place, folder.path(), None).await;
+        let admin = TokenUser::login(&server, "admin@shop.test", DEMO_PASSWORD).await;
+        let user = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
+        let step = || server.clock.advance(Duration::from_secs(40));
+        step();
+        let change = json!({ "currentPassword": DEMO_PASSWORD, "newPassword": NEW });
+        assert_eq!(user.post("/v1/auth/update-password", change).await.status, 204);
+        step();
+        assert_eq!(refresh(&server, &user.refresh_token).await.status, 200);
+        step();
+        assert_eq!(refresh(&server, &user.refresh_token).await.status, 401, "too late to ask again");
+        step();
+        let path = "/v1/admin/users/01890000-0000-7000-8000-000000000001";
+        assert_eq!(admin.patch(path, json!({ "role": "operator" })).await.status, 200);
+        step();
+        assert_eq!(admin.delete(path).await.status, 204);
+        step();
+        assert_eq!(admin.delete("/v1/auth/sessions?keep=current").await.status, 204, "there is no other to end");
+        assert_eq!(admin.delete("/v1/auth/sessions?keep=none").await.status, 204);
+        let all = ["password-changed", "refresh-reuse", "role-changed", "deleted", "sessions-revoked"];
+        let names = eventually(async || Some(told(place).await).filter(|names| names.len() >= 2 + all.len())).await;
+        assert_eq!(names[..2], ["logged-in", "logged-in"]);
+        assert_eq!(names[2..], all);
+    };
+    Place::with(&ALL, &test).await;
+}
+
 const WHO: &str = "view: who\nroute: GET /v1/who\naccess: [user, admin]\nshape: { id: $auth.sub }\n";
 
 async fn who(caller: &impl Caller) -> u16 {
