@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderValue;
 use serde::Deserialize;
@@ -44,6 +45,16 @@ impl Quota {
         };
         Self { requests, per_s }
     }
+
+    pub fn at_least_one(requests: u32, per_s: u32) -> Self {
+        let [requests, per_s] = [requests, per_s].map(|number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN));
+        Self { requests, per_s }
+    }
+
+    /// In which the bucket fills.
+    pub(super) fn period(self) -> Duration {
+        Duration::from_secs(self.per_s.get().into())
+    }
 }
 
 impl Policy {
@@ -70,6 +81,10 @@ impl Policy {
 
     pub fn count_refusal(&self) {
         self.0.limited.increment(1);
+    }
+
+    pub(super) fn quota(&self) -> Quota {
+        self.0.quota
     }
 
     pub(super) fn rate(&self) -> Rate {

@@ -87,6 +87,23 @@ impl KeyValue {
         }
     }
 
+    /// Puts tokens back that were taken for nothing; a full bucket stays full.
+    pub async fn give_back_tokens(&self, key: &str, rate: Rate, count: u32) -> Result<(), Error> {
+        self.check_sizes("take a use back", key, &[])?;
+        match self {
+            Self::Embedded(store) => {
+                store.give_back_tokens(key, rate, count).await;
+                Ok(())
+            }
+            Self::Redis(store) => Box::pin(store.give_back_tokens(key, rate, count)).await,
+        }
+    }
+
+    /// Whether buckets are kept elsewhere, so that asking them takes a while.
+    pub fn is_remote(&self) -> bool {
+        matches!(self, Self::Redis(_))
+    }
+
     /// The same store, waited for this long.
     pub(super) fn with_timeout(&self, timeout: Duration) -> Self {
         match self {

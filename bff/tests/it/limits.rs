@@ -1,5 +1,7 @@
 //! How often callers may ask, and what they are told of it.
 
+mod replicas;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
--- KEYS: the bucket. ARGV: microseconds per token, microseconds to fill, cost. The value is when it will be full.
+-- KEYS: the bucket. ARGV: microseconds per token, microseconds to fill, cost (less than 0 gives back). The value is when
+-- it will be full.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local interval, fill, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -15,5 +16,7 @@ if now < earliest then
 end
 if after > now then
   redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000))
+elseif cost < 0 then
+  redis.call('DEL', KEYS[1])
 end
 return {1, tokens(after), 0}

@@ -83,11 +83,18 @@ impl Redis {
     }
 
     pub async fn take_tokens(&self, key: &str, rate: Rate, cost: u32) -> Result<Taken, Error> {
+        let (allowed, remaining, retry_after) = self.bucket("count a use", key, rate, cost.into()).await?;
+        Ok(Taken { allowed, remaining, retry_after: Duration::from_micros(retry_after) })
+    }
+
+    pub async fn give_back_tokens(&self, key: &str, rate: Rate, count: u32) -> Result<(), Error> {
+        self.bucket("take a use back", key, rate, -i64::from(count)).await.map(drop)
+    }
+
+    async fn bucket(&self, action: &'static str, key: &str, rate: Rate, cost: i64) -> Result<(bool, u32, u64), Error> {
         let mut script = BUCKET.key(format!("{}:bucket:{{{key}}}", self.namespace));
         script.arg(rate.interval()).arg(rate.fill()).arg(cost);
-        let (allowed, remaining, retry_after): (bool, u32, u64) =
-            self.guard.call("count a use", self.link.run(&script)).await?;
-        Ok(Taken { allowed, remaining, retry_after: Duration::from_micros(retry_after) })
+        self.guard.call(action, self.link.run(&script)).await
     }
 
     fn value(&self, key: &str) -> String {

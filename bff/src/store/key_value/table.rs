@@ -63,6 +63,10 @@ impl Table {
         self.buckets.take(key, rate, cost, &self.clock).await
     }
 
+    pub async fn give_back_tokens(&self, key: &str, rate: Rate, count: u32) {
+        self.buckets.give_back(key, rate, count).await;
+    }
+
     /// Removes some of what has expired; gives how many, at most a thousand.
     pub async fn sweep(&self) -> Result<u64, Error> {
         self.database.query(SWEEP).bind(self.now()).execute("remove what has expired").await

@@ -94,6 +94,13 @@ impl Buckets {
             }
         }
     }
+
+    /// As if so many had not been taken.
+    pub async fn give_back(&self, key: &str, rate: Rate, count: u32) {
+        let Some(full_at) = self.full_at.get(key).await else { return };
+        let earlier = |full_at: u64| Some(full_at.saturating_sub(rate.interval.saturating_mul(count.into())));
+        let _always = full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, earlier);
+    }
 }
 
 #[cfg(test)]
@@ -125,6 +132,27 @@ mod tests {
             assert!(rate.take(u64::MAX, u32::MAX, NOW).1.remaining == 0);
         }
         assert!(!Rate::new(0, 1.0).take(0, 2, NOW).1.allowed, "more than the bucket ever holds");
+    }
+
+    #[tokio::test]
+    async fn a_million_new_keys_neither_fill_the_memory_nor_reset_a_busy_one() {
+        let (buckets, rate) = (Buckets::default(), Rate::new(50, 0.001));
+        let clock = Clock::manual(time::OffsetDateTime::UNIX_EPOCH);
+        // Uses are counted from the moment when half of the room is taken.
+        for number in 0..MAX_BUCKETS {
+            buckets.take(&format!("early {number}"), rate, 1, &clock).await;
+        }
+        for _ in 0..50 {
+            assert!(buckets.take("busy", rate, 1, &clock).await.allowed);
+        }
+        for number in 0..1_000_000 {
+            buckets.take(&number.to_string(), rate, 1, &clock).await;
+            if number % 10_000 == 0 {
+                assert!(!buckets.take("busy", rate, 1, &clock).await.allowed, "after {number}");
+            }
+        }
+        buckets.full_at.run_pending_tasks().await;
+        assert!(buckets.full_at.entry_count() <= MAX_BUCKETS);
     }
 
     #[tokio::test]

@@ -194,6 +194,25 @@ async fn ten_clients_drain_a_bucket_exactly() {
 }
 
 #[tokio::test]
+async fn what_is_given_back_can_be_taken_again_and_no_more() {
+    Place::each(&BACKENDS, async |place| {
+        let stores = place.open().await;
+        let store = &stores.key_value;
+        let hourly = Rate::new(3, 1.0 / 3600.0);
+        store.give_back_tokens("a", hourly, 2).await.unwrap();
+        assert!(store.take_tokens("a", hourly, 3).await.unwrap().allowed);
+        assert!(!store.take_tokens("a", hourly, 1).await.unwrap().allowed);
+        store.give_back_tokens("a", hourly, 2).await.unwrap();
+        assert_eq!(store.take_tokens("a", hourly, 2).await.unwrap().remaining, 0);
+        store.give_back_tokens("a", hourly, 100).await.unwrap();
+        assert!(!store.take_tokens("a", hourly, 4).await.unwrap().allowed, "never more than full");
+        assert!(store.take_tokens("a", hourly, 3).await.unwrap().allowed);
+        stores.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_bucket_fills_again() {
     Place::each(&BACKENDS, async |place| {
         let stores = place.open().await;
