@@ -5,11 +5,13 @@
 
 mod account;
 mod administration;
+mod attempts;
 mod caller;
 mod code;
 mod codes;
 mod config;
 mod demo;
+mod device;
 mod error;
 mod event;
 mod jobs;
@@ -28,8 +30,10 @@ mod session;
 mod sessions;
 mod sign_in;
 mod standing;
+mod throttle;
 mod token;
 mod trail;
+mod turns;
 
 pub use account::{Identifier, InvalidIdentifier};
 pub use administration::{AccountChange, Admin};
@@ -38,6 +42,7 @@ pub use code::{Asker, Purpose};
 pub use codes::{Ask, Asked};
 pub use config::{Config, Deployment};
 pub use demo::DEMO_PASSWORD;
+pub use device::DEVICE_LIFE;
 pub use error::Error;
 pub use keys::{Jwks, KeyError, KeyRing, Listing, SigningAlgorithm, Turned};
 pub use master_key::{MasterKey, MasterKeyError};
@@ -74,6 +79,7 @@ use crate::meter::Meter;
 use crate::notify::Notify;
 use crate::seal::SealingKey;
 use crate::store::{self, Accounts, KeyValue, Stores};
+use attempts::Attempts;
 use code::Digester;
 use codes::{Budgets, Codes};
 use keys::Seals;
@@ -93,6 +99,7 @@ pub struct Identity {
     clock: Clock,
     meter: Meter,
     passwords: Passwords,
+    attempts: Attempts,
     keys: Arc<KeyRing>,
     tokens: Arc<Tokens>,
     sessions: Sessions,
@@ -157,18 +164,18 @@ impl Identity {
         let keys = Arc::new(open_keys(config, master, stores, now).await?);
         let queue = meter.gauge("bff_password_queue_depth", &[]);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let peppers = Peppers::load(&pepper_file(config, &deployment, &store)?, deployment.development)?;
-        let peppers = Arc::new(peppers);
+        let pepper_file = pepper_file(config, &deployment, &store)?;
+        let peppers = Arc::new(Peppers::load(&pepper_file, deployment.development)?);
         let passwords = spawn_blocking({
             let peppers = Arc::clone(&peppers);
             move || Passwords::new(cores, peppers, queue)
         });
         let passwords = passwords.await.map_err(|_| PasswordError::Stopped)??;
         let access_token = Duration::seconds(i64::from(config.access_token_s));
-        let token_life = access_token + LEEWAY;
         let (rules, bus) = (config.sessions.clone(), stores.bus.clone());
-        let sessions = Sessions::open(store.clone(), bus, rules, token_life, now, &meter).await?;
+        let sessions = Sessions::open(store.clone(), bus, rules, access_token + LEEWAY, now, &meter).await?;
         let tokens = Tokens::new(deployment.public_url.clone(), config.audience.clone(), Arc::clone(&keys));
+        let attempts = Attempts::new(config.login.clone(), master, stores.key_value.clone(), limits.clone(), cores);
         let budgets = Budgets::new(&config.codes.budgets, limits, deployment.development);
         let digester = Digester::new(peppers, &master.derive("identifiers"));
         let errands = SealingKey::new(master.derive("errands").as_bytes());
@@ -183,6 +190,7 @@ impl Identity {
             clock,
             meter,
             passwords,
+            attempts,
             keys,
             tokens: Arc::new(tokens),
             sessions,

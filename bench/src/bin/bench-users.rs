@@ -9,6 +9,7 @@ use bff::app;
 use bff::clock::Clock;
 use bff::config;
 use bff::identity::{Client, Grant, Identity, Role};
+use bff::limits::Limits;
 use bff::meter::Meter;
 use bff::store::{Account, SessionKind, Stores};
 use clap::Parser;
@@ -34,7 +35,9 @@ async fn main() -> anyhow::Result<()> {
     let config = config::load(&[arguments.config], &pairs.collect())?;
     let clock = Clock::system();
     let stores = Stores::open(&config.store, clock.clone()).await?;
-    let identity = app::identity(&config, &stores, &clock, &Meter::none()).await?;
+    let meter = Meter::none();
+    let limits = Limits::new(stores.hot_key_value.clone(), clock.clone(), &meter);
+    let identity = app::identity(&config, &stores, &limits, &clock, &meter).await?;
     let mut tokens = String::new();
     for number in 0..arguments.count {
         tokens += &token(&stores, &identity, &clock, number).await?;

@@ -3,6 +3,7 @@
 mod codes;
 mod confirm_identifier;
 mod confirm_reset_password;
+pub mod device;
 mod jwks;
 mod login;
 mod logins;
@@ -39,7 +40,7 @@ use utoipa::{OpenApi, ToSchema};
 
 use super::Problem;
 use super::caller::{cookie_name, is_https};
-use crate::identity::{Deployment, Grant, SignedIn};
+use crate::identity::{Deployment, Grant, SessionKind, SignedIn};
 
 /// The largest body of these routes; the longest password and the longest token are a small part of it.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -106,7 +107,7 @@ struct User {
 }
 
 fn answer(signed_in: SignedIn, deployment: &Deployment) -> Result<Response, Problem> {
-    let SignedIn { account, role, grant } = signed_in;
+    let SignedIn { account, role, grant, device } = signed_in;
     let user = User {
         id: account.id.to_string(),
         name: account.name,
@@ -114,10 +115,11 @@ fn answer(signed_in: SignedIn, deployment: &Deployment) -> Result<Response, Prob
         phone: account.phone,
         role: role.as_str(),
     };
-    match grant {
+    let (mut response, kind) = match grant {
         Grant::Cookie { value, max_age } => {
             let body = SignedInAnswer::Cookie(WithCookie { user });
-            Ok(([(SET_COOKIE, cookie(value, max_age, deployment)?)], axum::Json(body)).into_response())
+            let set_cookie = [(SET_COOKIE, cookie(value, max_age, deployment)?)];
+            ((set_cookie, axum::Json(body)).into_response(), SessionKind::Cookie)
         }
         Grant::Tokens { access, refresh, expires_in } => {
             let body = SignedInAnswer::Tokens(WithTokens {
@@ -127,9 +129,13 @@ fn answer(signed_in: SignedIn, deployment: &Deployment) -> Result<Response, Prob
                 token_type: "Bearer",
                 expires_in: expires_in.whole_seconds(),
             });
-            Ok(axum::Json(body).into_response())
+            (axum::Json(body).into_response(), SessionKind::Token)
         }
+    };
+    if let Some(device) = device {
+        device::leave(response.headers_mut(), device, kind, deployment)?;
     }
+    Ok(response)
 }
 
 /// The session cookie; an empty one that ends at once takes it away.

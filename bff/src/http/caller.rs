@@ -12,6 +12,7 @@ use http::header::{AUTHORIZATION, ORIGIN, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method};
 
+use super::account::device;
 use super::caller_limit::counted;
 use super::facts::Facts;
 use super::{CallerLimit, Problem};
@@ -76,7 +77,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Client {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let user_agent = parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned);
         let address = parts.extensions.get::<Facts>().and_then(|facts| facts.client).map(|client| client.0);
-        Ok(Self { user_agent, address })
+        Ok(Self { user_agent, address, device: device::presented(&parts.headers) })
     }
 }
 

@@ -28,8 +28,10 @@ pub fn layer(origins: &[String]) -> Option<CorsLayer> {
 
 const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 /// What a page may read besides the few headers that every page may.
-const EXPOSED: [HeaderName; 7] = [
+const EXPOSED: [HeaderName; 9] = [
+    HeaderName::from_static("bff-device"),
     HeaderName::from_static("bff-partial"),
+    HeaderName::from_static("idempotent-replayed"),
     HeaderName::from_static("ratelimit"),
     HeaderName::from_static("ratelimit-policy"),
     HeaderName::from_static("x-request-id"),

@@ -277,6 +277,7 @@ impl From<identity::Error> for Problem {
                     "The token or session is not valid or has ended; refresh it or sign in again",
                 )
             }
+            Error::Limited(limited) => limited.into(),
             Error::Password(PasswordError::Busy) => Self::unavailable(Duration::from_secs(1)),
             // Whatever the reason, and whoever's it is.
             Error::WrongCode | Error::CodeOver => Self::new(StatusCode::BAD_REQUEST)

@@ -3,7 +3,6 @@
 mod budgets;
 mod config;
 mod errand;
-mod turns;
 
 pub use budgets::Budgets;
 pub use config::Config as CodesConfig;
@@ -22,9 +21,9 @@ use super::code::{
 };
 use super::error::Error;
 use super::password::PasswordError;
+use super::turns::Turns;
 use crate::seal::SealingKey;
 use crate::store::{self, KeyValue, Queue, Stores};
-use turns::Turns;
 
 /// Everything about codes that does not read an account.
 pub struct Codes {

@@ -8,6 +8,7 @@ use time::Duration;
 use super::codes::CodesConfig;
 use super::keys::{Rules, Settings, SigningAlgorithm};
 use super::session;
+use super::throttle;
 use super::token::LEEWAY;
 
 /// `[identity]`
@@ -35,6 +36,7 @@ pub struct Config {
     pub upstream_token_s: u32,
     pub sessions: session::Rules,
     pub codes: CodesConfig,
+    pub login: throttle::Rules,
 }
 
 /// How long a key is published before it signs: longer than anybody keeps our public keys without asking again.
@@ -54,6 +56,7 @@ impl Default for Config {
             upstream_token_s: 300,
             sessions: session::Rules::default(),
             codes: CodesConfig::default(),
+            login: throttle::Rules::default(),
         }
     }
 }
@@ -97,6 +100,7 @@ impl Config {
             problems.push("identity.audience: must name whom the tokens are for, as in \"bff\"".to_owned());
         }
         problems.extend(self.codes.problems());
+        problems.extend(self.login.problems());
         problems
     }
 }

@@ -7,6 +7,7 @@ use super::keys::KeyError;
 use super::password::{PasswordError, Unfit};
 use super::role::UnknownRole;
 use super::token::TokenError;
+use crate::limits::Limited;
 use crate::store;
 
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,9 @@ pub enum Error {
     /// A credential that is not, or no longer, good for anything.
     #[error("the credential is refused: {0}")]
     Refused(&'static str),
+    /// So often from one address.
+    #[error("asked for too often")]
+    Limited(Limited),
     #[error(transparent)]
     Password(#[from] PasswordError),
     /// A new password that must not be one.

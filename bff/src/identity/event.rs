@@ -24,7 +24,7 @@ fn refusal(error: &Error) -> &'static str {
         Error::WrongCode => "wrong-code",
         Error::CodeOver => "code-over",
         Error::TooManyTries(_) => "too-many-tries",
-        Error::TooOften(_) => "too-often",
+        Error::Limited(_) | Error::TooOften(_) => "too-often",
         Error::BudgetSpent(_) => "budget-spent",
         Error::NotServed => "not-served",
         _ => "error",

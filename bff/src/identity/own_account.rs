@@ -4,7 +4,6 @@ use secrecy::SecretString;
 
 use super::caller::Caller;
 use super::error::Error;
-use super::password::{Lane, Verdict};
 use super::session::Client;
 use super::sessions::Live;
 use super::sign_in::Grant;
@@ -62,7 +61,7 @@ impl Identity {
     ) -> Result<Option<Grant>, Error> {
         let account = self.me(caller).await?;
         self.check_new_password(&change.new, &known_of(&account))?;
-        let old = self.prove(&account, change.current).await?;
+        let old = self.prove(&account, change.current, client).await?;
         let hash = self.passwords.hash(change.new).await?;
         let now = self.clock.now();
         let events = vec![What::PasswordChanged { reset: false }];
@@ -87,7 +86,7 @@ impl Identity {
 
     async fn try_delete_own(&self, caller: &Caller, password: SecretString, client: &Client) -> Result<(), Error> {
         let account = self.me(caller).await?;
-        self.prove(&account, password).await?;
+        self.prove(&account, password, client).await?;
         let now = self.clock.now();
         let accompanying = self.own_change(&account, "deleted", vec![What::Deleted], client, now);
         self.change_standing(&account, Standing::Deleted, now, accompanying).await?;
@@ -96,11 +95,11 @@ impl Identity {
     }
 
     /// The hash that the password fits.
-    async fn prove<'a>(&self, account: &'a Account, password: SecretString) -> Result<&'a str, Error> {
-        let hash = account.password_hash.as_deref();
-        match (self.passwords.verify(Lane::Other, password, hash).await?, hash) {
-            (Verdict::Match { .. }, Some(hash)) => Ok(hash),
-            _ => Err(Error::WrongPassword),
+    async fn prove<'a>(&self, account: &'a Account, password: SecretString, client: &Client) -> Result<&'a str, Error> {
+        match (self.check_password(account, password, client).await, account.password_hash.as_deref()) {
+            (Ok(()), Some(hash)) => Ok(hash),
+            (Ok(()) | Err(Error::WrongCredentials), _) => Err(Error::WrongPassword),
+            (Err(error), _) => Err(error),
         }
     }
 }

@@ -47,11 +47,13 @@ impl Default for Rules {
 
 const DAY_S: u32 = 24 * 60 * 60;
 
-/// What a session remembers of the client that began it.
-#[derive(Debug, Clone, Default)]
+/// What is known of a client that asks for a session; the session remembers some of it. No `Debug`: the device is a secret.
+#[derive(Clone, Default)]
 pub struct Client {
     pub user_agent: Option<String>,
     pub address: Option<IpAddr>,
+    /// What an earlier login left with it.
+    pub device: Option<String>,
 }
 
 impl Client {

@@ -5,7 +5,9 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::account::Identifier;
+use super::attempts::Attempt;
 use super::caller::Credentials;
+use super::code::Asker;
 use super::demo::is_demo;
 use super::error::Error;
 use super::password::{Lane, Verdict};
@@ -29,6 +31,8 @@ pub struct SignedIn {
     pub account: Account,
     pub role: Role,
     pub grant: Grant,
+    /// After a login: by what this client is known from now on.
+    pub device: Option<String>,
 }
 
 /// What the client presents from now on.
@@ -46,22 +50,75 @@ impl Identity {
     }
 
     async fn try_login(&self, login: Login) -> Result<SignedIn, Error> {
-        let account = self.account_of(&login.identifier).await?;
-        let stored = account.as_ref().and_then(|account| account.password_hash.as_deref());
-        let verdict = self.passwords.verify(Lane::Login, login.password, stored).await?;
-        let (owner, kind) = (account.as_ref().map(|account| account.id), login.session);
-        let (Some(account), Verdict::Match { renewed }) = (account, verdict) else {
-            self.record_refusal(owner, LoginRefusal::InvalidCredentials, kind, &login.client);
-            return Err(Error::WrongCredentials);
+        let Login { identifier, password, session, client } = login;
+        let now = self.clock.now();
+        let attempt = self.attempts.begin(&identifier, &client, now).await?;
+        let account = match self.account_of(&identifier).await {
+            Ok(account) => account,
+            Err(error) => {
+                self.attempts.void(attempt).await;
+                return Err(error);
+            }
         };
+        let compared = self.compare(attempt, Lane::Login, account.as_ref(), password).await;
+        let owner = account.as_ref().map(|account| account.id);
+        if matches!(compared, Err(Error::WrongCredentials)) {
+            self.record_refusal(owner, LoginRefusal::InvalidCredentials, session, &client);
+        }
+        let renewed = compared?;
+        let account = account.ok_or(Error::WrongCredentials)?;
         if let (Some(old), Some(new)) = (&account.password_hash, renewed) {
             self.store.rehash_password(account.id, old, &new).await?;
         }
-        let signed_in = self.sign_in(account, kind, &login.client).await;
+        let device = self.attempts.devices.issue(client.device.as_deref(), &account, now);
+        let signed_in = self.sign_in(account, session, &client).await;
         if matches!(signed_in, Err(Error::Disabled)) {
-            self.record_refusal(owner, LoginRefusal::Disabled, kind, &login.client);
+            self.record_refusal(owner, LoginRefusal::Disabled, session, &client);
         }
-        signed_in
+        Ok(SignedIn { device: Some(device), ..signed_in? })
+    }
+
+    /// Whether somebody who is signed in gave the account's password: it counts as a login does.
+    pub(super) async fn check_password(
+        &self,
+        account: &Account,
+        password: SecretString,
+        client: &Client,
+    ) -> Result<(), Error> {
+        let email = account.email.clone().map(Identifier::Email);
+        let identifier = email.or_else(|| account.phone.clone().map(Identifier::Phone));
+        let identifier = identifier.ok_or(Error::WrongCredentials)?;
+        let attempt = self.attempts.begin(&identifier, client, self.clock.now()).await?;
+        self.compare(attempt, Lane::Other, Some(account), password).await.map(drop)
+    }
+
+    /// Whether this client is one that the owner of what it names was signed in on before.
+    pub fn asker(&self, identifier: &Identifier, client: &Client) -> Asker {
+        let token = client.device.as_deref();
+        let known = token.and_then(|token| self.attempts.devices.known(token, identifier, self.clock.now()));
+        if known.is_some() { Asker::KnownDevice } else { Asker::Stranger }
+    }
+
+    /// Settles the attempt by what comparing shows: a hash with today's parameters, where the stored one is older.
+    async fn compare(
+        &self,
+        attempt: Attempt,
+        lane: Lane,
+        account: Option<&Account>,
+        password: SecretString,
+    ) -> Result<Option<String>, Error> {
+        let stored = account.and_then(|account| account.password_hash.as_deref());
+        match self.passwords.verify(lane, password, stored).await {
+            Ok(Verdict::Match { renewed }) => {
+                self.attempts.right(attempt).await;
+                Ok(renewed)
+            }
+            Ok(Verdict::Mismatch) => Err(Error::WrongCredentials),
+            Err(error) => {
+                self.attempts.void(attempt).await;
+                Err(error.into())
+            }
+        }
     }
 
     fn record_refusal(&self, account: Option<Uuid>, reason: LoginRefusal, kind: SessionKind, client: &Client) {
@@ -140,7 +197,7 @@ impl Identity {
         let lifetime = self.access_token.min(live.session.absolute_expires_at - now);
         let access = self.tokens.mint(&subject_of(&live), lifetime, now)?;
         let grant = Grant::Tokens { access, refresh: refresh.encode(), expires_in: lifetime };
-        Ok(SignedIn { account: live.account, role: live.role, grant })
+        Ok(SignedIn { account: live.account, role: live.role, grant, device: None })
     }
 }
 
@@ -154,5 +211,5 @@ const COOKIE_PREFIX: &str = "st1.";
 fn cookie_grant(live: Live, secret: &Secret, now: OffsetDateTime) -> SignedIn {
     let value = format!("{COOKIE_PREFIX}{}", secret.encode());
     let grant = Grant::Cookie { value, max_age: live.session.absolute_expires_at - now };
-    SignedIn { account: live.account, role: live.role, grant }
+    SignedIn { account: live.account, role: live.role, grant, device: None }
 }

@@ -285,20 +285,6 @@ async fn an_authorization_header_makes_cookies_count_for_nothing() {
     }
 }
 
-#[tokio::test]
-async fn a_storm_of_logins_is_bounded_and_leaves_the_rest_alone() {
-    let server = Server::start().await;
-    let body = json!({ "identifier": USER, "password": DEMO_PASSWORD });
-    let storm = join_all((0..64).map(|_| login(&server, body.clone())));
-    let calm = join_all((0..64).map(|_| async { server.anonymous().get("/healthz").await }));
-    let (logins, others) = tokio::join!(storm, calm);
-    assert!(others.iter().all(|answer| answer.status == 200));
-    assert!(logins.iter().any(|answer| answer.status == 200));
-    for answer in logins.iter().filter(|answer| answer.status != 200) {
-        assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
-    }
-}
-
 /// As another replica, or an operator, does it: in the records.
 async fn change_records(server: &Server, sql: &'static str) {
     let url = format!("sqlite:{}", server.folder.path().join("bff.db").display());

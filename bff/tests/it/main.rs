@@ -34,6 +34,7 @@ mod sockets;
 mod store;
 mod subjects;
 mod telemetry;
+mod throttle;
 mod tidy;
 mod upstream;
 mod variants;

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::http::Problem;
-use crate::identity::{Ask, Asker, Client, CodeProof, Error, Identifier, Identity, Purpose};
+use crate::identity::{Ask, Client, CodeProof, Error, Identifier, Identity, Purpose};
 
 /// The same, whoever was asked about.
 #[derive(Serialize, ToSchema)]
@@ -31,7 +31,8 @@ pub async fn ask(
     client: &Client,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let (address, asker, locale) = (client.address, Asker::Stranger, locale(headers));
+    let asker = identity.asker(&identifier, client);
+    let (address, locale) = (client.address, locale(headers));
     let asked = identity.ask_for_code(Ask { purpose, identifier, account, asker, address, locale }).await?;
     let sent = CodeSent {
         challenge_id: asked.challenge.as_str().to_owned(),
@@ -46,8 +47,16 @@ pub fn identifier(text: &str) -> Result<Identifier, Problem> {
     Ok(Identifier::parse(text).map_err(Error::from)?)
 }
 
-pub fn proof(identifier_text: &str, challenge: String, code: SecretString) -> Result<CodeProof, Problem> {
-    Ok(CodeProof { identifier: identifier(identifier_text)?, challenge, code, asker: Asker::Stranger })
+pub fn proof(
+    identity: &Identity,
+    client: &Client,
+    identifier_text: &str,
+    challenge: String,
+    code: SecretString,
+) -> Result<CodeProof, Problem> {
+    let identifier = identifier(identifier_text)?;
+    let asker = identity.asker(&identifier, client);
+    Ok(CodeProof { identifier, challenge, code, asker })
 }
 
 /// The language that a browser likes best.

@@ -41,7 +41,7 @@ pub async fn confirm_identifier(
     client: Client,
     Json(body): Json<Body>,
 ) -> Result<StatusCode, Problem> {
-    let proof = proof(&body.identifier, body.challenge_id, body.code)?;
+    let proof = proof(&identity, &client, &body.identifier, body.challenge_id, body.code)?;
     identity.confirm_identifier(&caller, proof, &client).await?;
     Ok(StatusCode::NO_CONTENT)
 }

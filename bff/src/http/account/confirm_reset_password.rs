@@ -45,7 +45,7 @@ pub async fn confirm_reset_password(
 ) -> Result<StatusCode, Problem> {
     refuse_cross_site(&headers, identity.deployment())?;
     let reset = PasswordReset {
-        proof: proof(&body.identifier, body.challenge_id, body.code)?,
+        proof: proof(&identity, &client, &body.identifier, body.challenge_id, body.code)?,
         new_password: body.new_password,
         client,
     };

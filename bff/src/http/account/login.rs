@@ -45,7 +45,10 @@ pub enum SessionForm {
     responses(
         (
             status = 200, description = "Signed in; with `session: \"cookie\"` the tokens are left out.",
-            body = inline(SignedInAnswer), headers(("Set-Cookie" = String, description = "With `session: \"cookie\"`."))
+            body = inline(SignedInAnswer), headers(
+                ("Set-Cookie" = String, description = "With `session: \"cookie\"`: the session, and what the device is known by."),
+                ("bff-device" = String, description = "With tokens: send it with later logins, so that strangers' wrong passwords do not keep you out.")
+            )
         ),
         Refuses<400>, Refuses<401>, Refuses<403>, Refuses<413>, Refuses<415>, Refuses<503>,
     )

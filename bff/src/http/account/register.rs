@@ -56,7 +56,7 @@ pub async fn register(
     let deployment = identity.deployment();
     may_sign_in(body.session, &headers, deployment)?;
     let registration = Registration {
-        proof: proof(&body.identifier, body.challenge_id, body.code)?,
+        proof: proof(&identity, &client, &body.identifier, body.challenge_id, body.code)?,
         password: body.password,
         name: checked_name(&body.name)?,
         locale: locale(&headers),
