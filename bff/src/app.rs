@@ -24,6 +24,7 @@ use crate::http::dev_messages;
 use crate::http::health::{Check, Checks};
 use crate::http::metrics::Page;
 use crate::http::{self, AddressLimit, AdminParts, CallerLimit, Current, Router, Site, StreamLimit};
+use crate::idempotency::Idempotency;
 pub use crate::identity::SigningAlgorithm;
 use crate::identity::{self, Deployment, Ground, Identity, Seeded};
 use crate::limits::Limits;
@@ -224,6 +225,7 @@ pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<A
     let site = Site {
         config: config.http.clone(),
         identity: Arc::clone(&identity),
+        idempotency: Idempotency::new(stores.key_value.clone(), clock.clone()),
         clock,
         address_limit: address_limit.clone(),
         caller_limit: CallerLimit::new(&config.limits, config.is_production(), &limits),

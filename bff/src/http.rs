@@ -58,6 +58,7 @@ use tokio_util::task::TaskTracker;
 use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::clock::Clock;
+use crate::idempotency::Idempotency;
 use crate::identity::Identity;
 use crate::meter::Meter;
 use crate::views::{Reloader, Terms, Views};
@@ -66,6 +67,7 @@ use crate::views::{Reloader, Terms, Views};
 pub struct Site {
     pub config: Config,
     pub identity: Arc<Identity>,
+    pub idempotency: Idempotency,
     pub clock: Clock,
     pub address_limit: Option<AddressLimit>,
     pub caller_limit: CallerLimit,

@@ -9,6 +9,7 @@ pub mod config;
 pub mod contracts;
 pub mod events;
 pub mod http;
+pub mod idempotency;
 pub mod identity;
 pub mod limits;
 pub mod notify;

@@ -6,6 +6,7 @@
 mod status;
 
 mod failure;
+mod repetition;
 
 use std::time::Duration;
 

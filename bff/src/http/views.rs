@@ -2,6 +2,7 @@
 
 mod answer;
 mod events;
+mod once;
 mod partial;
 mod progressive;
 mod proxy;
@@ -20,21 +21,25 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on_service};
 use http::header::{CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL, VARY};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::service_fn;
+use tracing::Instrument;
 
 use super::caller_limit::{CallerLimit, ViewLimit, tell};
 use super::facts::Facts;
 use super::{FieldError, Location, Problem, Router, Site};
 use crate::clock::Clock;
+use crate::idempotency::Idempotency;
 use crate::identity::{Access, Caller, Identity};
 use crate::limits::Standing;
-use crate::views::plan::Proxy;
-use crate::views::{Arguments, VARIANT_HEADER, View, Views};
+use crate::views::plan::{Plan, Proxy};
+use crate::views::{Answer, Arguments, VARIANT_HEADER, View, Views};
 use answer::written;
 use events::Listener;
+use once::{Once, settle};
 use stream_limit::OpenStream;
 pub use stream_limit::StreamLimit;
 use websocket::{Bounds, Handshake};
@@ -51,6 +56,7 @@ pub fn routes(views: &Views, site: &Site) -> [Router; 2] {
             access: Access::parse(plan.access.iter().map(String::as_str)).unwrap_or(Access::Roles(Vec::new())),
             caller_limit: site.caller_limit.clone(),
             view_limit: limits.remove(&plan.name),
+            idempotency: site.idempotency.clone(),
             clock: site.clock.clone(),
             identity: Arc::clone(&site.identity),
             streams: site.streams.clone(),
@@ -81,6 +87,7 @@ struct Endpoint {
     access: Access,
     caller_limit: CallerLimit,
     view_limit: Option<ViewLimit>,
+    idempotency: Idempotency,
     clock: Clock,
     identity: Arc<Identity>,
     streams: StreamLimit,
@@ -112,10 +119,20 @@ const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 
 impl Endpoint {
     async fn answer(self: Arc<Self>, request: Request) -> Result<Response, Infallible> {
+        if !is_once(self.view.plan()) {
+            return Ok(self.told(request).await);
+        }
+        // Its answer must be kept even if nobody waits for it any more.
+        let endpoint = Arc::clone(&self);
+        let answer = self.tasks.spawn(async move { endpoint.told(request).await }.in_current_span());
+        Ok(answer.await.unwrap_or_else(|_| Problem::internal().into_response()))
+    }
+
+    async fn told(&self, request: Request) -> Response {
         let mut standings = Standings::default();
         let mut response = self.counted(request, &mut standings).await.unwrap_or_else(Problem::into_response);
         standings.iter().flatten().for_each(|standing| tell(standing, response.headers_mut()));
-        Ok(response)
+        response
     }
 
     async fn counted(&self, request: Request, standings: &mut Standings) -> Result<Response, Problem> {
@@ -146,6 +163,18 @@ impl Endpoint {
         };
         let idempotency_key = if plan.idempotency { Some(idempotency_key(&parts.headers)?) } else { None };
         let facts = parts.extensions.get::<Facts>();
+        let reservation = match &idempotency_key {
+            Some(key) if is_once(plan) => {
+                let client = facts.and_then(|facts| facts.client);
+                let target = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+                let once = Once { plan, caller: caller.as_ref(), client, key, target, body: &body };
+                match once.begin(&self.idempotency).await? {
+                    Ok(reservation) => Some(reservation),
+                    Err(answered) => return Ok(answered),
+                }
+            }
+            _ => None,
+        };
         let arguments = Arguments {
             path: &path,
             query,
@@ -162,18 +191,27 @@ impl Endpoint {
         if plan.stream.is_some() {
             return self.open(Arc::clone(view), arguments).await;
         }
-        if progressive::is_possible(plan) && progressive::is_wanted(&parts.headers) {
+        if reservation.is_none() && progressive::is_possible(plan) && progressive::is_wanted(&parts.headers) {
             return progressive::response(Arc::clone(view).progress(arguments)?).await;
         }
-        let answer = Arc::clone(view).run(arguments).await?;
-        let mut response = written(plan, answer, &parts.headers);
+        let outcome = Arc::clone(view).run(arguments).await.map_err(Problem::from);
+        let outcome = outcome.map(|answer| self.written(view, answer, &parts.headers));
+        match reservation {
+            Some(reservation) => settle(&self.idempotency, reservation, outcome).await,
+            None => outcome,
+        }
+    }
+
+    /// `headers` are the client's.
+    fn written(&self, view: &View, answer: Answer, headers: &HeaderMap) -> Response {
+        let mut response = written(view.plan(), answer, headers);
         if !self.view.plan().variants.is_empty() {
             response.headers_mut().append(VARY, HeaderValue::from_static(VARIANT_HEADER));
         }
         for name in view.forwards() {
             response.headers_mut().append(VARY, HeaderValue::from(name.clone()));
         }
-        Ok(response)
+        response
     }
 
     async fn open(&self, view: Arc<View>, arguments: Arguments<'_>) -> Result<Response, Problem> {
@@ -235,6 +273,11 @@ impl Endpoint {
             Some(_) => Err(Problem::forbidden()),
         }
     }
+}
+
+/// What is handed on or stays open has no answer to keep: the service alone knows the key.
+fn is_once(plan: &Plan) -> bool {
+    plan.idempotency && plan.proxy.is_none() && plan.stream.is_none()
 }
 
 async fn json(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {

@@ -20,6 +20,7 @@ mod etag;
 mod events;
 mod failures;
 mod hostile;
+mod idempotency;
 mod keys;
 mod leaks;
 mod limits;

@@ -281,7 +281,7 @@ async fn a_change_is_described_with_its_body_and_key() {
     assert_eq!(operation["parameters"][0]["required"], true);
     let answers: Vec<&String> = operation["responses"].as_object().unwrap().keys().collect();
     let expected =
-        ["201", "400", "401", "403", "404", "409", "412", "413", "415", "429", "502", "503", "504", "default"];
+        ["201", "400", "401", "403", "404", "409", "412", "413", "415", "422", "429", "502", "503", "504", "default"];
     assert_eq!(answers, expected);
     let money = json!({
         "type": "object",

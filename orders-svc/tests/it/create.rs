@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use orders_svc::pb::{CreateOrderRequest, GetOrderRequest, ListOrdersRequest, OrderLine, OrderStatus};
@@ -40,6 +41,30 @@ async fn twenty_calls_under_one_key_create_one_order() {
         let mut ann = shop.user("ann");
         let list = ann.orders.list_orders(ListOrdersRequest::default()).await.unwrap().into_inner();
         assert_eq!(list.orders.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_crash_between_an_order_and_its_answer_orders_nothing_twice() {
+    in_each_shop(async |shop| {
+        const ROUNDS: u64 = 8;
+        for round in 0..ROUNDS {
+            let key = format!("k{round}");
+            let (mut ann, lost) = (shop.user("ann"), keyed(&key, cup()));
+            let asked = tokio::spawn(async move { drop(ann.orders.create_order(lost).await) });
+            // Sometimes before the order is written, sometimes between that and the answer.
+            tokio::time::sleep(Duration::from_millis(round)).await;
+            shop.crash().await;
+            asked.await.unwrap();
+            let mut ann = shop.user("ann");
+            let first = ann.orders.create_order(keyed(&key, cup())).await.unwrap().into_inner();
+            let again = ann.orders.create_order(keyed(&key, cup())).await.unwrap().into_inner();
+            assert_eq!(first.id, again.id);
+        }
+        let mut ann = shop.user("ann");
+        let list = ann.orders.list_orders(ListOrdersRequest::default()).await.unwrap().into_inner();
+        assert_eq!(list.orders.len() as u64, ROUNDS);
     })
     .await;
 }

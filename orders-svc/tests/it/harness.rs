@@ -91,6 +91,14 @@ impl Shop {
             start(&self.tasks, &self.database_url, &self.issuer).await;
     }
 
+    /// Ends the service wherever it stands, and starts it again over the same database.
+    pub async fn crash(&mut self) {
+        self.server.abort();
+        let _aborted = (&mut self.server).await;
+        (self.address, self.channel, self.shutdown, self.server) =
+            start(&self.tasks, &self.database_url, &self.issuer).await;
+    }
+
     pub fn user(&self, sub: &str) -> User {
         self.with_token(token(&claims(sub, "user")))
     }

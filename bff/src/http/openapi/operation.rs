@@ -86,7 +86,8 @@ fn idempotency_key() -> Value {
         "name": "Idempotency-Key",
         "in": "header",
         "required": true,
-        "description": "A new random text for every new order of things; a repeated one does nothing twice.",
+        "description": "A new random text for every new order of things. With the same one again the answer of the first \
+            time is repeated, for 24 hours, with `idempotent-replayed: true`; with another content it is refused (422).",
         "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
     })
 }
@@ -235,12 +236,13 @@ fn refusals(plan: &Plan) -> impl Iterator<Item = u16> {
         (401, true),
         (403, private || calls),
         (404, calls),
-        (409, changes),
+        (409, changes || plan.idempotency),
         (412, changes),
         (408, sends),
         (413, body || sends),
         (415, body || sends),
         (416, through && plan.method == "GET" && !socket),
+        (422, plan.idempotency && plan.proxy.is_none()),
         (426, socket),
         (502, calls),
         (503, private || calls),

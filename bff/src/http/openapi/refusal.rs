@@ -21,7 +21,7 @@ impl<const STATUS: u16> IntoResponses for Refuses<STATUS> {
 /// What any operation may answer: too many requests from one address, and what nobody foresees.
 const ALWAYS: [(&str, &str); 2] = [("429", "too-many-requests"), ("default", ANY)];
 const ANY: &str = "problem";
-const STATUSES: [u16; 15] = [400, 401, 403, 404, 408, 409, 412, 413, 415, 416, 426, 429, 502, 503, 504];
+const STATUSES: [u16; 16] = [400, 401, 403, 404, 408, 409, 412, 413, 415, 416, 422, 426, 429, 502, 503, 504];
 
 /// The operation's responses with the problems of these statuses.
 pub(super) fn with(responses: Map<String, Value>, statuses: impl Iterator<Item = u16>) -> Value {
@@ -54,16 +54,27 @@ pub(super) fn responses() -> Map<String, Value> {
 
 fn described(status: u16) -> Value {
     let problem = example(status);
-    let header = match status {
-        401 => Some(("WWW-Authenticate", json!({ "type": "string", "const": "Bearer" }))),
-        429 | 503 => Some(("Retry-After", json!({ "type": "integer", "minimum": 1 }))),
-        _ => None,
+    let retry_after = ("Retry-After", json!({ "schema": { "type": "integer", "minimum": 1 } }));
+    let headers = match status {
+        401 => vec![("WWW-Authenticate", json!({ "schema": { "type": "string", "const": "Bearer" } }))],
+        429 => vec![
+            retry_after,
+            limit("RateLimit-Policy", "\"caller\";q=1200;w=60"),
+            limit("RateLimit", "\"caller\";r=0;t=60"),
+        ],
+        409 | 503 => vec![retry_after],
+        _ => Vec::new(),
     };
     let mut described = response(&format!("{}.", problem.title()), &problem);
-    if let Some((name, schema)) = header {
-        described["headers"] = json!({ name: { "schema": schema } });
+    for (name, header) in headers {
+        described["headers"][name] = header;
     }
     described
+}
+
+/// As draft-ietf-httpapi-ratelimit-headers-10 has it; successes carry both too, wherever a limit counts.
+fn limit(name: &'static str, example: &str) -> (&'static str, Value) {
+    (name, json!({ "schema": { "type": "string" }, "example": example }))
 }
 
 fn response(description: &str, problem: &Problem) -> Value {
