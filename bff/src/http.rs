@@ -51,7 +51,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRef;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, patch, post};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -142,6 +142,7 @@ impl Site {
             .route("/.well-known/jwks.json", get(account::jwks))
             .route("/healthz", get(health::alive))
             .layer(from_fn(caller_limit::told))
+            .layer(from_fn_with_state(parts.clone(), caller::keep_other_sites_out))
             .with_state(parts)
             .route("/openapi.json", get(openapi::openapi).with_state(Arc::new(document)))
             .merge(if config.docs { docs::routes() } else { Router::new() })

@@ -6,7 +6,9 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
+use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
 use axum_extra::extract::CookieJar;
 use http::header::{AUTHORIZATION, ORIGIN, USER_AGENT};
 use http::request::Parts;
@@ -81,6 +83,22 @@ impl<S: Send + Sync> FromRequestParts<S> for Client {
     }
 }
 
+/// Around the built-in routes, whatever they make of a cookie: what another site made a browser send changes nothing.
+pub async fn keep_other_sites_out(
+    State(identity): State<Arc<Identity>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if !is_safe(request.method()) && !request.headers().contains_key(AUTHORIZATION) {
+        let deployment = identity.deployment();
+        let jar = CookieJar::from_headers(request.headers());
+        if jar.get(cookie_name(deployment)).is_some() {
+            require_same_site(request.headers(), deployment)?;
+        }
+    }
+    Ok(next.run(request).await)
+}
+
 /// `__Host-` makes browsers insist on https and this very host; plain http cannot have it.
 pub fn cookie_name(deployment: &Deployment) -> &'static str {
     if is_https(deployment) { "__Host-sid" } else { "sid" }
@@ -146,10 +164,14 @@ fn credentials(parts: &Parts, deployment: &Deployment) -> Result<Credentials, Pr
     }
     let jar = CookieJar::from_headers(&parts.headers);
     let Some(cookie) = jar.get(cookie_name(deployment)) else { return Ok(Credentials::None) };
-    if !matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
+    if !is_safe(&parts.method) {
         require_same_site(&parts.headers, deployment)?;
     }
     Ok(Credentials::Cookie(cookie.value().to_owned()))
+}
+
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 /// The token of the one `Authorization` header, whatever the case of its scheme.

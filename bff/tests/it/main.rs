@@ -13,6 +13,7 @@ mod codes;
 mod config;
 mod conformance;
 mod contracts;
+mod cross_site;
 mod deploy;
 mod docs;
 mod edge;
