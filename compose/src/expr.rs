@@ -31,7 +31,7 @@ pub use number::Number;
 pub use parse::parse;
 pub use pattern::Pattern;
 pub(crate) use time::{wrong_offset, wrong_pattern};
-pub(crate) use value::{Value, unescaped, utf8};
+pub(crate) use value::{Node, Value, unescaped, utf8};
 
 /// Whether an expression can name it.
 pub fn is_name(text: &str) -> bool {

@@ -2,7 +2,7 @@
 
 mod order;
 
-use crate::expr::{Code, Env, Fault, List, Money, MoneyPart, Value};
+use crate::expr::{Code, Env, Fault, List, Money, MoneyPart, Node, Value};
 use crate::plan::{Format, Shape};
 use crate::write;
 
@@ -14,7 +14,7 @@ pub(crate) fn render<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>)
     match shape {
         Shape::Value { code, format, .. } => {
             computed(code, format, env, out)?;
-            if out.len() > MAX_ANSWER { Err(Fault::new("the answer is larger than 64 MiB")) } else { Ok(()) }
+            bounded(out)
         }
         Shape::Object(members) => {
             out.push(b'{');
@@ -26,7 +26,14 @@ pub(crate) fn render<'a>(shape: &'a Shape, env: &mut Env<'a>, out: &mut Vec<u8>)
                 }
                 out.extend_from_slice(member.key.as_bytes());
                 let value = out.len();
-                render(&member.shape, env, out)?;
+                match &member.shape {
+                    // What most members are.
+                    Shape::Value { code: Code::Slot { of, slot }, format, .. } => {
+                        field(env.record(of)?, *slot, format, out)?;
+                        bounded(out)?;
+                    }
+                    shape => render(shape, env, out)?,
+                }
                 if member.may_be_absent() && &out[value..] == b"null" && (member.optional || env.omits(member.omit)) {
                     out.truncate(before);
                 }
@@ -71,16 +78,7 @@ fn computed<'a>(code: &'a Code, format: &Format, env: &mut Env<'a>, out: &mut Ve
         Code::FormatDate(formatted) if formatted.pattern.is_plain() => {
             in_quotes(out, |out| env.format_date(formatted, out))
         }
-        Code::Slot { of, slot } => match env.record(of)? {
-            Some(node) => match node.text(*slot) {
-                Some(text) => {
-                    write::quoted(out, text);
-                    Ok(())
-                }
-                None => value(&node.slot(*slot), format, out),
-            },
-            None => value(&Value::Null, format, out),
-        },
+        Code::Slot { of, slot } => field(env.record(of)?, *slot, format, out),
         Code::MoneyPart { of, part } => match (env.money(of)?, part) {
             (None, _) => value(&Value::Null, format, out),
             (Some(money), MoneyPart::Currency) => {
@@ -96,6 +94,23 @@ fn computed<'a>(code: &'a Code, format: &Format, env: &mut Env<'a>, out: &mut Ve
         },
         code => value(&env.eval(code)?, format, out),
     }
+}
+
+/// Null of no record.
+#[inline]
+fn field(of: Option<Node<'_>>, slot: u16, format: &Format, out: &mut Vec<u8>) -> Result<(), Fault> {
+    let Some(node) = of else { return value(&Value::Null, format, out) };
+    match node.text(slot) {
+        Some(text) => {
+            write::quoted(out, text);
+            Ok(())
+        }
+        None => value(&node.slot(slot), format, out),
+    }
+}
+
+fn bounded(out: &[u8]) -> Result<(), Fault> {
+    if out.len() > MAX_ANSWER { Err(Fault::new("the answer is larger than 64 MiB")) } else { Ok(()) }
 }
 
 /// Null where nothing is written.

@@ -55,10 +55,10 @@ impl<'a> Scan<'a> {
         self.text.get(self.at).copied().ok_or(Flaw::End)
     }
 
-    /// The next sixteen bytes, if there are as many.
+    /// The next sixteen bytes.
     #[inline]
-    pub fn ahead(&self) -> Option<&[u8; 16]> {
-        self.text.get(self.at..)?.first_chunk()
+    pub fn ahead(&self) -> u128 {
+        sixteen(self.text, self.at)
     }
 
     /// On by so much, and to the first byte of a value.
@@ -275,6 +275,18 @@ impl<'a> Scan<'a> {
         self.at += 5;
         Ok(unit)
     }
+}
+
+/// Sixteen bytes of a text, zeros behind its end.
+#[inline]
+pub fn sixteen(text: &[u8], at: usize) -> u128 {
+    let rest = text.get(at..).unwrap_or_default();
+    let bytes = rest.first_chunk().copied().unwrap_or_else(|| {
+        let mut bytes = [0; 16];
+        bytes[..rest.len()].copy_from_slice(rest);
+        bytes
+    });
+    u128::from_le_bytes(bytes)
 }
 
 /// The length of the number that a text begins with.

@@ -143,13 +143,21 @@ impl<'a> Env<'a> {
     }
 
     /// The record that the code gives; none of null.
+    #[inline]
     pub fn record(&mut self, code: &'a Code) -> Result<Option<Node<'a>>, Fault> {
+        match code {
+            // What most fields are of.
+            Code::Local(n) => match self.locals.get(*n) {
+                Some(Value::Record(node)) => Ok(Some(*node)),
+                _ => Ok(None),
+            },
+            code => self.inner_record(code),
+        }
+    }
+
+    fn inner_record(&mut self, code: &'a Code) -> Result<Option<Node<'a>>, Fault> {
         let value = match code {
             Code::Slot { of, slot } => return Ok(self.record(of)?.and_then(|node| node.record(*slot))),
-            Code::Local(n) => match self.locals.get(*n) {
-                Some(Value::Record(node)) => return Ok(Some(*node)),
-                _ => Value::Null,
-            },
             Code::Found { call, key } => {
                 let key = self.eval(key)?;
                 self.found(*call, &key)?

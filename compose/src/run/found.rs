@@ -147,20 +147,21 @@ impl Found {
     }
 
     /// Of two results with the same key the first counts.
-    fn new(keyed: Keyed, results: Vec<Place>, tapes: Vec<Tape>, missing: Missing) -> Found {
+    fn new(keyed: Keyed, mut places: Vec<Place>, tapes: Vec<Tape>, missing: Missing) -> Found {
         let hasher = DefaultHashBuilder::default();
-        let mut by_key = HashTable::with_capacity(results.len());
-        let mut places: Vec<Place> = Vec::with_capacity(results.len());
-        for place in results {
-            let Some(key) = keyed.key(&tapes, place) else { continue };
+        let mut by_key = HashTable::with_capacity(places.len());
+        let mut next = 0;
+        for i in 0..places.len() {
+            let Some(key) = keyed.key(&tapes, places[i]) else { continue };
             let of = |index: &usize| keyed.key(&tapes, places[*index]);
             let same = |other: &usize| of(other).is_some_and(|other| other == key);
             let hash = |other: &usize| of(other).map_or(0, |key| key.hash(&hasher));
-            let next = places.len();
             if *by_key.entry(key.hash(&hasher), same, hash).or_insert(next).get() == next {
-                places.push(place);
+                places[next] = places[i];
+                next += 1;
             }
         }
+        places.truncate(next);
         Found { tapes, places, by_key, hasher, keyed, missing }
     }
 
