@@ -241,7 +241,7 @@ fn fraction(out: &mut Vec<u8>, nanos: u32) {
 fn nine_digits(mut value: u32) -> [u8; 9] {
     let mut digits = [b'0'; 9];
     // Most amounts have two decimals.
-    if value % 10_000_000 == 0 && value < NANOS {
+    if value.is_multiple_of(10_000_000) && value < NANOS {
         let [tenths, hundredths] = two_digits((value / 10_000_000) as u8);
         (digits[0], digits[1]) = (tenths, hundredths);
         return digits;
