@@ -1,9 +1,5 @@
 //! What neither the log nor a store may hold, whatever happens: passwords, codes and tokens.
 
-use std::path::Path;
-use std::process::Command;
-
-use bff::identity::DEMO_PASSWORD;
 use reqwest::header::SET_COOKIE;
 use reqwest::{Client, StatusCode};
 use secrecy::ExposeSecret;
@@ -14,7 +10,8 @@ use crate::conformance::{Place, eventually};
 use crate::harness::{Process, Traces, Wiretap, client};
 use crate::store::host_of;
 
-const EMAIL: &str = "user@shop.test";
+const EMAIL: &str = "leaky@shop.test";
+const PHONE: &str = "+15550100099";
 
 /// Somebody who does all that one can do, and remembers each secret that was used.
 struct Visitor<'a> {
@@ -41,6 +38,31 @@ impl Visitor<'_> {
         (status, answer.json().await.unwrap_or_default())
     }
 
+    /// The newest code that was sent there.
+    async fn code(&mut self, to: &str, purpose: &str) -> String {
+        let url = format!("{}/dev/messages?to={}", self.process.admin_url, to.replace('+', "%2B"));
+        let code = eventually(async || {
+            let messages: Value = self.client.get(&url).send().await.unwrap().json().await.unwrap();
+            let newest = messages.as_array().unwrap().iter().find(|message| message["purpose"] == purpose)?;
+            Some(newest["code"].clone())
+        });
+        let code = code.await;
+        self.keep(&format!("the code to {purpose}"), &code)
+    }
+
+    async fn register(&mut self, password: &str) -> String {
+        let start = json!({ "identifier": EMAIL, "purpose": "register" });
+        let (status, started) = self.post("/v1/auth/verify-code", "", start).await;
+        assert_eq!(status, 202, "{started}");
+        let code = self.code(EMAIL, "register").await;
+        let body = json!({
+            "challengeId": started["challengeId"], "code": code, "identifier": EMAIL, "password": password, "name": "Leaky",
+        });
+        let (status, registered) = self.post("/v1/auth/register", "", body).await;
+        assert_eq!(status, 201, "{registered}");
+        self.keep("an access token", &registered["accessToken"])
+    }
+
     async fn sign_in(&mut self, password: &str) -> String {
         let login = json!({ "identifier": EMAIL, "password": password });
         let (status, signed_in) = self.post("/v1/auth/login", "", login.clone()).await;
@@ -59,14 +81,25 @@ impl Visitor<'_> {
         self.keep("a cookie", &cookie);
         self.keep("an access token", &refreshed["accessToken"])
     }
-}
 
-/// The accounts of development.
-fn seed(folder: &Path, variables: &[(&str, &str)]) {
-    let variables = variables.iter().filter(|(name, _)| *name != "BFF__TELEMETRY__LEVEL").copied();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bff"));
-    let seeded = command.arg("seed").current_dir(folder).env_clear().envs(variables).output().unwrap();
-    assert!(seeded.status.success(), "{}", String::from_utf8_lossy(&seeded.stderr));
+    async fn reset(&mut self, password: &str) {
+        let (status, started) = self.post("/v1/auth/reset-password", "", json!({ "identifier": EMAIL })).await;
+        assert_eq!(status, 202, "{started}");
+        let code = self.code(EMAIL, "reset-password").await;
+        let body = json!({ "challengeId": started["challengeId"], "identifier": EMAIL, "code": code, "newPassword": password });
+        let (status, problem) = self.post("/v1/auth/confirm-reset-password", "", body).await;
+        assert_eq!(status, 204, "{problem}");
+    }
+
+    async fn confirm_phone(&mut self, token: &str) {
+        let start = json!({ "identifier": PHONE, "purpose": "verify-phone" });
+        let (status, started) = self.post("/v1/auth/verify-code", token, start).await;
+        assert_eq!(status, 202, "{started}");
+        let code = self.code(PHONE, "verify-phone").await;
+        let body = json!({ "challengeId": started["challengeId"], "identifier": PHONE, "code": code });
+        let (status, problem) = self.post("/v1/auth/confirm-identifier", token, body).await;
+        assert!(status.is_success(), "{problem}");
+    }
 }
 
 async fn nothing_leaks(place: &Place) {
@@ -89,7 +122,6 @@ async fn nothing_leaks(place: &Place) {
     variables.extend(redis.as_deref().map(|url| ("BFF__STORE__REDIS_URL", url)));
     variables.extend(nats.as_deref().map(|url| ("BFF__STORE__NATS_URL", url)));
     std::fs::create_dir_all(folder.path().join("config/views")).unwrap();
-    seed(folder.path(), &variables);
     let process = Process::start(folder.path(), "", &variables).await;
     // Redis and NATS may come after the start.
     let is_complete = async || {
@@ -99,15 +131,18 @@ async fn nothing_leaks(place: &Place) {
     };
     eventually(is_complete).await;
 
-    let passwords = [DEMO_PASSWORD, "second secret of three", "wrong secret of three"];
+    let passwords = ["first secret of four", "second secret of four", "third secret of four", "wrong secret of four"];
     let mut visitor = Visitor { process: &process, client: client(), secrets: Vec::new() };
     visitor.secrets.extend(passwords.map(|password| ("a password".to_owned(), password.to_owned())));
+    visitor.register(passwords[0]).await;
     let token = visitor.sign_in(passwords[0]).await;
-    let wrong = json!({ "identifier": EMAIL, "password": passwords[2] });
+    let wrong = json!({ "identifier": EMAIL, "password": passwords[3] });
     assert_eq!(visitor.post("/v1/auth/login", "", wrong).await.0, 401);
+    visitor.confirm_phone(&token).await;
     let change = json!({ "currentPassword": passwords[0], "newPassword": passwords[1] });
     assert_eq!(visitor.post("/v1/auth/update-password", &token, change).await.0, 204);
-    let token = visitor.sign_in(passwords[1]).await;
+    visitor.reset(passwords[2]).await;
+    let token = visitor.sign_in(passwords[2]).await;
     assert_eq!(visitor.post("/v1/auth/logout", &token, json!({})).await.0, 204);
 
     let secrets = visitor.secrets;
