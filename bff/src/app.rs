@@ -33,7 +33,7 @@ use crate::notify::{Delivery, Mail, Mailbox, Notify};
 use crate::seal::SealingKey;
 use crate::store::{self, Part, Stores};
 use crate::telemetry::{self, Exposition};
-use crate::views::{self, Outcome, Reloader, Reloads, Views, Watched};
+use crate::views::{self, Cache, Outcome, Reloader, Reloads, Views, Watched};
 pub use audience::Audience;
 pub use author::{explain, new_view, schema};
 use prepare::{Prepared, Sources, prepare};
@@ -55,6 +55,7 @@ pub struct App {
     stores: Stores,
     sources: Sources,
     identity: Arc<Identity>,
+    cache: Option<Arc<Cache>>,
     delivery: Delivery,
     publisher: Publisher,
     history: LoginHistory,
@@ -140,14 +141,14 @@ pub async fn bind(config: Config) -> Result<(Config, Listeners), StartError> {
 
 /// Start-up without listening: what the views will do, or every problem that would stop it.
 pub fn check(config: &Config) -> Result<String, StartError> {
-    let views = prepare(config, &TaskTracker::new(), &Meter::none())?.views?;
+    let views = prepare(config, None, &TaskTracker::new(), &Meter::none())?.views?;
     let plans: Vec<String> = views.iter().map(|view| view.plan().to_string()).collect();
     Ok(format!("{}\n{}, no problems\n", plans.join("\n"), views::counted(plans.len())))
 }
 
 /// What the server would say of itself.
 pub fn openapi(config: &Config) -> Result<String, StartError> {
-    let views = prepare(config, &TaskTracker::new(), &Meter::none())?.views?;
+    let views = prepare(config, None, &TaskTracker::new(), &Meter::none())?.views?;
     let document = http::openapi::document(&views, &deployment(config));
     Ok(format!("{document:#}\n"))
 }
@@ -206,7 +207,8 @@ pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<A
     let tasks = TaskTracker::new();
     let (recorder, measures) = telemetry::recorder();
     let meter = Meter::new(recorder);
-    let Prepared { tls, loader, views, ways } = prepare(&config, &tasks, &meter)?;
+    let cache = Cache::open(&config.cache, &config.store, clock.clone(), &tasks, &meter)?;
+    let Prepared { tls, loader, views, ways } = prepare(&config, cache.clone(), &tasks, &meter)?;
     let views = audience.first(&config, views)?;
     let watched = if config.views.watches(config.is_production()) { loader.watched() } else { Vec::new() };
     let (reloader, reloads) = views::reloads(Arc::clone(&loader), views);
@@ -235,7 +237,8 @@ pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<A
         tasks: tasks.clone(),
     };
     let mailbox = mailbox.map(mails);
-    let admin = AdminParts { checks, measures: page(&measures), reloader: reloader.clone(), mailbox };
+    let (reload, purger) = (reloader.clone(), cache.clone());
+    let admin = AdminParts { checks, measures: page(&measures), reloader: reload, purger, mailbox };
     Ok(App {
         public: site.router(reloads.current()).into(),
         admin: http::admin_router(&config.admin, admin),
@@ -250,6 +253,7 @@ pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<A
         stores,
         sources: loader.sources.clone(),
         identity,
+        cache,
         delivery,
         publisher,
         history,
@@ -299,11 +303,17 @@ impl App {
         let upkeep = drained.run_until_cancelled(self.measures.keep_up());
         let follow = drained.run_until_cancelled(self.identity.follow());
         let connect = drained.run_until_cancelled(join_all(self.sources.values().map(|source| source.keep_up())));
+        let cache = async {
+            if let Some(cache) = &self.cache {
+                cache.follow(&self.stores.bus).await;
+            }
+        };
+        let cache = drained.run_until_cancelled(cache);
         let work = async {
             let errands = self.identity.run_errands(&drained);
             tokio::join!(errands, self.delivery.run(&drained), self.publisher.run(&drained), self.history.run(&drained))
         };
-        tokio::join!(public, admin, drain, sweep, upkeep, follow, connect, work, reloads, watch);
+        tokio::join!(public, admin, drain, sweep, upkeep, follow, connect, cache, work, reloads, watch);
         // What changes something goes on without its client, but is bounded by its view's deadline.
         self.tasks.close();
         self.tasks.wait().await;

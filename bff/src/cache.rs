@@ -1,5 +1,159 @@
-//! What one request has fetched and another can use; so far only while it is on its way.
+//! What one request fetches and others can use: replies that are kept for a while, in memory and in Redis, and those
+//! that are on their way.
+//!
+//! An entry is found by everything that its reply depends on, compared in full. It carries tags; `invalidate` makes all
+//! that was fetched before it stale, on every replica. Neither Redis nor the bus is needed: without them this replica
+//! keeps what it fetched itself, and trusts it for a shorter time.
 
+mod config;
+mod entry;
+mod fetch;
 mod flight;
+mod generations;
+mod key;
+mod local;
+mod meters;
+mod news;
+mod shared;
 
+pub use config::Config;
+pub use entry::{Entry, Fetched};
+pub use fetch::{Asked, Fetch, How, Served};
 pub use flight::{Flight, Flights};
+pub use generations::TagId;
+pub use key::{Key, KeyText};
+pub use meters::CallMeters;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::meter::Meter;
+use crate::store::{self, OpenError};
+use fetch::Ongoing;
+use generations::Generations;
+use local::Local;
+use news::News;
+use shared::Shared;
+
+/// How long a reply is good for.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    pub ttl: Duration,
+    /// So long after `ttl` it still answers, while it is fetched again.
+    pub swr: Duration,
+    /// It is worth keeping so long, for when fetching fails.
+    pub keep: Duration,
+    /// What of a reply is read; one that was checked for other readers is checked again.
+    pub reader: u64,
+}
+
+/// How good an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grade {
+    Fresh,
+    /// Good while it is fetched again.
+    Stale,
+    /// Good only where fetching fails.
+    Old,
+}
+
+pub struct Cache<E> {
+    local: Local,
+    shared: Option<Shared>,
+    generations: Generations,
+    ongoing: Ongoing<E>,
+    news: News,
+    /// Others may have invalidated something without this replica hearing of it.
+    deaf: AtomicBool,
+    /// There are no other replicas.
+    alone: bool,
+    clock: Clock,
+    tasks: TaskTracker,
+    max_entry_bytes: usize,
+}
+
+/// An entry that was not confirmed for so long is no longer trusted while nothing is heard of other replicas.
+const TRUST_UNHEARD: Duration = Duration::from_secs(30);
+
+impl<E: Clone + Send + Sync + 'static> Cache<E> {
+    /// None where nothing is to be kept. Nothing is connected yet.
+    pub fn open(
+        config: &Config,
+        store: &store::Config,
+        clock: Clock,
+        tasks: &TaskTracker,
+        meter: &Meter,
+    ) -> Result<Option<Arc<Self>>, OpenError> {
+        if !config.enabled {
+            return Ok(None);
+        }
+        let shared = config.store(store)?.map(|values| Shared::new(values, meter));
+        Ok(Some(Arc::new(Self {
+            local: Local::new(config.max_bytes, meter),
+            shared,
+            generations: Generations::default(),
+            ongoing: Ongoing::default(),
+            news: News::new(meter),
+            // Until the bus is connected; one process by itself has nobody to hear of.
+            deaf: AtomicBool::new(!store.is_alone()),
+            alone: store.is_alone(),
+            clock,
+            tasks: tasks.clone(),
+            max_entry_bytes: config.max_entry_bytes,
+        })))
+    }
+
+    /// Now, in the unit of an entry's `born`.
+    pub fn now(&self) -> i64 {
+        entry::millis(self.clock.now())
+    }
+
+    /// What is in memory, if it may be used. `fits` is asked where it is not known that this reader can read it.
+    pub fn peek(
+        &self,
+        key: &[u8],
+        policy: &Policy,
+        now: i64,
+        fits: impl FnOnce(&Bytes) -> bool,
+    ) -> Option<(Arc<Entry>, Grade)> {
+        let entry = self.local.get(key).filter(|entry| self.generations.are_current(entry))?;
+        if !entry.suits(policy.reader, fits) {
+            return None;
+        }
+        let grade = self.grade(&entry, policy, now);
+        Some((entry, grade))
+    }
+
+    fn grade(&self, entry: &Entry, policy: &Policy, now: i64) -> Grade {
+        let age = entry.age(now);
+        let trusted = !self.deaf.load(Ordering::Relaxed) || entry.unconfirmed(now) < TRUST_UNHEARD;
+        match age {
+            _ if !trusted => Grade::Old,
+            age if age < policy.ttl => Grade::Fresh,
+            age if age < policy.ttl + policy.swr => Grade::Stale,
+            _ => Grade::Old,
+        }
+    }
+
+    /// Nothing that was fetched before now and has one of these tags is used again, on any replica. True where every
+    /// other replica has been told; the rest are told as soon as they can be.
+    pub async fn invalidate(&self, tags: &[String]) -> bool {
+        let ids: Vec<TagId> = tags.iter().map(|tag| TagId::of(tag)).collect();
+        if ids.is_empty() {
+            return true;
+        }
+        // Here first, so that whoever asked sees it; then where others would find it, then the others.
+        self.generations.raise(&ids);
+        let shared = match &self.shared {
+            Some(shared) => shared.forget(&ids).await,
+            None => true,
+        };
+        let announced = self.news.announce(&ids, shared).await;
+        shared && announced
+    }
+}

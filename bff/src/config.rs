@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Table;
 
-use crate::{http, identity, limits, notify, store, telemetry, upstream, views};
+use crate::{cache, http, identity, limits, notify, store, telemetry, upstream, views};
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -22,6 +22,7 @@ pub struct Config {
     pub http: http::Config,
     pub admin: http::AdminConfig,
     pub store: store::Config,
+    pub cache: cache::Config,
     pub identity: identity::Config,
     pub limits: limits::Config,
     pub notify: notify::Config,
@@ -91,6 +92,7 @@ impl Config {
             self.http.problems(self.is_production()),
             self.admin.problems(),
             self.store.problems(),
+            self.cache.problems(),
             self.identity.problems(),
             self.limits.problems(self.is_production()),
             self.notify.problems(self.is_production()),

@@ -23,6 +23,7 @@ pub mod openapi;
 mod page;
 mod probe;
 mod problem;
+mod purge;
 mod reload;
 mod request;
 mod request_id;
@@ -92,6 +93,7 @@ pub struct AdminParts {
     pub checks: health::Checks,
     pub measures: metrics::Page,
     pub reloader: Reloader,
+    pub purger: purge::Purger,
     /// In development.
     pub mailbox: Option<dev_messages::Mailbox>,
 }
@@ -158,6 +160,7 @@ pub fn admin_router(config: &AdminConfig, parts: AdminParts) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::metrics))
         .route("/reload", post(reload::reload))
+        .route("/purge", post(purge::purge))
         .route("/dev/messages", get(dev_messages::messages))
         .with_state(parts);
     layers::admin(routes, config)

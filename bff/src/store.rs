@@ -69,7 +69,11 @@ impl Stores {
     /// The database must answer, and its tables are brought up to date; Redis and NATS may come later.
     pub async fn open(config: &Config, clock: Clock) -> Result<Self, OpenError> {
         let timeout = Duration::from_millis(config.timeout_ms);
-        let redis = config.redis_url.as_ref().map(|url| key_value::Address::parse(url.expose_secret())).transpose()?;
+        let redis = config
+            .redis_url
+            .as_ref()
+            .map(|url| key_value::Address::parse(url.expose_secret(), "store.redis_url"))
+            .transpose()?;
         let nats = config.nats_url.as_ref().map(|url| nats::addresses(url.expose_secret())).transpose()?;
         let database = open_database(config, config.migrate_at_start).await?;
         let mut parts = vec![Part::Database(database.clone())];

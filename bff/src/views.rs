@@ -5,13 +5,17 @@
 mod catalogue;
 mod destination;
 mod door;
+mod fetching;
 mod files;
+mod keeping;
+mod kept;
 mod load_error;
 mod passage;
 mod reload;
 mod watch;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -47,7 +51,7 @@ pub use crate::upstream::{Body, Socket};
 
 use crate::identity::Caller;
 use crate::meter::Meter;
-use crate::upstream::Headers;
+use crate::upstream::{self, Headers};
 use destination::Destination;
 use door::{Door, Sender};
 use passage::Gate;
@@ -110,6 +114,15 @@ impl Default for Config {
     }
 }
 
+/// What is kept of the services' replies.
+pub type Cache = crate::cache::Cache<upstream::Error>;
+
+/// An answer, and how long what is in it may still be kept.
+pub struct Served {
+    pub answer: Answer,
+    pub left: Duration,
+}
+
 /// One view and the services it calls.
 pub struct View {
     plan: Arc<Plan>,
@@ -119,6 +132,7 @@ pub struct View {
     gate: Option<Gate>,
     forwards: Vec<HeaderName>,
     variants: Vec<Arc<View>>,
+    cache: Option<Arc<Cache>>,
     tasks: TaskTracker,
     meter: Meter,
 }
@@ -167,19 +181,29 @@ impl View {
     }
 
     /// Makes the calls and writes the answer. What changes something runs to its end even when nobody waits for it.
-    pub async fn run(self: Arc<Self>, arguments: Arguments<'_>) -> Result<Answer, Error> {
+    pub async fn run(self: Arc<Self>, arguments: Arguments<'_>) -> Result<Served, Error> {
         let (inputs, sender) = self.bind(arguments)?;
         let deadline = Instant::now() + self.plan.deadline;
         let span = self.span();
         let result = if !self.plan.calls.iter().all(|call| call.safe) {
             let view = Arc::clone(&self);
-            let work = async move { run(&view.plan, &inputs, &view.door(sender), deadline).await };
+            let work = async move { view.served(&inputs, sender, deadline).await };
             self.tasks.spawn(work.instrument(span)).await.unwrap_or_else(|_| Err(interrupted()))
         } else {
-            run(&self.plan, &inputs, &self.door(sender), deadline).instrument(span).await
+            self.served(&inputs, sender, deadline).instrument(span).await
         };
-        self.log(&result);
+        self.log(result.as_ref().map(|served| &served.answer));
         result.map_err(Error::Failed)
+    }
+
+    async fn served(&self, inputs: &Inputs, sender: Sender, deadline: Instant) -> Result<Served, Failure> {
+        let door = self.door(sender);
+        let answer = run(&self.plan, inputs, &door, deadline).await?;
+        if let (Some(cache), false) = (&self.cache, answer.invalidates.is_empty()) {
+            cache.invalidate(&answer.invalidates).await;
+        }
+        let left = Duration::from_millis(door.left.into_inner());
+        Ok(Served { answer, left })
     }
 
     /// As `run`, in parts: the first comes when all that must succeed has, and what was late follows. It ends after a
@@ -193,7 +217,7 @@ impl View {
             // There is room for every part that a plan can have.
             let mut tell = |part| drop(told.try_send(part));
             let result = progress(&self.plan, &inputs, &self.door(sender), deadline, &mut tell).await;
-            self.log(&result);
+            self.log(result.as_ref());
             result.map(drop)
         };
         Ok(in_order(work.instrument(span).boxed(), parts))
@@ -247,7 +271,8 @@ impl View {
     }
 
     fn door(&self, sender: Sender) -> Door<'_> {
-        Door { destinations: &self.destinations, sender }
+        let now = self.cache.as_ref().map_or(0, |cache| cache.now());
+        Door { plan: &self.plan, destinations: &self.destinations, sender, now, left: AtomicU64::new(u64::MAX) }
     }
 
     fn span(&self) -> Span {
@@ -255,7 +280,7 @@ impl View {
         tracing::info_span!("view", otel.name = format!("view {view}"), view)
     }
 
-    fn log(&self, result: &Result<Answer, Failure>) {
+    fn log(&self, result: Result<&Answer, &Failure>) {
         let view = self.plan.name.as_str();
         match result {
             Ok(answer) => {

@@ -3,6 +3,7 @@
 //! One pass, nothing allocated per field. Whatever does not keep to the layout is a `Violation` that says where and
 //! what would be right; it never repeats more than a few words of the input.
 
+mod items;
 mod json;
 pub(crate) mod literal;
 mod map;
@@ -14,6 +15,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+pub(crate) use items::Items;
 pub(crate) use literal::is_number;
 
 use crate::tape::{Cell, JsonRead, Layout, Tape, Value};

@@ -68,6 +68,46 @@ fn parts<'a>(segments: &'a [Segment], env: &mut Env<'a>) -> Result<String, Fault
     Ok(subject)
 }
 
+/// Stands where the keys of a batch belong in a JSON body; no JSON text has it.
+const KEYS: u8 = 0;
+
+/// The request of a batch with room for its keys.
+pub(crate) fn keyless<'a>(request: &'a Request, env: &mut Env<'a>) -> Result<(Target, Bytes), Fault> {
+    let in_query = |query: &[Query]| query.iter().any(|part| matches!(part.value, QueryValue::Keys));
+    match request {
+        Request::Http { query, .. } if !in_query(query) => encode(request, env, &[Value::Json(&[KEYS])]),
+        _ => encode(request, env, &[]),
+    }
+}
+
+/// A request that `keyless` made, with these keys.
+pub(crate) fn with_keys(
+    request: &Request,
+    (target, body): (&Target, &Bytes),
+    keys: &[Value<'_>],
+) -> Result<(Target, Bytes), Fault> {
+    let mut target = target.clone();
+    match (request, &mut target) {
+        (Request::Grpc { message, .. }, _) => {
+            let mut out = body.to_vec();
+            proto::keys(message, keys, &mut out)?;
+            Ok((target, out.into()))
+        }
+        (Request::Http { query, .. }, Target::Http { path_and_query, .. }) => {
+            let mut separator = if path_and_query.contains('?') { '&' } else { '?' };
+            for part in query.iter().filter(|part| matches!(part.value, QueryValue::Keys)) {
+                append_all(path_and_query, &mut separator, part, keys, &Format::Plain)?;
+            }
+            let Some(room) = body.iter().position(|byte| *byte == KEYS) else { return Ok((target, body.clone())) };
+            let mut out = body[..room].to_vec();
+            json::keys(keys, &mut out)?;
+            out.extend_from_slice(&body[room + 1..]);
+            Ok((target, out.into()))
+        }
+        (Request::Http { .. } | Request::Nats { .. }, _) => Err(Fault::new("the request is of another protocol")),
+    }
+}
+
 /// Values are escaped, and none of them can be a step up.
 pub(crate) fn path<'a>(segments: &'a [Segment], env: &mut Env<'a>) -> Result<String, Fault> {
     let mut path = String::with_capacity(room(segments, &[], &[]));
@@ -148,9 +188,25 @@ fn append<'a>(
     env: &mut Env<'a>,
     keys: &[Value<'a>],
 ) -> Result<(), Fault> {
-    let mut first = true;
-    let mut append = |value: &Value<'a>, format: &Format| {
-        if first || part.explode {
+    match &part.value {
+        QueryValue::Keys => append_all(out, separator, part, keys, &Format::Plain),
+        QueryValue::Code(code, format) => match env.eval(code)? {
+            Value::Null => Ok(()),
+            Value::List(list) => append_all(out, separator, part, &list.iter().collect::<Vec<_>>(), format),
+            value => append_all(out, separator, part, &[value], format),
+        },
+    }
+}
+
+fn append_all(
+    out: &mut String,
+    separator: &mut char,
+    part: &Query,
+    values: &[Value<'_>],
+    format: &Format,
+) -> Result<(), Fault> {
+    for (i, value) in values.iter().enumerate() {
+        if i == 0 || part.explode {
             out.push(*separator);
             escape(&part.name, out);
             out.push('=');
@@ -158,18 +214,9 @@ fn append<'a>(
         } else {
             out.push(',');
         }
-        first = false;
         escape(&formatted(value, format)?, out);
-        Ok(())
-    };
-    match &part.value {
-        QueryValue::Keys => keys.iter().try_for_each(|key| append(key, &Format::Plain)),
-        QueryValue::Code(code, format) => match env.eval(code)? {
-            Value::Null => Ok(()),
-            Value::List(list) => list.iter().try_for_each(|item| append(&item, format)),
-            value => append(&value, format),
-        },
     }
+    Ok(())
 }
 
 fn formatted<'v>(value: &'v Value<'_>, format: &'v Format) -> Result<Cow<'v, str>, Fault> {

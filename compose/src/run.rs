@@ -2,10 +2,12 @@
 
 mod found;
 mod head;
+mod keyed;
 mod progress;
 mod send;
 mod start;
 mod stream;
+mod tags;
 
 use std::collections::VecDeque;
 
@@ -16,8 +18,11 @@ use tokio::time::Instant;
 
 pub(crate) use found::{Found, Key};
 pub use head::forward;
+pub use keyed::Keyed;
 pub use progress::{Part, progress};
+pub use send::fits;
 pub use stream::{Event, Events, open};
+pub use tags::Tags;
 
 use crate::expr::{Env, Fault};
 use crate::inputs::Inputs;
@@ -25,9 +30,9 @@ use crate::plan::{Call, CallSet, Plan, Then};
 use crate::render::render;
 use crate::tape::Tape;
 use crate::upstream::{CallError, Code, Upstream};
-use head::{Head, head};
+use head::{Head, head, invalidates};
 use send::{decoded, send};
-use start::{Start, start};
+use start::{Ground, Start, start};
 
 #[derive(Debug)]
 pub struct Answer {
@@ -100,7 +105,7 @@ pub async fn run(plan: &Plan, inputs: &Inputs, upstream: &dyn Upstream, deadline
 fn answered(plan: &Plan, inputs: &Inputs, outcomes: Result<Vec<Outcome>, Failure>) -> Result<Answer, Failure> {
     let outcomes = match outcomes {
         Ok(outcomes) => outcomes,
-        Err(failure) => return unreadable(plan, failure),
+        Err(failure) => return unreadable(plan, inputs, failure),
     };
     let mut notes = notes(plan, &outcomes);
     let body = match written(plan, inputs, &outcomes) {
@@ -120,7 +125,7 @@ fn answered(plan: &Plan, inputs: &Inputs, outcomes: Result<Vec<Outcome>, Failure
 const NULL: Bytes = Bytes::from_static(b"null");
 
 /// A change whose reply breaks its contract has been made all the same.
-fn unreadable(plan: &Plan, failure: Failure) -> Result<Answer, Failure> {
+fn unreadable(plan: &Plan, inputs: &Inputs, failure: Failure) -> Result<Answer, Failure> {
     let Failure { call, error, .. } = &failure;
     let Some(call) = plan.calls.iter().find(|c| Some(&c.name) == call.as_ref() && !c.safe && error.malformed) else {
         return Err(failure);
@@ -128,8 +133,10 @@ fn unreadable(plan: &Plan, failure: Failure) -> Result<Answer, Failure> {
     let reason = reason(error);
     let note = Note { path: String::new(), call: call.name.clone(), reason, message: failure.error.message };
     let lost = plan.headers.iter().map(|(name, _)| format!("the header `{name}`: the call it waits for has no reply"));
+    let mut lost: Vec<String> = lost.collect();
+    let invalidates = invalidates(plan, inputs, &mut lost);
     let body = plan.shape.as_ref().map(|_| NULL);
-    Ok(Answer { body, notes: vec![note], headers: Vec::new(), invalidates: Vec::new(), lost: lost.collect() })
+    Ok(Answer { body, notes: vec![note], headers: Vec::new(), invalidates, lost })
 }
 
 fn written(plan: &Plan, inputs: &Inputs, outcomes: &[Outcome]) -> Result<Option<Bytes>, Fault> {
@@ -179,6 +186,7 @@ async fn calls(
     let (mut waiting, mut flights) = (VecDeque::new(), FuturesUnordered::new());
     let (mut started, mut done) = (CallSet::default(), CallSet::default());
     let mut failed: Option<(usize, Failure)> = None;
+    let ground = Ground { plan, inputs, upstream, deadline };
     loop {
         // A call that ends without being sent may let an earlier one start, hence from the beginning again.
         let ready = |i: &usize| !CallSet::one(*i).within(started) && plan.calls[*i].after.within(done);
@@ -186,7 +194,7 @@ async fn calls(
             Some(i) if failed.is_none() => {
                 started = started.with(CallSet::one(i));
                 let call = &plan.calls[i];
-                match start(plan, call, inputs, &outcomes) {
+                match start(ground, call, &outcomes) {
                     Ok(Start::Send(sending)) => {
                         waiting.push_back((i, sending));
                         continue;

@@ -1,13 +1,16 @@
 //! The engine's only door to the world.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use tokio::time::Instant;
 
 use crate::plan::Call;
+pub use crate::run::{Keyed, Tags};
 
 /// Answers one call of a plan.
 pub trait Upstream: Sync {
@@ -15,6 +18,32 @@ pub trait Upstream: Sync {
 
     /// Is told of every call whose reply breaks its contract.
     fn broke_contract(&self, _call: &Call) {}
+
+    /// Whether replies of this call are kept, so that what follows is worth asking.
+    fn keeps(&self, _call: &Call) -> bool {
+        false
+    }
+
+    /// What is kept of an earlier reply to the same request, where it is fresh and at hand.
+    fn kept(&self, _call: &Call, _request: &Request) -> Option<Reply> {
+        None
+    }
+
+    /// The same of every key of a batch; none where one of them is not at hand.
+    fn kept_keys(&self, _call: &Call, _keyed: &Keyed) -> Option<Vec<Part>> {
+        None
+    }
+
+    /// Answers a batch whose results are kept by key, a part for each of its keys.
+    fn call_keys<'a>(
+        &'a self,
+        call: &'a Call,
+        _keyed: Arc<Keyed>,
+        _deadline: Instant,
+    ) -> BoxFuture<'a, Result<Vec<Part>, CallError>> {
+        let message = format!("nothing is kept of `{}`", call.name);
+        async { Err(CallError::new(Code::Internal, message)) }.boxed()
+    }
 
     /// Opens a call of many replies; `request.deadline` is for the opening alone.
     fn open<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Replies, CallError>>;
@@ -39,11 +68,16 @@ pub struct Streamed {
     pub id: Option<String>,
 }
 
+/// What a batch's replies hold for one key: a reply with that result alone; none of a key without a result.
+pub type Part = Option<Bytes>;
+
 /// An encoded request. Whoever answers it gives up by `deadline`: the engine keeps no clock of its own beside it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Request {
     pub target: Target,
     pub body: Bytes,
+    /// What makes the reply stale; none where it must not be kept.
+    pub tags: Option<Tags>,
     pub deadline: Instant,
     /// The first try is still under way.
     pub second: bool,

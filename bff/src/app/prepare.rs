@@ -14,7 +14,7 @@ use crate::identity;
 use crate::meter::Meter;
 use crate::notify::Ways;
 use crate::upstream::Source;
-use crate::views::{LoadError, Loader, Views, nearest};
+use crate::views::{Cache, LoadError, Loader, Views, nearest};
 
 pub type Sources = BTreeMap<String, Arc<Source>>;
 
@@ -26,12 +26,17 @@ pub struct Prepared {
     pub views: Result<Views, LoadError>,
 }
 
-pub fn prepare(config: &Config, tasks: &TaskTracker, meter: &Meter) -> Result<Prepared, StartError> {
+pub fn prepare(
+    config: &Config,
+    cache: Option<Arc<Cache>>,
+    tasks: &TaskTracker,
+    meter: &Meter,
+) -> Result<Prepared, StartError> {
     let identity = identity::problems(&config.identity, !config.is_production());
     let tls = http::acceptor(&config.http);
     let ways = Ways::prepare(&config.notify);
     let loaded = sources(config, meter).map(|sources| {
-        let loader = loader(config, sources, tasks, meter);
+        let loader = Loader { cache, ..loader(config, sources, tasks, meter) };
         let views = loader.load();
         (Arc::new(loader), views)
     });
@@ -63,6 +68,7 @@ fn loader(config: &Config, sources: Sources, tasks: &TaskTracker, meter: &Meter)
         settings: config.sources.clone(),
         sources,
         terms: http::terms(&config.http),
+        cache: None,
         tasks: tasks.clone(),
         meter: meter.clone(),
     }

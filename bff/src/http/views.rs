@@ -36,7 +36,7 @@ use crate::idempotency::Idempotency;
 use crate::identity::{Access, Caller, Identity};
 use crate::limits::Standing;
 use crate::views::plan::{Plan, Proxy};
-use crate::views::{Answer, Arguments, VARIANT_HEADER, View, Views};
+use crate::views::{Arguments, Served, VARIANT_HEADER, View, Views};
 use answer::written;
 use events::Listener;
 use once::{Once, settle};
@@ -195,7 +195,7 @@ impl Endpoint {
             return progressive::response(Arc::clone(view).progress(arguments)?).await;
         }
         let outcome = Arc::clone(view).run(arguments).await.map_err(Problem::from);
-        let outcome = outcome.map(|answer| self.written(view, answer, &parts.headers));
+        let outcome = outcome.map(|served| self.written(view, served, &parts.headers));
         match reservation {
             Some(reservation) => settle(&self.idempotency, reservation, outcome).await,
             None => outcome,
@@ -203,8 +203,8 @@ impl Endpoint {
     }
 
     /// `headers` are the client's.
-    fn written(&self, view: &View, answer: Answer, headers: &HeaderMap) -> Response {
-        let mut response = written(view.plan(), answer, headers);
+    fn written(&self, view: &View, served: Served, headers: &HeaderMap) -> Response {
+        let mut response = written(view.plan(), served, headers);
         if !self.view.plan().variants.is_empty() {
             response.headers_mut().append(VARY, HeaderValue::from_static(VARIANT_HEADER));
         }

@@ -74,6 +74,19 @@ impl Bus {
         Ok(Subscription(source))
     }
 
+    /// Whether other replicas could hear it.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Nats(_))
+    }
+
+    /// Whether other replicas hear it now, as far as it shows.
+    pub fn is_up(&self) -> bool {
+        match self {
+            Self::Embedded(_) => false,
+            Self::Nats(nats) => nats.is_connected(),
+        }
+    }
+
     fn guard(&self) -> &Guard {
         match self {
             Self::Embedded(local) => &local.guard,

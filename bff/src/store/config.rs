@@ -46,10 +46,19 @@ impl Default for Config {
 }
 
 impl Config {
+    /// One file on this machine, and nothing that others could share.
+    pub fn is_alone(&self) -> bool {
+        let file = self.database_url.expose_secret().starts_with("sqlite:");
+        file && self.redis_url.is_none() && self.nats_url.is_none()
+    }
+
     /// Every option that cannot be used, and what to write instead.
     pub fn problems(&self) -> Vec<String> {
         let database = database::Address::parse(self.database_url.expose_secret()).map(drop);
-        let redis = self.redis_url.as_ref().map(|url| key_value::Address::parse(url.expose_secret()).map(drop));
+        let redis = self
+            .redis_url
+            .as_ref()
+            .map(|url| key_value::Address::parse(url.expose_secret(), "store.redis_url").map(drop));
         let nats = self.nats_url.as_ref().map(|url| nats::addresses(url.expose_secret()).map(drop));
         let urls = [Some(database), redis, nats].into_iter().flatten().filter_map(Result::err);
         urls.map(|problem| problem.to_string()).chain(self.other_problems()).collect()

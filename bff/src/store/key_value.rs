@@ -14,8 +14,10 @@ pub use token_bucket::{Buckets, Rate, Taken};
 use std::time::Duration;
 
 use bytes::Bytes;
+use secrecy::{ExposeSecret, SecretString};
 
-use super::error::Error;
+use super::config::Config;
+use super::error::{Error, OpenError};
 use super::guard::Guard;
 
 pub const MAX_KEY_BYTES: usize = 512;
@@ -34,6 +36,16 @@ impl KeyValue {
         match self {
             Self::Embedded(store) => store.get(key).await,
             Self::Redis(store) => store.get(key).await,
+        }
+    }
+
+    /// The values of all these keys, in their order. An empty one counts as none; so does one of more bytes
+    /// than this, which is never read whole.
+    pub async fn get_all(&self, keys: &[String], max_bytes: usize) -> Result<Vec<Option<Bytes>>, Error> {
+        keys.iter().try_for_each(|key| self.check_sizes("read values", key, &[]))?;
+        match self {
+            Self::Embedded(store) => store.get_all(keys, max_bytes).await,
+            Self::Redis(store) => store.get_all(keys, max_bytes).await,
         }
     }
 
@@ -66,6 +78,14 @@ impl KeyValue {
         match self {
             Self::Embedded(store) => store.compare_and_put(key, expected, new, ttl).await,
             Self::Redis(store) => store.compare_and_put(key, expected, new, ttl).await,
+        }
+    }
+
+    pub async fn delete_all(&self, keys: &[String]) -> Result<(), Error> {
+        keys.iter().try_for_each(|key| self.check_sizes("delete values", key, &[]))?;
+        match self {
+            Self::Embedded(store) => store.delete_all(keys).await,
+            Self::Redis(store) => store.delete_all(keys).await,
         }
     }
 
@@ -104,8 +124,15 @@ impl KeyValue {
         matches!(self, Self::Redis(_))
     }
 
+    /// A Redis of somebody's own. Connects at the first call.
+    pub fn redis(url: &SecretString, setting: &'static str, config: &Config) -> Result<Self, OpenError> {
+        let address = Address::parse(url.expose_secret(), setting)?;
+        let timeout = Duration::from_millis(config.hot_timeout_ms);
+        Ok(Self::Redis(Redis::new(address, &config.namespace, timeout)?))
+    }
+
     /// The same store, waited for this long.
-    pub(super) fn with_timeout(&self, timeout: Duration) -> Self {
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
         match self {
             Self::Embedded(store) => Self::Embedded(store.clone()),
             Self::Redis(store) => Self::Redis(store.with_timeout(timeout)),

@@ -67,10 +67,14 @@ impl Nats {
         Ok(Self { client, namespace: namespace.to_owned(), gaps, guard: Guard::new("nats", timeout) })
     }
 
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
     /// Succeeds if NATS answers: that nobody listens to a question is its own answer.
     pub async fn check(&self) -> Result<(), Error> {
         let answer = async {
-            if self.client.connection_state() != State::Connected {
+            if !self.is_connected() {
                 return Err(error::nats("there is no connection"));
             }
             match self.client.request(format!("{}.nobody", self.namespace), Bytes::new()).await {

@@ -75,6 +75,11 @@ impl Error {
         Self::new(Code::Internal, Kind::Malformed, message)
     }
 
+    /// The answer is no answer to what was asked.
+    pub fn broken(message: &str) -> Self {
+        Self::new(Code::DataLoss, Kind::Malformed, message)
+    }
+
     pub fn refused(message: &str) -> Self {
         Self::new(Code::Unavailable, Kind::Refused, message)
     }

@@ -20,7 +20,7 @@ use super::door::Shared;
 use super::files::{bytes, read, view_files};
 use super::load_error::{Fault, LoadError};
 use super::passage::Gate;
-use super::{Config, View};
+use super::{Cache, Config, View};
 use crate::meter::Meter;
 use crate::upstream::{self, Source};
 
@@ -34,6 +34,8 @@ pub struct Loader {
     pub settings: BTreeMap<String, upstream::Config>,
     pub sources: BTreeMap<String, Arc<Source>>,
     pub terms: Terms,
+    /// What is kept of replies, for all sets of views.
+    pub cache: Option<Arc<Cache>>,
     /// Where what changes something runs to its end.
     pub tasks: TaskTracker,
     /// Counts what the views call.
@@ -63,7 +65,7 @@ impl Loader {
     fn view(&self, plan: Arc<Plan>, shared: Option<&Shared>, problems: &mut Vec<Fault>) -> Option<Arc<View>> {
         let destination = |call: &Call| {
             let source = Arc::clone(self.sources.get(&call.source)?);
-            Destination::of(&plan.name, call, source, shared, &self.meter).map(Arc::new)
+            Destination::of(&plan.name, call, source, (shared, self.cache.as_ref()), &self.meter).map(Arc::new)
         };
         let Some(destinations): Option<Vec<Arc<Destination>>> =
             plan.calls.iter().chain(plan.stream_call()).map(destination).collect()
@@ -81,8 +83,8 @@ impl Loader {
             .map(HeaderName::as_str)
             .collect();
         let forwards = forwards.into_iter().filter_map(|name| name.parse().ok()).collect();
-        let (tasks, meter) = (self.tasks.clone(), self.meter.clone());
-        Some(Arc::new(View { plan, destinations, gate, forwards, variants, tasks, meter }))
+        let (cache, tasks, meter) = (self.cache.clone(), self.tasks.clone(), self.meter.clone());
+        Some(Arc::new(View { plan, destinations, gate, forwards, variants, cache, tasks, meter }))
     }
 }
 

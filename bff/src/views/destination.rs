@@ -6,7 +6,9 @@ use compose::plan::{Call, Request as Planned};
 use http::uri::PathAndQuery;
 use http::{HeaderName, Method};
 
+use super::Cache;
 use super::door::Shared;
+use super::keeping::Keeping;
 use crate::meter::{Counter, Meter, Raised};
 use crate::upstream::{self, Error, OperationMeter, Replies, Reply, Source};
 
@@ -15,6 +17,8 @@ pub(super) struct Destination {
     pub address: Address,
     /// Where calls that ask for the same at the same time become one; none where each is made.
     shared: Option<Shared>,
+    /// What is kept of its replies.
+    keeping: Option<Keeping>,
     /// The call changes something, so that it is made as often as it is asked for.
     changes: bool,
     meter: OperationMeter,
@@ -30,7 +34,13 @@ pub(super) enum Address {
 
 impl Destination {
     /// None where the plan names a path or a method that HTTP does not know.
-    pub fn of(view: &str, call: &Call, source: Arc<Source>, shared: Option<&Shared>, meter: &Meter) -> Option<Self> {
+    pub fn of(
+        view: &str,
+        call: &Call,
+        source: Arc<Source>,
+        (shared, cache): (Option<&Shared>, Option<&Arc<Cache>>),
+        meter: &Meter,
+    ) -> Option<Self> {
         let address = match &call.request {
             Planned::Grpc { path, .. } => Address::Grpc(path.parse().ok()?),
             Planned::Http { method, .. } => Address::Http(method.parse().ok()?),
@@ -42,6 +52,7 @@ impl Destination {
             source,
             address,
             shared: shared.cloned(),
+            keeping: Keeping::of(&name, call, cache, meter),
             changes: !call.safe,
             hedges: meter.counter("bff_hedges_total", &[("source", call.source.as_str())]),
             coalesced: meter.counter("bff_cache_requests_total", &coalesced),
@@ -63,6 +74,10 @@ impl Destination {
     /// The calls that this one may join.
     pub fn joinable(&self) -> Option<&Shared> {
         self.shared.as_ref().filter(|_| !self.changes)
+    }
+
+    pub fn keeping(&self) -> Option<&Keeping> {
+        self.keeping.as_ref()
     }
 
     pub async fn open(&self, call: upstream::Call) -> Result<Replies, Error> {

@@ -1,11 +1,13 @@
 //! The engine's door to the services, for one request: who asks, and what goes along with each call.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use compose::definition::Scope;
-use compose::plan::Call;
-use compose::upstream::{CallError, Code, Replies, Reply, Request, Streamed, Target, Upstream};
+use compose::plan::{Call, Plan};
+use compose::run::Keyed;
+use compose::upstream::{CallError, Code, Part, Replies, Reply, Request, Streamed, Target, Upstream};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::StreamExt;
@@ -21,8 +23,13 @@ use crate::identity::Caller;
 use crate::upstream::{self, Error, Headers, Identity, Kind, Source};
 
 pub(super) struct Door<'v> {
+    pub plan: &'v Arc<Plan>,
     pub destinations: &'v [Arc<Destination>],
     pub sender: Sender,
+    /// The request's moment, as the cache counts.
+    pub now: i64,
+    /// Milliseconds that what was answered may still be kept.
+    pub left: AtomicU64,
 }
 
 /// What a request says of itself to the services.
@@ -57,6 +64,9 @@ impl Upstream for Door<'_> {
         let span = span(call);
         let reply = async move {
             let second = request.second;
+            if let (false, Some(keeping), Some(tags)) = (second, destination.keeping(), request.tags.clone()) {
+                return self.kept_or_fetched(call, keeping, &tags, request).boxed().await;
+            }
             let asked = self.asked(call, destination, request)?;
             match destination.joinable() {
                 // A second try that joined the first would be none.
@@ -75,6 +85,33 @@ impl Upstream for Door<'_> {
         };
         // Without traces the future is boxed as it is, since wrapping would move it once more.
         if span.is_disabled() { reply.boxed() } else { reply.instrument(span).boxed() }
+    }
+
+    fn keeps(&self, call: &Call) -> bool {
+        self.destinations[call.index].keeping().is_some()
+    }
+
+    fn kept(&self, call: &Call, request: &Request) -> Option<Reply> {
+        self.at_hand(call, request)
+    }
+
+    fn kept_keys(&self, call: &Call, keyed: &Keyed) -> Option<Vec<Part>> {
+        self.keys_at_hand(call, keyed)
+    }
+
+    fn call_keys<'a>(
+        &'a self,
+        call: &'a Call,
+        keyed: Arc<Keyed>,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Vec<Part>, CallError>> {
+        async move {
+            let keeping = self.destinations[call.index].keeping();
+            let keeping = keeping.ok_or_else(|| CallError::new(Code::Internal, "nothing is kept of this call"))?;
+            self.kept_or_fetched_keys(call, keeping, keyed, deadline).await
+        }
+        .instrument(span(call))
+        .boxed()
     }
 
     fn broke_contract(&self, call: &Call) {
@@ -137,27 +174,19 @@ impl Door<'_> {
     }
 
     /// The call with everything that its answer may depend on.
-    fn asked(&self, call: &Call, destination: &Destination, request: Request) -> Result<upstream::Call, CallError> {
+    pub(super) fn asked(
+        &self,
+        call: &Call,
+        destination: &Destination,
+        request: Request,
+    ) -> Result<upstream::Call, CallError> {
         let Request { target, body, deadline, .. } = request;
         let mut headers = self.headers(call, &destination.source)?;
-        let target = match (&destination.address, target) {
-            (Address::Grpc(path), Target::Grpc) => upstream::Target::Grpc(path.clone()),
-            (Address::Http(method), Target::Http { path_and_query, headers: declared }) => {
-                for (name, value) in declared {
-                    headers.push(header(name, value)?);
-                }
-                upstream::Target::Http(method.clone(), path_and_query)
-            }
-            (Address::Nats, Target::Nats { subject, after }) => {
-                // What is no number is no id of ours: as one who comes for the first time.
-                upstream::Target::Nats { subject, after: after.and_then(|id| id.parse().ok()) }
-            }
-            _ => return Err(CallError::new(Code::Internal, "the call's target is of another protocol")),
-        };
+        let target = target_of(&destination.address, target, &mut headers)?;
         Ok(upstream::Call { target, headers, body, deadline, repeatable: call.safe || call.idempotent })
     }
 
-    fn headers(&self, call: &Call, source: &Source) -> Result<Headers, CallError> {
+    pub(super) fn headers(&self, call: &Call, source: &Source) -> Result<Headers, CallError> {
         let mut headers = Headers::with_capacity(ROOM_FOR_HEADERS);
         let goes_along = |(name, _): &&(HeaderName, HeaderValue)| source.forward().contains(name);
         headers.extend(self.sender.forwarded.iter().filter(goes_along).cloned());
@@ -169,7 +198,7 @@ impl Door<'_> {
     }
 
     /// No answer depends on the trace that it belongs to.
-    fn with_trace(&self, asked: upstream::Call) -> upstream::Call {
+    pub(super) fn with_trace(&self, asked: upstream::Call) -> upstream::Call {
         let mut asked = asked;
         asked.headers.extend_from_slice(&self.sender.trace);
         asked
@@ -193,8 +222,34 @@ fn is_shared(call: &Call) -> bool {
 }
 
 fn answer(call: &Call, reply: &upstream::Reply) -> Reply {
-    let headers = call.headers.iter().map(|name| text(reply, name)).collect();
-    Reply { body: reply.body.clone(), headers }
+    Reply { body: reply.body.clone(), headers: headers_of(call, reply) }
+}
+
+/// The headers that the call reads, in its order.
+pub(super) fn headers_of(call: &Call, reply: &upstream::Reply) -> Vec<Option<String>> {
+    call.headers.iter().map(|name| text(reply, name)).collect()
+}
+
+/// Where the request goes; the headers that it declares are added.
+pub(super) fn target_of(
+    address: &Address,
+    target: Target,
+    headers: &mut Headers,
+) -> Result<upstream::Target, CallError> {
+    match (address, target) {
+        (Address::Grpc(path), Target::Grpc) => Ok(upstream::Target::Grpc(path.clone())),
+        (Address::Http(method), Target::Http { path_and_query, headers: declared }) => {
+            for (name, value) in declared {
+                headers.push(header(name, value)?);
+            }
+            Ok(upstream::Target::Http(method.clone(), path_and_query))
+        }
+        (Address::Nats, Target::Nats { subject, after }) => {
+            // What is no number is no id of ours: as one who comes for the first time.
+            Ok(upstream::Target::Nats { subject, after: after.and_then(|id| id.parse().ok()) })
+        }
+        _ => Err(CallError::new(Code::Internal, "the call's target is of another protocol")),
+    }
 }
 
 /// The header's value; several of one name are one list.

@@ -8,6 +8,7 @@ mod account;
 mod admin;
 mod attack;
 mod author;
+mod cache;
 mod coalesce;
 mod codes;
 mod config;

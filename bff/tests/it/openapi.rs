@@ -193,8 +193,7 @@ async fn a_read_is_described_by_its_plan() {
     assert_eq!(
         described,
         json!({
-            "operationId": "screen",
-            "tags": ["screens"],
+            "operationId": "screen", "tags": ["screens"],
             "description": "For: user, operator.",
             "security": [{ "bearer": [] }, { "cookie": [] }],
             "parameters": [
@@ -245,8 +244,7 @@ async fn a_read_is_described_by_its_plan() {
                     } } },
                 },
                 "400": problem("bad-request"),
-                "401": problem("unauthorized"),
-                "403": problem("forbidden"),
+                "401": problem("unauthorized"), "403": problem("forbidden"),
                 "404": problem("not-found"),
                 "429": problem("too-many-requests"),
                 "502": problem("bad-gateway"),

@@ -16,7 +16,8 @@ use crate::tape::{self, Cell, Message, MessageField, ProtoRead, Tape};
 use crate::write;
 use json::Foreign;
 use scalar::{flaw, kind_of, scalar};
-use wire::{Flaw, Kind, Tag, Wire};
+use wire::{Flaw, Tag};
+pub(super) use wire::{Kind, Wire};
 
 /// Bytes of messages that become JSON; while they are converted, each takes some 200.
 const MAX_FOREIGN: usize = 1 << 20;

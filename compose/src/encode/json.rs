@@ -38,6 +38,17 @@ pub(super) fn value<'a>(json: &'a Json, env: &mut Env<'a>, keys: &[Value<'a>], o
     }
 }
 
+/// The keys of a batch, as they stand within their list.
+pub(super) fn keys(keys: &[Value<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
+    for (i, key) in keys.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        plain(key, &Format::Plain, out)?;
+    }
+    Ok(())
+}
+
 fn map<'a>(
     entries: List<'a>,
     local: usize,

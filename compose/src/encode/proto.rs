@@ -34,6 +34,12 @@ pub(super) fn message<'a>(
     encoder.fields.iter().try_for_each(|f| field(f, env, keys, out))
 }
 
+/// The keys of a batch, behind the rest of its message.
+pub(super) fn keys(encoder: &Encoder, keys: &[Value<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
+    let mut fields = encoder.fields.iter().filter(|field| matches!(field.value, FieldValue::Keys));
+    fields.try_for_each(|field| scalars(field, keys, out))
+}
+
 fn field<'a>(field: &'a FieldEncoder, env: &mut Env<'a>, keys: &[Value<'a>], out: &mut Vec<u8>) -> Result<(), Fault> {
     field_value(field, &field.value, env, keys, out)
 }

@@ -56,6 +56,11 @@ impl Plan {
     /// got by GET in one piece, they keep nothing. It is public only where the view is open to everybody, every call
     /// is shared, and nothing in it says who asks.
     pub fn cache_control(&self) -> String {
+        self.cache_control_of(Duration::MAX)
+    }
+
+    /// The same of an answer whose parts may be kept this long yet: nothing, where one of them is stale already.
+    pub fn cache_control_of(&self, left: Duration) -> String {
         if self.method != "GET" || self.stream.is_some() || self.proxy.is_some() {
             return "no-store".to_owned();
         }
@@ -75,7 +80,11 @@ impl Plan {
             let spans: Option<Vec<Duration>> = caches.iter().map(|cache| span(cache)).collect();
             spans.and_then(|spans| spans.into_iter().min()).map(|span| span.as_secs())
         };
-        let mut text = format!("{whose}, max-age={}", least(|cache| Some(cache.ttl)).unwrap_or_default());
+        let whole = least(|cache| Some(cache.ttl)).unwrap_or_default();
+        let mut text = format!("{whose}, max-age={}", whole.min(left.as_secs()));
+        if left.is_zero() {
+            return text;
+        }
         for (name, span) in [
             ("stale-while-revalidate", least(|cache| cache.swr)),
             ("stale-if-error", least(|cache| cache.stale_if_error)),

@@ -87,6 +87,11 @@ impl Call {
         self.each.as_ref().map_or(1, Each::most_requests).saturating_mul(tries)
     }
 
+    /// Replies are kept, be it only for when it fails.
+    pub fn is_kept(&self) -> bool {
+        self.safe && (self.cache.is_some() || self.on_fail.fallbacks().any(|fallback| fallback.stale.is_some()))
+    }
+
     /// One of its failures is the view's.
     pub fn is_required(&self) -> bool {
         self.on_fail.fallbacks().any(Fallback::fails)

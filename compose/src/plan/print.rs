@@ -86,14 +86,7 @@ impl Plan {
             let end = span.filter(|span| span.end > self.deadline)?.end.as_millis();
             Some(format!("warning: the deadline cuts off `{}`, which may take until {end} ms", call.name))
         });
-        late.chain(self.unkept()).collect()
-    }
-
-    /// What is declared and has no effect on this side yet.
-    fn unkept(&self) -> Option<String> {
-        let kept = |call: &Call| call.cache.is_some() || call.on_fail.fallbacks().any(|one| one.stale.is_some());
-        let declared = self.calls.iter().any(kept) || !self.invalidates.is_empty();
-        declared.then(|| "note: no reply is kept by this version; `cache` only tells clients what they may keep".into())
+        late.collect()
     }
 
     /// What a variant saves.

@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher};
 
 use crate::definition::{Missing, Then};
-use crate::expr::{Env, Fault, Value, unescaped};
+use crate::expr::{Env, Fault, List, Value, unescaped};
 use crate::plan::{Batch, Call, Each};
 use crate::tape::{Cell, Tape};
 use crate::upstream::Code;
 
 /// A key as it is compared: all keys of a call are texts, or all are integers.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Key<'k> {
     Text(Cow<'k, [u8]>),
     Integer(i128),
@@ -83,6 +83,19 @@ impl Keys {
         })
     }
 
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The key as a value, to be sent.
+    pub fn value(&self, index: usize) -> Value<'_> {
+        match self.get(index) {
+            Some(Key::Text(text)) => Value::Text(text),
+            Some(Key::Integer(integer)) => Value::of_integer(integer),
+            None => Value::Null,
+        }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = Key<'_>> {
         (0..self.keys.len()).map_while(|index| self.get(index))
     }
@@ -131,11 +144,7 @@ impl Found {
     pub fn in_lists(batch: &Batch, missing: Missing, tapes: Vec<Tape>) -> Found {
         let mut places = Vec::new();
         for (i, tape) in (0..).zip(&tapes) {
-            let list = match (Value::of_tape(tape), batch.items) {
-                (Value::Record(root), Some(slot)) => root.slot(slot),
-                (list, _) => list,
-            };
-            let Value::List(list) = list else { continue };
+            let Some(list) = results(batch, tape) else { continue };
             places.reserve(list.len());
             for item in list.iter() {
                 if let Value::Record(node) = item {
@@ -202,6 +211,18 @@ impl Keyed {
                 Key::of_cell(tape, *tape.cells.get(place.record as usize + usize::from(*slot))?)
             }
         }
+    }
+}
+
+/// The list of a reply's results.
+pub(crate) fn results<'t>(batch: &Batch, tape: &'t Tape) -> Option<List<'t>> {
+    match (Value::of_tape(tape), batch.items) {
+        (Value::Record(root), Some(slot)) => match root.slot(slot) {
+            Value::List(list) => Some(list),
+            _ => None,
+        },
+        (Value::List(list), _) => Some(list),
+        _ => None,
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
+use super::tags::tag_text;
 use super::{Failure, Outcome, fault_of};
 use crate::encode::path;
 use crate::entity_tag;
-use crate::expr::{Env, Fault};
+use crate::expr::Env;
 use crate::inputs::Inputs;
-use crate::plan::{Piece, Plan, Proxy};
+use crate::plan::{Plan, Proxy};
 
 #[derive(Debug, Default)]
 pub(super) struct Head {
@@ -32,33 +33,32 @@ pub(super) fn head(plan: &Plan, inputs: &Inputs, outcomes: &[Outcome]) -> Head {
             Err(fault) => head.lost.push(format!("the header `{name}`: {}", fault.message)),
         }
     }
+    head.invalidates = stale(plan, &mut env, &mut head.lost);
+    head
+}
+
+/// The tags to invalidate where a change was made whose reply cannot be read: those that need no reply.
+pub(super) fn invalidates(plan: &Plan, inputs: &Inputs, lost: &mut Vec<String>) -> Vec<String> {
+    let outcomes: Vec<Outcome> = plan.calls.iter().map(|_| Outcome::Pending).collect();
+    stale(plan, &mut Env::new(inputs, &outcomes, plan.locals), lost)
+}
+
+fn stale<'a>(plan: &'a Plan, env: &mut Env<'a>, lost: &mut Vec<String>) -> Vec<String> {
+    let mut tags = Vec::with_capacity(plan.invalidates.len());
     for tag in &plan.invalidates {
-        match text(tag, &mut env) {
-            Ok(tag) => head.invalidates.push(tag),
-            Err(fault) => head.lost.push(format!("a tag to invalidate: {}", fault.message)),
+        let mut text = String::new();
+        match tag_text(tag, env, &mut text) {
+            Ok(()) => tags.push(text),
+            Err(fault) => lost.push(format!("a tag to invalidate: {}", fault.message)),
         }
     }
-    head
+    tags
 }
 
 /// The path that the plan's `proxy` hands this request on to.
 pub fn forward(plan: &Plan, proxy: &Proxy, inputs: &Inputs) -> Result<String, Failure> {
     let mut env = Env::new(inputs, &[], plan.locals);
     path(&proxy.path, &mut env).map_err(|fault| fault_of(plan, fault))
-}
-
-fn text<'a>(pieces: &'a [Piece], env: &mut Env<'a>) -> Result<String, Fault> {
-    let mut out = String::new();
-    for piece in pieces {
-        match piece {
-            Piece::Text(text) => out.push_str(text),
-            Piece::Code(code) => {
-                let value = env.eval(code)?;
-                out.push_str(&value.text().ok_or_else(|| Fault::new("a value of it is null"))?);
-            }
-        }
-    }
-    Ok(out)
 }
 
 /// Or why a header cannot carry it. An opaque tag by itself becomes an entity-tag.

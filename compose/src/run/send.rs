@@ -1,6 +1,7 @@
 //! Sends what a call is made of, and decodes what comes back.
 
 use std::pin::pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -10,12 +11,12 @@ use tokio::time::{Duration, Instant, sleep};
 
 use super::found::{Keys, absent};
 use super::start::Sending;
-use super::{Found, Outcome};
+use super::{Found, Keyed, Outcome};
 use crate::decode;
 use crate::definition::Missing;
 use crate::plan::{Call, Each};
 use crate::tape::{Cell, Tape};
-use crate::upstream::{CallError, Code, Reply, Request, Target, Upstream};
+use crate::upstream::{CallError, Code, Part, Reply, Request, Upstream};
 
 /// A call without which the view can do is given up this long before the deadline, so that the answer still goes out.
 const RESERVE: Duration = Duration::from_millis(10);
@@ -39,8 +40,9 @@ pub async fn send(
     }
     let flight = Flight { call, upstream, until };
     let outcome = match (sending, &call.each) {
-        (Sending::One(target, body), _) => flight.reply(target, body).await.and_then(|reply| only(call, reply)),
+        (Sending::One(request), _) => flight.reply(request).await.and_then(|reply| only(call, reply)),
         (Sending::Each { requests, keys }, Some(each)) => flight.all(each, requests, keys).boxed().await,
+        (Sending::Keyed(keyed), _) => flight.by_key(keyed).boxed().await,
         (Sending::Each { .. }, None) => Err(CallError::new(Code::Internal, "keys of no list")),
     };
     if outcome.as_ref().is_err_and(|error| error.malformed) {
@@ -57,16 +59,13 @@ struct Flight<'a> {
 }
 
 impl<'a> Flight<'a> {
-    async fn all(self, each: &Each, requests: Vec<(Target, Bytes)>, keys: Keys) -> Result<Outcome, CallError> {
+    async fn all(self, each: &Each, requests: Vec<Request>, keys: Keys) -> Result<Outcome, CallError> {
         match &each.batch {
             Some(batch) => {
                 let tapes = self.tapes(requests, Missing::Fail).await?;
                 let found =
                     Found::in_lists(batch, absent(self.call, each.missing), tapes.into_iter().flatten().collect());
-                if keys.iter().enumerate().any(|(i, key)| found.place(&key, i).is_none()) {
-                    return Err(CallError::new(Code::Internal, "the batch has no result for one of its keys"));
-                }
-                Ok(Outcome::Found(found))
+                with_every_key(found, &keys)
             }
             None => {
                 let tapes = self.tapes(requests, each.missing).await?;
@@ -76,50 +75,74 @@ impl<'a> Flight<'a> {
     }
 
     /// The replies, or none where the service has no such thing and that is no failure.
-    async fn tapes(self, mut requests: Vec<(Target, Bytes)>, missing: Missing) -> Result<Vec<Option<Tape>>, CallError> {
+    async fn tapes(self, mut requests: Vec<Request>, missing: Missing) -> Result<Vec<Option<Tape>>, CallError> {
         let tape = |reply: Result<Reply, CallError>| match reply {
             Err(error) if error.code == Code::NotFound && missing != Missing::Fail => Ok(None),
             reply => decoded(self.call, reply?.body).map(Some),
         };
         match requests.pop() {
-            Some((target, body)) if requests.is_empty() => Ok(vec![tape(self.reply(target, body).await)?]),
+            Some(request) if requests.is_empty() => Ok(vec![tape(self.reply(request).await)?]),
             last => {
-                let replies =
-                    stream::iter(requests.into_iter().chain(last)).map(|(target, body)| self.reply(target, body));
+                let replies = stream::iter(requests.into_iter().chain(last)).map(|request| self.reply(request));
                 // In the order of the keys, so that of several failures the same one counts every time.
                 replies.buffered(MAX_IN_FLIGHT).map(tape).try_collect().boxed().await
             }
         }
     }
 
-    fn reply(self, target: Target, body: Bytes) -> BoxFuture<'a, Result<Reply, CallError>> {
+    /// The keys that are kept are not asked for again.
+    async fn by_key(self, keyed: Arc<Keyed>) -> Result<Outcome, CallError> {
+        let parts = self.upstream.call_keys(self.call, Arc::clone(&keyed), self.until).await?;
+        of_parts(self.call, &keyed.keys, parts)
+    }
+
+    fn reply(self, request: Request) -> BoxFuture<'a, Result<Reply, CallError>> {
+        let request = Request { deadline: self.until, ..request };
         match self.call.hedge {
-            None => self.once(target, body, false),
-            Some(delay) => self.hedged(target, body, delay).boxed(),
+            None => self.upstream.call(self.call, request),
+            Some(delay) => self.hedged(request, delay).boxed(),
         }
     }
 
     /// The first answer wins; a failure counts only where no other try is under way.
-    async fn hedged(self, target: Target, body: Bytes, delay: Duration) -> Result<Reply, CallError> {
-        let first = self.once(target.clone(), body.clone(), false);
+    async fn hedged(self, request: Request, delay: Duration) -> Result<Reply, CallError> {
+        let first = self.upstream.call(self.call, request.clone());
         let first = match select(first, pin!(sleep(delay))).await {
             Either::Left((reply, _)) => return reply,
             Either::Right(((), first)) => first,
         };
-        match select(first, self.once(target, body, true)).await {
+        match select(first, self.upstream.call(self.call, Request { second: true, ..request })).await {
             Either::Left((Ok(reply), _)) | Either::Right((Ok(reply), _)) => Ok(reply),
             Either::Left((Err(error), second)) => second.await.map_err(|_| error),
             Either::Right((Err(_), first)) => first.await,
         }
     }
-
-    fn once(self, target: Target, body: Bytes, second: bool) -> BoxFuture<'a, Result<Reply, CallError>> {
-        self.upstream.call(self.call, Request { target, body, deadline: self.until, second })
-    }
 }
 
-fn only(call: &Call, Reply { body, headers }: Reply) -> Result<Outcome, CallError> {
+/// What the parts of a batch's replies say of its keys.
+pub fn of_parts(call: &Call, keys: &Keys, parts: Vec<Part>) -> Result<Outcome, CallError> {
+    let Some((each, batch)) = call.each.as_ref().and_then(|each| Some((each, each.batch.as_ref()?))) else {
+        return Err(CallError::new(Code::Internal, "what is kept by key is a batch"));
+    };
+    let tapes = parts.into_iter().flatten().map(|part| decoded(call, part)).collect::<Result<_, _>>()?;
+    let found = Found::in_lists(batch, absent(call, each.missing), tapes);
+    if each.missing == Missing::Fail { with_every_key(found, keys) } else { Ok(Outcome::Found(found)) }
+}
+
+fn with_every_key(found: Found, keys: &Keys) -> Result<Outcome, CallError> {
+    if keys.iter().enumerate().any(|(i, key)| found.place(&key, i).is_none()) {
+        return Err(CallError::new(Code::Internal, "the batch has no result for one of its keys"));
+    }
+    Ok(Outcome::Found(found))
+}
+
+pub fn only(call: &Call, Reply { body, headers }: Reply) -> Result<Outcome, CallError> {
     Ok(Outcome::Reply { tape: decoded(call, body)?, headers })
+}
+
+/// Whether the reply keeps to its contract, as far as the call reads it.
+pub fn fits(call: &Call, reply: &Bytes) -> Result<(), CallError> {
+    decoded(call, reply.clone()).map(drop)
 }
 
 /// A reply that breaks its contract is a failed call.

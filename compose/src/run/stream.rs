@@ -43,7 +43,8 @@ pub async fn open(
         *last = after;
     }
     let deadline = Instant::now() + call.timeout;
-    let opened = timeout_at(deadline, upstream.open(call, Request { target, body, deadline, second: false })).await;
+    let request = Request { target, body, tags: None, deadline, second: false };
+    let opened = timeout_at(deadline, upstream.open(call, request)).await;
     let late = || CallError::new(Code::DeadlineExceeded, "the stream did not open in time");
     let replies = opened.unwrap_or_else(|_| Err(late())).map_err(|error| failed(call, error))?;
     let events = stream::try_unfold((Arc::clone(&plan), inputs, replies), async |(plan, inputs, mut replies)| {

@@ -8,6 +8,7 @@ mod definition;
 mod equality;
 mod expr;
 mod hostile;
+mod kept;
 mod reference;
 mod schema;
 mod view_schema;

@@ -1,5 +1,7 @@
 //! A view's answer as a response: what it says, what is missing, and what its client may keep of it.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, ETAG, VARY};
@@ -8,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use super::partial;
 use crate::http::request::is_known;
 use crate::views::plan::Plan;
-use crate::views::{Answer, ParamLocation};
+use crate::views::{ParamLocation, Served};
 
 const BFF_PARTIAL: HeaderName = HeaderName::from_static("bff-partial");
 
@@ -16,7 +18,7 @@ const BFF_PARTIAL: HeaderName = HeaderName::from_static("bff-partial");
 const ROOM_FOR_HEADERS: usize = 16;
 
 /// 304 where the client has it already. `request` are the client's headers.
-pub fn written(plan: &Plan, answer: Answer, request: &HeaderMap) -> Response {
+pub fn written(plan: &Plan, Served { answer, left }: Served, request: &HeaderMap) -> Response {
     let mut headers = HeaderMap::with_capacity(ROOM_FOR_HEADERS);
     for (name, value) in &answer.headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
@@ -29,7 +31,7 @@ pub fn written(plan: &Plan, answer: Answer, request: &HeaderMap) -> Response {
             headers.remove(ETAG);
             headers.insert(BFF_PARTIAL, notes);
         }
-        None => kept(plan, &mut headers),
+        None => kept(plan, left, &mut headers),
     }
     let status = StatusCode::from_u16(plan.status).unwrap_or_default();
     let etag = headers.get(ETAG).and_then(|etag| etag.to_str().ok());
@@ -45,8 +47,8 @@ pub fn written(plan: &Plan, answer: Answer, request: &HeaderMap) -> Response {
 }
 
 /// How long the client may keep a whole answer, and what else of a request decides it.
-fn kept(plan: &Plan, headers: &mut HeaderMap) {
-    let control = plan.cache_control();
+fn kept(plan: &Plan, left: Duration, headers: &mut HeaderMap) {
+    let control = plan.cache_control_of(left);
     if control == "no-store" {
         return;
     }

@@ -77,7 +77,7 @@ pub(super) async fn hand_on(
         tasks.spawn(linger(rest));
         problem
     };
-    let upload = Upload::admitted(proxy, headers, body).map_err(refuse)?;
+    let upload = Upload::admitted(proxy, headers, body).map_err(|refused| refuse(*refused))?;
     let told = REQUEST.iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect();
     let (body, refused) = upload.into_parts();
     let answer = view.hand_on(arguments, method, told, body).await;

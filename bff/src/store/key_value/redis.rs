@@ -12,6 +12,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use redis::{Cmd, Script, cmd};
 
 use super::token_bucket::{Rate, Taken};
@@ -51,6 +52,22 @@ impl Redis {
 
     pub async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
         self.call("read a value", cmd("GET").arg(self.value(key))).await
+    }
+
+    /// One command for each key, because a cluster has no other; they share a round trip.
+    pub async fn get_all(&self, keys: &[String], max_bytes: usize) -> Result<Vec<Option<Bytes>>, Error> {
+        let commands: Vec<Cmd> =
+            keys.iter().map(|key| cmd("GETRANGE").arg(self.value(key)).arg(0).arg(max_bytes).take()).collect();
+        let values = try_join_all(commands.iter().map(|command| self.link.query::<Bytes>(command)));
+        let values = self.guard.call("read values", values).await?;
+        // What is not there is empty.
+        Ok(values.into_iter().map(|value| Some(value).filter(|v| !v.is_empty() && v.len() <= max_bytes)).collect())
+    }
+
+    pub async fn delete_all(&self, keys: &[String]) -> Result<(), Error> {
+        let commands: Vec<Cmd> = keys.iter().map(|key| cmd("DEL").arg(self.value(key)).take()).collect();
+        let deleted = try_join_all(commands.iter().map(|command| self.link.query::<()>(command)));
+        self.guard.call("delete values", deleted).await.map(drop)
     }
 
     pub async fn put(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), Error> {

@@ -30,6 +30,21 @@ impl Table {
         self.database.query(GET).bind(key.to_owned()).bind(self.now()).first("read a value", value_in).await
     }
 
+    pub async fn get_all(&self, keys: &[String], max_bytes: usize) -> Result<Vec<Option<Bytes>>, Error> {
+        let mut values = Vec::with_capacity(keys.len());
+        for key in keys {
+            values.push(self.get(key).await?.filter(|value| !value.is_empty() && value.len() <= max_bytes));
+        }
+        Ok(values)
+    }
+
+    pub async fn delete_all(&self, keys: &[String]) -> Result<(), Error> {
+        for key in keys {
+            self.delete(key).await?;
+        }
+        Ok(())
+    }
+
     pub async fn put(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), Error> {
         let put = self.database.query(PUT).bind(key.to_owned()).bind(value.to_vec()).bind(self.end(ttl));
         put.execute("keep a value").await.map(drop)

@@ -35,6 +35,24 @@ async fn a_value_is_kept_replaced_taken_and_deleted() {
 }
 
 #[tokio::test]
+async fn several_values_are_read_and_deleted_at_once() {
+    Place::each(&BACKENDS, async |place| {
+        let stores = place.open().await;
+        let store = &stores.key_value;
+        let keys = ["a", "b", "none", "large"].map(str::to_owned);
+        store.put("a", b"1", LONG).await.unwrap();
+        store.put("b", b"22", LONG).await.unwrap();
+        store.put("large", &[7; 9], LONG).await.unwrap();
+        let values = store.get_all(&keys, 8).await.unwrap();
+        assert_eq!(values, [Some("1".into()), Some("22".into()), None, None]);
+        store.delete_all(&keys[..3]).await.unwrap();
+        assert_eq!(store.get_all(&keys, 9).await.unwrap(), [None, None, None, Some(vec![7; 9].into())]);
+        stores.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_value_is_taken_once_by_whoever_is_first() {
     Place::each(&BACKENDS, async |place| {
         let stores = place.open().await;

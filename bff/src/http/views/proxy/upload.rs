@@ -41,16 +41,16 @@ const FAIR_START: Duration = Duration::from_secs(20);
 
 impl Upload {
     /// Refuses what can be refused before any of it is read.
-    pub fn admitted(proxy: &Proxy, headers: &HeaderMap, body: Body) -> Result<Self, (Problem, Body)> {
+    pub fn admitted(proxy: &Proxy, headers: &HeaderMap, body: Body) -> Result<Self, Box<(Problem, Body)>> {
         let most = proxy.max_body;
         let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         // What is none passes for any.
         if !body.is_end_stream() {
             if length.is_some_and(|length| length > most) {
-                return Err((too_large(most), body));
+                return Err((too_large(most), body).into());
             }
             if let Err(problem) = is_welcome(proxy, headers) {
-                return Err((problem, body));
+                return Err((problem, body).into());
             }
         }
         Ok(Self { body, left: most, most, length, began: Instant::now(), refused: Refused::default() })

@@ -20,9 +20,9 @@ pub struct Sentinels {
 }
 
 impl Address {
-    pub fn parse(url: &str) -> Result<Self, OpenError> {
+    pub fn parse(url: &str, setting: &'static str) -> Result<Self, OpenError> {
         Self::read(url).ok_or(OpenError::Url {
-            setting: "store.redis_url",
+            setting,
             expected: "`redis://USER:PASSWORD@HOST:PORT/DATABASE`, `rediss://...` for TLS, \
                        `redis+cluster://HOST:PORT,HOST:PORT` or `redis+sentinel://HOST:PORT,HOST:PORT/MASTER`",
         })

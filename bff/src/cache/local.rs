@@ -1,0 +1,72 @@
+//! The first level: this replica's memory, bounded in bytes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hashbrown::DefaultHashBuilder;
+use moka::Expiry;
+use moka::notification::RemovalCause;
+use moka::sync::Cache;
+
+use super::entry::Entry;
+use super::key::Key;
+use crate::meter::{Gauge, Meter};
+
+pub struct Local {
+    entries: Cache<Key, Arc<Entry>, DefaultHashBuilder>,
+    bytes: Gauge,
+    count: Gauge,
+}
+
+/// What the table itself takes for one entry.
+const OVERHEAD: usize = 128;
+
+struct Life;
+
+impl Expiry<Key, Arc<Entry>> for Life {
+    fn expire_after_create(&self, _: &Key, entry: &Arc<Entry>, _: Instant) -> Option<Duration> {
+        Some(entry.keep)
+    }
+
+    fn expire_after_update(&self, _: &Key, entry: &Arc<Entry>, _: Instant, _: Option<Duration>) -> Option<Duration> {
+        Some(entry.keep)
+    }
+}
+
+impl Local {
+    pub fn new(max_bytes: u64, meter: &Meter) -> Self {
+        let evictions = meter.counter("bff_cache_evictions_total", &[]);
+        let weigh =
+            |key: &Key, entry: &Arc<Entry>| u32::try_from(key.len() + entry.bytes() + OVERHEAD).unwrap_or(u32::MAX);
+        let entries = Cache::builder()
+            .max_capacity(max_bytes)
+            .weigher(weigh)
+            .expire_after(Life)
+            .eviction_listener(move |_, _, cause| {
+                if cause == RemovalCause::Size {
+                    evictions.increment(1);
+                }
+            })
+            .build_with_hasher(DefaultHashBuilder::default());
+        Self { entries, bytes: meter.gauge("bff_cache_bytes", &[]), count: meter.gauge("bff_cache_entries", &[]) }
+    }
+
+    pub fn get(&self, key: &[u8]) -> Option<Arc<Entry>> {
+        self.entries.get(key)
+    }
+
+    pub fn put(&self, key: Key, entry: Arc<Entry>) {
+        self.entries.insert(key, entry);
+    }
+
+    pub fn clear(&self) {
+        self.entries.invalidate_all();
+    }
+
+    /// Does what is put off, and says how much there is.
+    pub fn measure(&self) {
+        self.entries.run_pending_tasks();
+        self.bytes.set(self.entries.weighted_size() as f64);
+        self.count.set(self.entries.entry_count() as f64);
+    }
+}

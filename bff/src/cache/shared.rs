@@ -1,0 +1,204 @@
+//! The second level: Redis, shared by replicas.
+//!
+//! Every tag has a token there, made when it is first needed and removed when the tag is invalidated. An entry carries
+//! the tokens that were there before its fetch began, and counts only while the very same are: so a replica that was
+//! away, and a fetch that began too early, can do no harm, and a Redis that lost everything has no entries either.
+
+mod wire;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+use uuid::Uuid;
+
+use super::generations::TagId;
+use super::key::{Key, digest_of, hex};
+use super::{Asked, Entry};
+use crate::meter::{Counter, Meter};
+use crate::store::{Error, KeyValue, MAX_VALUE_BYTES};
+pub use wire::Kept;
+
+pub struct Shared {
+    values: KeyValue,
+    owed: Mutex<Owed>,
+    meters: Meters,
+}
+
+/// Tags that Redis was not told of, because it was away.
+#[derive(Default)]
+struct Owed {
+    tags: HashSet<TagId>,
+    /// There were too many: nothing that is there counts.
+    everything: bool,
+}
+
+struct Meters {
+    hit: Counter,
+    miss: Counter,
+    rejected: Counter,
+    failed: Counter,
+}
+
+/// What there is of one thing that is asked for.
+#[derive(Default)]
+pub struct Look {
+    pub kept: Option<Kept>,
+    /// Under which what is fetched from now on can be kept; none while Redis is away.
+    pub tokens: Option<Vec<Token>>,
+}
+
+type Token = [u8; 16];
+
+/// Longer than any entry lives that is worth keeping.
+const TOKEN_LIFE: Duration = Duration::from_secs(30 * 86_400);
+const MAX_OWED: usize = 10_000;
+/// Every entry has this tag.
+const EVERYTHING: TagId = TagId([0xff; 16]);
+
+impl Shared {
+    pub fn new(values: KeyValue, meter: &Meter) -> Self {
+        let counter = |result| meter.counter("bff_cache_shared_total", &[("result", result)]);
+        let meters = Meters {
+            hit: counter("hit"),
+            miss: counter("miss"),
+            rejected: counter("rejected"),
+            failed: counter("failed"),
+        };
+        Self { values, owed: Mutex::default(), meters }
+    }
+
+    /// Whatever is wrong there is as if nothing were.
+    pub async fn read(&self, asked: &[&Asked], patience: Duration) -> Vec<Look> {
+        let values = self.values.with_timeout(patience);
+        let looks = match self.settle(&values).await {
+            Ok(()) => self.look(&values, asked).await,
+            Err(error) => Err(error),
+        };
+        looks.unwrap_or_else(|error| {
+            tracing::debug!(%error, cause = %error.cause(), "the shared cache cannot be read");
+            self.meters.failed.increment(asked.len() as u64);
+            asked.iter().map(|_| Look::default()).collect()
+        })
+    }
+
+    async fn look(&self, values: &KeyValue, asked: &[&Asked]) -> Result<Vec<Look>, Error> {
+        let mut tags: Vec<TagId> =
+            asked.iter().flat_map(|asked| asked.tags.iter().copied()).chain([EVERYTHING]).collect();
+        tags.sort_unstable_by_key(|tag| tag.0);
+        tags.dedup();
+        let names = asked.iter().map(|asked| name_of(&asked.key)).chain(tags.iter().map(token_name));
+        let mut found = values.get_all(&names.collect::<Vec<_>>(), MAX_VALUE_BYTES).await?;
+        let tokens = tokens(values, &tags, found.split_off(asked.len())).await?;
+        let look = |(asked, found): (&&Asked, Option<Bytes>)| {
+            let of_entry = |tag: &TagId| tokens.get(tag).copied();
+            let tokens: Option<Vec<Token>> = asked.tags.iter().chain([&EVERYTHING]).map(of_entry).collect();
+            let kept = found.zip(tokens.as_deref()).and_then(|(bytes, tokens)| self.kept(asked, &bytes, tokens));
+            (if kept.is_some() { &self.meters.hit } else { &self.meters.miss }).increment(1);
+            Look { kept, tokens }
+        };
+        Ok(asked.iter().zip(found).map(look).collect())
+    }
+
+    fn kept(&self, asked: &Asked, bytes: &Bytes, tokens: &[Token]) -> Option<Kept> {
+        match wire::read(bytes, &digest_of(&asked.key)) {
+            Some(kept) => Some(kept).filter(|kept| kept.tokens == tokens),
+            None => {
+                self.meters.rejected.increment(1);
+                tracing::warn!("an entry of the shared cache is not what was written there");
+                None
+            }
+        }
+    }
+
+    /// Keeps the entry for whoever finds the same tokens. What fails is not tried again.
+    pub async fn put(&self, key: &Key, entry: &Entry, tokens: &[Token], now: i64) {
+        let bytes = wire::write(entry, &digest_of(key), tokens);
+        let left = entry.keep.saturating_sub(entry.age(now));
+        if bytes.len() > MAX_VALUE_BYTES || left.is_zero() {
+            return;
+        }
+        if let Err(error) = self.values.put(&name_of(key), &bytes, left).await {
+            tracing::debug!(%error, cause = %error.cause(), "the shared cache cannot be written");
+        }
+    }
+
+    /// Nothing that is there with one of these tags counts any more. False where it could not be told, and will be.
+    pub async fn forget(&self, tags: &[TagId]) -> bool {
+        self.owe(tags);
+        match self.settle(&self.values).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, cause = %error.cause(), "the shared cache is told later what no longer counts");
+                false
+            }
+        }
+    }
+
+    pub fn owe(&self, tags: &[TagId]) {
+        let mut owed = self.owed();
+        owed.tags.extend(tags);
+        if owed.tags.len() > MAX_OWED {
+            *owed = Owed { everything: true, ..Owed::default() };
+        }
+    }
+
+    /// Tells what is still to be told; until then nothing can be read.
+    pub async fn catch_up(&self) -> bool {
+        self.settle(&self.values).await.is_ok()
+    }
+
+    async fn settle(&self, values: &KeyValue) -> Result<(), Error> {
+        let owed: Vec<TagId> = {
+            let owed = self.owed();
+            if owed.everything { vec![EVERYTHING] } else { owed.tags.iter().copied().collect() }
+        };
+        if owed.is_empty() {
+            return Ok(());
+        }
+        values.delete_all(&owed.iter().map(token_name).collect::<Vec<_>>()).await?;
+        let mut still = self.owed();
+        if owed == [EVERYTHING] {
+            still.everything = false;
+        }
+        still.tags.retain(|tag| !owed.contains(tag));
+        Ok(())
+    }
+
+    fn owed(&self) -> MutexGuard<'_, Owed> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The token of every tag; those that have none get one.
+async fn tokens(values: &KeyValue, tags: &[TagId], found: Vec<Option<Bytes>>) -> Result<HashMap<TagId, Token>, Error> {
+    let known = |bytes: Option<Bytes>| bytes.and_then(|bytes| Token::try_from(&*bytes).ok());
+    let tokens = tags.iter().zip(found).map(|(tag, found)| async move {
+        if let Some(token) = known(found) {
+            return Ok((*tag, token));
+        }
+        let (name, token) = (token_name(tag), Uuid::new_v4().into_bytes());
+        if values.compare_and_put(&name, None, &token, TOKEN_LIFE).await? {
+            return Ok((*tag, token));
+        }
+        // Somebody else was first, or something is there that is no token.
+        match known(values.get(&name).await?) {
+            Some(token) => Ok((*tag, token)),
+            None => {
+                values.put(&name, &token, TOKEN_LIFE).await?;
+                Ok((*tag, token))
+            }
+        }
+    });
+    Ok(try_join_all(tokens).await?.into_iter().collect())
+}
+
+fn name_of(key: &Key) -> String {
+    format!("cache:{}", hex(&digest_of(key)))
+}
+
+fn token_name(tag: &TagId) -> String {
+    format!("cache-tag:{}", hex(&tag.0))
+}
