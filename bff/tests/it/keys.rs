@@ -1,5 +1,6 @@
 //! The signing keys, and what is not a token of ours.
 
+mod forged;
 mod rotation;
 
 use std::path::Path;
