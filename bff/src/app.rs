@@ -149,7 +149,9 @@ pub fn check(config: &Config) -> Result<String, StartError> {
 /// What the server would say of itself.
 pub fn openapi(config: &Config) -> Result<String, StartError> {
     let views = prepare(config, None, &TaskTracker::new(), &Meter::none())?.views?;
-    let document = http::openapi::document(&views, &deployment(config));
+    let issuers = config.identity.issuers.values().map(|issuer| issuer.issuer.clone()).collect();
+    let callers = http::openapi::Callers::new(&deployment(config), config.identity.accounts, issuers);
+    let document = http::openapi::document(&views, &callers);
     Ok(format!("{document:#}\n"))
 }
 
@@ -222,7 +224,8 @@ pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<A
     let publisher =
         Publisher::new(stores.accounts.clone(), events, identity.events().clone(), clock.clone(), meter.clone());
     let draining = CancellationToken::new();
-    let checks = Checks::new(checks(stores.parts(), &loader.sources), &meter, draining.clone());
+    let checks =
+        Checks::new(checks(stores.parts(), &loader.sources).chain(issuers(&identity)), &meter, draining.clone());
     let address_limit = AddressLimit::new(&config.http.rate_limit, config.is_production(), &meter);
     let site = Site {
         config: config.http.clone(),
@@ -348,6 +351,18 @@ fn mails(mailbox: Mailbox) -> dev_messages::Mailbox {
 fn page(measures: &Exposition) -> Page {
     let measures = measures.clone();
     Page::new(move || measures.text())
+}
+
+/// Whose keys this replica reads.
+fn issuers(identity: &Arc<Identity>) -> Vec<Check> {
+    let check = |(name, required, _): (&str, bool, _)| {
+        let (identity, name) = (Arc::clone(identity), name.to_owned());
+        Check::new(&format!("issuer {name}"), required, move || {
+            let found = identity.check_issuers().find(|(it, ..)| *it == name).map_or(Ok(()), |(.., check)| check);
+            async move { found }
+        })
+    };
+    identity.check_issuers().map(check).collect()
 }
 
 /// What this replica relies on.

@@ -112,9 +112,9 @@ impl Site {
     pub fn router(&self, views: &Views) -> Router {
         let Self { config, identity, caller_limit, .. } = self;
         let parts = Parts { identity: Arc::clone(identity), caller_limit: caller_limit.clone() };
-        let document = openapi::file(&openapi::document(views, identity.deployment()));
+        let document = openapi::file(&openapi::document(views, &openapi::Callers::of(identity)));
         let [answering, handing_on] = views::routes(views, self);
-        let routes = Router::new()
+        let accounts = Router::new()
             .route("/v1/auth/verify-code", post(account::verify_code))
             .route("/v1/auth/register", post(account::register))
             .route("/v1/auth/login", post(account::login))
@@ -134,13 +134,16 @@ impl Site {
             .route("/v1/admin/users/{id}/sessions", get(admin::user_sessions))
             .route("/v1/admin/users/{id}/sessions", delete(admin::end_user_sessions))
             .route("/v1/admin/users/{id}/sessions/{session}", delete(admin::end_user_session))
-            .route("/v1/admin/audit", get(admin::audit))
             .route("/v1/auth/me/logins", get(account::logins))
             .route("/v1/auth/confirm-identifier", post(account::confirm_identifier))
             .route("/v1/auth/reset-password", post(account::reset_password))
             .route("/v1/auth/confirm-reset-password", post(account::confirm_reset_password))
             // Nobody is known yet who sends these: ten thousand strangers must not fill the memory.
             .layer(RequestBodyLimitLayer::new(account::MAX_BODY_BYTES))
+            .route_layer(from_fn_with_state(Arc::clone(identity), caller::refuse_visitors));
+        let routes = Router::new()
+            .merge(if identity.has_accounts() { accounts } else { Router::new() })
+            .route("/v1/admin/audit", get(admin::audit))
             .route("/.well-known/jwks.json", get(account::jwks))
             .route("/healthz", get(health::alive))
             .layer(from_fn(caller_limit::told))

@@ -14,6 +14,7 @@ mod demo;
 mod device;
 mod error;
 mod event;
+mod issuer;
 mod jobs;
 mod keys;
 mod master_key;
@@ -34,6 +35,7 @@ mod throttle;
 mod token;
 mod trail;
 mod turns;
+mod visitors;
 
 pub use account::{Identifier, InvalidIdentifier};
 pub use administration::{AccountChange, Admin};
@@ -44,6 +46,7 @@ pub use config::{Config, Deployment};
 pub use demo::DEMO_PASSWORD;
 pub use device::DEVICE_LIFE;
 pub use error::Error;
+pub use issuer::{ClaimNames, IssuerConfig, Visitor};
 pub use keys::{Jwks, KeyError, KeyRing, Listing, SigningAlgorithm, Turned};
 pub use master_key::{MasterKey, MasterKeyError};
 pub use own_account::{PasswordChange, Profile};
@@ -82,6 +85,7 @@ use crate::store::{self, Accounts, KeyValue, Stores};
 use attempts::Attempts;
 use code::Digester;
 use codes::{Budgets, Codes};
+use issuer::Issuers;
 use keys::Seals;
 use password::{Passwords, Peppers};
 use sessions::{Live, Sessions};
@@ -103,6 +107,8 @@ pub struct Identity {
     keys: Arc<KeyRing>,
     tokens: Arc<Tokens>,
     sessions: Sessions,
+    issuers: Issuers,
+    has_accounts: bool,
     /// Tokens for upstreams, by session and version of the account.
     upstream: Cache<(Uuid, i64, Role), Arc<SessionTokens>>,
     access_token: Duration,
@@ -138,6 +144,8 @@ pub enum OpenError {
     TooShort(&'static str, u32),
     #[error("identity.algorithm: there is no key for {}; add it to identity.key_algorithms", .0.as_str())]
     NoKeyFor(SigningAlgorithm),
+    #[error("{0}")]
+    Issuer(String),
 }
 
 const MAX_UPSTREAM_SESSIONS: u64 = 20_000;
@@ -159,6 +167,7 @@ impl Identity {
                 "the public address is plain http: the session cookie is `sid`, without the `__Host-` protection"
             );
         }
+        let issuers = Issuers::new(config, &deployment.public_url, &meter).map_err(OpenError::Issuer)?;
         let now = clock.now();
         let store = stores.accounts.clone();
         let keys = Arc::new(open_keys(config, master, stores, now).await?);
@@ -194,16 +203,23 @@ impl Identity {
             keys,
             tokens: Arc::new(tokens),
             sessions,
+            issuers,
+            has_accounts: config.accounts,
             upstream: Cache::builder().max_capacity(MAX_UPSTREAM_SESSIONS).time_to_idle(UPSTREAM_IDLE).build(),
             access_token,
             upstream_token: Duration::seconds(i64::from(config.upstream_token_s)),
         })
     }
 
-    /// Keeps up with what other replicas revoke, and with the signing keys; never ends.
+    /// Keeps up with what other replicas revoke, with the signing keys and with those of other issuers; never ends.
     pub async fn follow(&self) {
-        let Self { sessions, keys, clock, meter, .. } = self;
-        tokio::join!(sessions.follow(clock), sessions.look_after(clock), keys.follow(clock, meter));
+        let Self { sessions, keys, issuers, clock, meter, .. } = self;
+        tokio::join!(
+            sessions.follow(clock),
+            sessions.look_after(clock),
+            keys.follow(clock, meter),
+            issuers.follow()
+        );
     }
 
     /// Where events of what changed nothing are gathered.
@@ -265,11 +281,17 @@ impl Identity {
 
     /// The caller's session, for something that stays open: it must end when the session does.
     pub fn standing(&self, caller: &Caller) -> Standing {
-        self.sessions.standing(caller.session, caller.role)
+        match &caller.visitor {
+            Some(visitor) => self.standing_of(visitor),
+            None => self.sessions.standing(caller.session, caller.role),
+        }
     }
 
     async fn bearer(&self, token: &str) -> Result<Caller, Error> {
         let now = self.clock.now();
+        if let Some(issuer) = self.issuers.of(token) {
+            return self.visitor(issuer, token, now).await;
+        }
         let verified = match self.tokens.verify(token, now) {
             Err(TokenError::UnknownKey(kid)) if self.keys.learns_of(&kid).await => self.tokens.verify(token, now)?,
             verified => verified?,
@@ -314,6 +336,7 @@ fn caller(subject: Subject, tokens: Arc<SessionTokens>) -> Caller {
         email: subject.email,
         session: subject.session,
         kind: subject.kind,
+        visitor: None,
         tokens,
     }
 }
@@ -349,6 +372,7 @@ pub fn problems(config: &Config, development: bool) -> Vec<OpenError> {
     ]
     .into_iter()
     .flatten()
+    .chain(issuer::problems(config, development).into_iter().map(OpenError::Issuer))
     .collect()
 }
 
@@ -396,5 +420,6 @@ fn subject_of(live: &Live) -> Subject {
         auth_version: live.account.auth_version,
         role: live.role,
         email: live.account.email.clone(),
+        visitor: None,
     }
 }

@@ -239,11 +239,11 @@ impl View {
 
     fn bind(&self, arguments: Arguments<'_>) -> Result<(Inputs, Sender), Error> {
         let auth = arguments.caller.as_ref().map(|caller| Auth {
-            sub: caller.sub.to_string(),
+            sub: caller.subject(),
             role: caller.role.to_string(),
             email: caller.email.clone(),
             kind: "user".to_owned(),
-            scopes: Vec::new(),
+            scopes: caller.scopes().to_vec(),
         });
         let typed = compose::inputs::Arguments {
             path: arguments.path,

@@ -99,6 +99,23 @@ pub async fn keep_other_sites_out(
     Ok(next.run(request).await)
 }
 
+/// Whoever has his account elsewhere has none here to ask about or to change.
+pub async fn refuse_visitors(
+    State(identity): State<Arc<Identity>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let token = bearer(request.headers()).map(Credentials::Bearer);
+    // An admin may be a visitor.
+    let concerns_own = request.uri().path().starts_with("/v1/auth/");
+    if concerns_own && token.is_ok_and(|token| identity.is_of_visitor(&token)) {
+        return Err(Problem::forbidden()
+            .code("account-elsewhere", "The account is with the issuer of the token")
+            .detail("Sign in and out there, and change there what is to be changed"));
+    }
+    Ok(next.run(request).await)
+}
+
 /// `__Host-` makes browsers insist on https and this very host; plain http cannot have it.
 pub fn cookie_name(deployment: &Deployment) -> &'static str {
     if is_https(deployment) { "__Host-sid" } else { "sid" }

@@ -18,19 +18,19 @@ use utoipa::OpenApi;
 
 use super::static_file::StaticFile;
 use super::{account, admin, caller, health, problem};
-use crate::identity::Deployment;
+use crate::identity::{Deployment, Identity};
 use crate::views::Views;
 
 /// The whole document, OpenAPI 3.1; the same views always give the same text.
-pub fn document(views: &Views, deployment: &Deployment) -> Value {
-    let (mut paths, mut schemas) = built_in();
+pub fn document(views: &Views, callers: &Callers) -> Value {
+    let (mut paths, mut schemas) = built_in(callers);
     for (name, schema) in operation::schemas_of_parts() {
         schemas[name] = schema;
     }
     for view in views.iter() {
         let plan = view.plan();
         let path = paths.entry(plan.path.as_str()).or_insert_with(|| json!({}));
-        path[plan.method.to_lowercase()] = operation::of(plan);
+        path[plan.method.to_lowercase()] = operation::of(plan, callers.accounts);
     }
     json!({
         "openapi": "3.1.0",
@@ -42,22 +42,42 @@ pub fn document(views: &Views, deployment: &Deployment) -> Value {
             "schemas": schemas,
             "responses": refusal::responses(),
             "headers": { "bff-partial": operation::partial_header() },
-            "securitySchemes": {
-                "bearer": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "bearerFormat": "JWT",
-                    "description": "The `accessToken` of a login.",
-                },
-                "cookie": {
-                    "type": "apiKey",
-                    "in": "cookie",
-                    "name": caller::cookie_name(deployment),
-                    "description": "Set by a login with `session: \"cookie\"`.",
-                },
-            },
+            "securitySchemes": callers.schemes(),
         },
     })
+}
+
+/// How callers show who they are.
+pub struct Callers {
+    cookie: &'static str,
+    accounts: bool,
+    issuers: Vec<String>,
+}
+
+impl Callers {
+    pub fn of(identity: &Identity) -> Self {
+        let issuers = identity.issuers().map(str::to_owned).collect();
+        Self::new(identity.deployment(), identity.has_accounts(), issuers)
+    }
+
+    pub fn new(deployment: &Deployment, accounts: bool, issuers: Vec<String>) -> Self {
+        Self { cookie: caller::cookie_name(deployment), accounts, issuers }
+    }
+
+    fn schemes(&self) -> Value {
+        let login = self.accounts.then(|| "the `accessToken` of a login".to_owned());
+        let issuers = self.issuers.iter().map(|issuer| format!("an access token of {issuer}"));
+        let words: Vec<String> = login.into_iter().chain(issuers).collect();
+        let description = format!("A JWT: {}.", words.join(", or "));
+        let bearer = json!({ "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": description });
+        let cookie = json!({
+            "type": "apiKey",
+            "in": "cookie",
+            "name": self.cookie,
+            "description": "Set by a login with `session: \"cookie\"`.",
+        });
+        if self.accounts { json!({ "bearer": bearer, "cookie": cookie }) } else { json!({ "bearer": bearer }) }
+    }
 }
 
 /// The document as it is served.
@@ -81,7 +101,7 @@ pub async fn openapi(State(file): State<Arc<StaticFile>>, headers: HeaderMap) ->
 struct BuiltIn;
 
 /// The paths of the built-in routes, and the schemas they refer to.
-fn built_in() -> (Map<String, Value>, Value) {
+fn built_in(callers: &Callers) -> (Map<String, Value>, Value) {
     let described = account::Description::openapi().merge_from(admin::Description::openapi());
     let described = described.merge_from(BuiltIn::openapi());
     let described = serde_json::to_value(described).expect("the keys of a description are texts");
@@ -91,7 +111,9 @@ fn built_in() -> (Map<String, Value>, Value) {
         let methods = methods.map(|(method, described)| (method.clone(), refusal::complete(described.clone())));
         (path.clone(), Value::Object(methods.collect()))
     };
-    (paths.iter().map(operations).collect(), described["components"]["schemas"].clone())
+    let of_accounts = |path: &str| path.starts_with("/v1/auth/") || path.starts_with("/v1/admin/users");
+    let there = |(path, _): &(&String, &Value)| callers.accounts || !of_accounts(path);
+    (paths.iter().filter(there).map(operations).collect(), described["components"]["schemas"].clone())
 }
 
 /// Each tag once, in the order in which operations first name it.

@@ -293,6 +293,7 @@ impl From<identity::Error> for Problem {
                 code: "not-served".to_owned(),
                 message: error.to_string(),
             }]),
+            Error::IssuerAway => Self::unavailable(Duration::from_secs(10)),
             Error::Store(_) | Error::Contended => {
                 tracing::error!(error = %chain(&error), "identity is not available");
                 Self::unavailable(Duration::from_secs(1))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 use uuid::Uuid;
 
+use super::issuer::Visitor;
 use super::role::Role;
 use super::token::TokenError;
 use crate::store::SessionKind;
@@ -12,17 +13,30 @@ use crate::store::SessionKind;
 /// A request's verified sender.
 #[derive(Clone)]
 pub struct Caller {
-    /// The account.
+    /// The account; a visitor has an id of his own, which is never an account's.
     pub sub: Uuid,
     pub role: Role,
     pub email: Option<String>,
+    /// A visitor's is his id.
     pub session: Uuid,
     pub kind: SessionKind,
+    /// Where another issuer vouches for the caller, who has no account here.
+    pub visitor: Option<Arc<Visitor>>,
     /// Speaks for the caller to the services behind this server.
     pub tokens: Arc<dyn TokenFor>,
 }
 
 impl Caller {
+    /// What views and services know the caller by.
+    pub fn subject(&self) -> String {
+        self.visitor.as_ref().map_or_else(|| self.sub.to_string(), |visitor| visitor.subject.clone())
+    }
+
+    /// What the caller's token was given for.
+    pub fn scopes(&self) -> &[String] {
+        self.visitor.as_ref().map_or(&[], |visitor| &visitor.scopes)
+    }
+
     /// The `authorization` header for a service with this audience.
     pub fn authorization(&self, audience: &str) -> Result<HeaderValue, TokenError> {
         self.tokens.authorization(audience)

@@ -1,11 +1,13 @@
 //! What identity is told from outside.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use time::Duration;
 
 use super::codes::CodesConfig;
+use super::issuer::IssuerConfig;
 use super::keys::{Rules, Settings, SigningAlgorithm};
 use super::session;
 use super::throttle;
@@ -37,6 +39,10 @@ pub struct Config {
     pub sessions: session::Rules,
     pub codes: CodesConfig,
     pub login: throttle::Rules,
+    /// Whether people have accounts here; without them only other issuers' tokens make a caller.
+    pub accounts: bool,
+    /// Whose tokens count here besides our own, by a name for each.
+    pub issuers: BTreeMap<String, IssuerConfig>,
 }
 
 /// How long a key is published before it signs: longer than anybody keeps our public keys without asking again.
@@ -57,6 +63,8 @@ impl Default for Config {
             sessions: session::Rules::default(),
             codes: CodesConfig::default(),
             login: throttle::Rules::default(),
+            accounts: true,
+            issuers: BTreeMap::new(),
         }
     }
 }

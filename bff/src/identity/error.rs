@@ -43,6 +43,9 @@ pub enum Error {
     Sign(jsonwebtoken::errors::Error),
     #[error(transparent)]
     Keys(KeyError),
+    /// Without its keys nobody can tell whether its tokens are good.
+    #[error("the issuer's public keys cannot be read")]
+    IssuerAway,
     #[error(transparent)]
     Store(#[from] store::Error),
     /// A row that the rules cannot read.

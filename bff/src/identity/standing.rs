@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -20,8 +21,14 @@ struct Watched {
     ended: CancellationToken,
 }
 
-/// The session of something open, until it is dropped.
-pub struct Standing {
+/// On what something open depends, until it is dropped.
+pub enum Standing {
+    Session(Held),
+    /// On a token of another issuer, which nobody can take back.
+    Token(Instant),
+}
+
+pub struct Held {
     session: Uuid,
     ended: CancellationToken,
     all: Arc<Standings>,
@@ -34,7 +41,7 @@ impl Standings {
             open.entry(session).or_insert_with(|| Watched { role, holders: 0, ended: CancellationToken::new() });
         watched.holders += 1;
         let ended = watched.ended.clone();
-        Standing { session, ended, all: Arc::clone(self) }
+        Standing::Session(Held { session, ended, all: Arc::clone(self) })
     }
 
     /// Ends what depends on the session.
@@ -59,13 +66,16 @@ impl Standings {
 }
 
 impl Standing {
-    /// Resolves when the session has ended, or its account is not what it was.
+    /// Resolves when the session has ended, or its account is not what it was, or the token has expired.
     pub async fn ended(&self) {
-        self.ended.cancelled().await;
+        match self {
+            Self::Session(held) => held.ended.cancelled().await,
+            Self::Token(expires_at) => sleep_until(*expires_at).await,
+        }
     }
 }
 
-impl Drop for Standing {
+impl Drop for Held {
     fn drop(&mut self) {
         if let Entry::Occupied(mut watched) = self.all.open().entry(self.session) {
             watched.get_mut().holders -= 1;
@@ -88,7 +98,7 @@ mod tests {
         standings.end(first);
         open[0].ended().await;
         open[1].ended().await;
-        assert!(!open[2].ended.is_cancelled());
+        assert!(matches!(&open[2], Standing::Session(held) if !held.ended.is_cancelled()));
         drop(open);
         assert!(standings.some(None, 10).is_empty());
     }

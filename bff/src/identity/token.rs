@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
+use super::issuer::Visitor;
 use super::keys::{Key, KeyRing};
 use super::role::Role;
 use super::secret::{Secret, sha256};
@@ -49,10 +50,12 @@ pub struct Subject {
     pub auth_version: i64,
     pub role: Role,
     pub email: Option<String>,
+    /// Where another issuer vouches for him, who then has neither account nor session.
+    pub visitor: Option<Arc<Visitor>>,
 }
 
 /// Exactly the members that we sign: another one, a missing one or a second one is an error.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claims {
     iss: String,
@@ -61,17 +64,40 @@ pub struct Claims {
     exp: i64,
     nbf: i64,
     iat: i64,
-    jti: String,
+    #[serde(rename = "jti")]
+    _jti: String,
     pub sid: Uuid,
     pub ver: i64,
     pub role: Role,
     client_id: ClientId,
     /// In our own tokens only, so that a view may show it without asking the store.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(default)]
     pub email: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+/// The same as they are written; a visitor's have other members.
+#[derive(Serialize)]
+struct Written<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    exp: i64,
+    nbf: i64,
+    iat: i64,
+    jti: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ver: Option<i64>,
+    role: Role,
+    client_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum ClientId {
     Web,
@@ -94,7 +120,7 @@ pub enum TokenError {
 pub const LEEWAY: Duration = Duration::seconds(30);
 
 const TYPE: &str = "at+jwt";
-const MAX_TOKEN_BYTES: usize = 8 * 1024;
+pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 const MAX_VERIFIED: u64 = 50_000;
 /// Only bounds memory: the times are checked at every use.
 const MAX_REMEMBERED: std::time::Duration = std::time::Duration::from_secs(900);
@@ -115,7 +141,7 @@ impl Tokens {
 
     /// An access token for this server.
     pub fn mint(&self, subject: &Subject, lifetime: Duration, now: OffsetDateTime) -> Result<String, TokenError> {
-        self.sign(&self.keys.signing(), subject, &self.audience, subject.email.clone(), lifetime, now)
+        self.sign(&self.keys.signing(), subject, &self.audience, subject.email.as_deref(), lifetime, now)
     }
 
     /// A token that another service verifies with the public keys, and the name of the key that does.
@@ -184,24 +210,28 @@ impl Tokens {
         key: &Key,
         subject: &Subject,
         audience: &str,
-        email: Option<String>,
+        email: Option<&str>,
         lifetime: Duration,
         now: OffsetDateTime,
     ) -> Result<String, TokenError> {
         let header =
             Header { typ: Some(TYPE.to_owned()), kid: Some(key.kid.clone()), ..Header::new(key.algorithm.into()) };
-        let claims = Claims {
-            iss: self.issuer.clone(),
-            sub: subject.account,
-            aud: audience.to_owned(),
+        let visitor = subject.visitor.as_deref();
+        let account = subject.account.to_string();
+        let scope = visitor.map(|visitor| visitor.scopes.join(" ")).filter(|scope| !scope.is_empty());
+        let claims = Written {
+            iss: &self.issuer,
+            sub: visitor.map_or(&account, |visitor| &visitor.subject),
+            aud: audience,
             exp: (now + lifetime).unix_timestamp(),
             nbf: now.unix_timestamp(),
             iat: now.unix_timestamp(),
             jti: Secret::random().encode(),
-            sid: subject.session,
-            ver: subject.auth_version,
+            sid: visitor.is_none().then_some(subject.session),
+            ver: visitor.is_none().then_some(subject.auth_version),
             role: subject.role,
-            client_id: subject.kind.into(),
+            client_id: visitor.map_or(client_id(subject.kind), |visitor| &visitor.client),
+            scope,
             email,
         };
         Ok(jsonwebtoken::encode(&header, &claims, &key.signing)?)
@@ -221,6 +251,7 @@ impl Claims {
             auth_version: self.ver,
             role: self.role,
             email: self.email.clone(),
+            visitor: None,
         }
     }
 
@@ -236,12 +267,10 @@ impl Claims {
     }
 }
 
-impl From<SessionKind> for ClientId {
-    fn from(kind: SessionKind) -> Self {
-        match kind {
-            SessionKind::Cookie => Self::Web,
-            SessionKind::Token => Self::Mobile,
-        }
+fn client_id(kind: SessionKind) -> &'static str {
+    match kind {
+        SessionKind::Cookie => "web",
+        SessionKind::Token => "mobile",
     }
 }
 
@@ -260,11 +289,11 @@ fn unknown(kid: String) -> TokenError {
     if is_thumbprint { TokenError::UnknownKey(kid) } else { TokenError::Refused("its key is not ours") }
 }
 
-fn decode<T: DeserializeOwned>(part: &str) -> Result<T, TokenError> {
+pub fn decode<T: DeserializeOwned>(part: &str) -> Result<T, TokenError> {
     serde_json::from_slice(&canonical(part)?).map_err(|_| TokenError::Refused("it has other members than ours"))
 }
 
 /// Unpadded base64url in its one spelling; the engine refuses stray bits at the end.
-fn canonical(part: &str) -> Result<Vec<u8>, TokenError> {
+pub fn canonical(part: &str) -> Result<Vec<u8>, TokenError> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Refused("it is not base64url"))
 }

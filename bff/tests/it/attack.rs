@@ -4,6 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use axum::routing::post;
+use bff::config::Config;
 use bff::identity::DEMO_PASSWORD;
 use bff::upstream;
 use futures_util::stream::{StreamExt, once, unfold};
@@ -12,6 +13,7 @@ use serde_json::json;
 use tokio::sync::broadcast;
 
 use crate::harness::{Answer, Backend, Caller, CookieUser, Server, TokenUser, grpc_frame, grpc_reply};
+use crate::issuers::{self, fake::FakeIssuer};
 
 const USER: &str = "user@shop.test";
 const OPERATOR: &str = "operator@shop.test";
@@ -47,8 +49,13 @@ shape:
 const CHANGE: &[u8] = b"\x0a\x02o1";
 
 async fn server(backend: &Backend) -> Server {
+    server_with(backend, |_| {}).await
+}
+
+async fn server_with(backend: &Backend, change: impl FnOnce(&mut Config)) -> Server {
     let url = backend.url();
     Server::start_with(|mut config| {
+        change(&mut config);
         std::fs::write(format!("{}/orders.yaml", config.views.dir), VIEWS).unwrap();
         let protos = Some(concat!(env!("CARGO_MANIFEST_DIR"), "/../proto").to_owned());
         let source = upstream::Config { grpc: Some(url), protos, timeout_ms: 20_000, ..upstream::Config::default() };
@@ -126,6 +133,32 @@ async fn a_stream_ends_with_the_session_that_opened_it() {
     let last = stream.text().await.unwrap();
     assert!(last.starts_with("event: problem\n") && last.contains("\"code\":\"invalid-session\""), "{last}");
     assert!(!last.contains("orderId"), "{last}");
+}
+
+#[tokio::test]
+async fn a_visitor_s_stream_ends_with_his_token() {
+    let (changes, _) = broadcast::channel(8);
+    let backend = orders(&changes).await;
+    let issuer = FakeIssuer::start().await;
+    let server = server_with(&backend, |settings| {
+        settings.identity.issuers = [("staff".to_owned(), issuers::fake::config(&issuer))].into();
+    })
+    .await;
+    let visitor = |name: &str, seconds: i64| {
+        let mut claims = issuer.claims(name);
+        claims["exp"] = json!(claims["iat"].as_i64().unwrap() + seconds);
+        TokenUser { server: &server, access_token: issuer.token(&claims), refresh_token: String::new() }
+    };
+    let [eve, adam] = [visitor("eve", 5), visitor("adam", 3_000)];
+    let (mut short, mut long) = (open(&eve).await, open(&adam).await);
+    for stream in [&mut short, &mut long] {
+        assert_eq!(stream.chunk().await.unwrap().unwrap(), "data: {\"orderId\":\"o1\"}\n\n");
+    }
+    let last = short.text().await.unwrap();
+    assert!(last.ends_with("\n\n") && last.contains("\"code\":\"invalid-session\""), "{last}");
+    // Nobody has looked in vain for a session of the other one meanwhile.
+    changes.send(()).unwrap();
+    assert_eq!(long.chunk().await.unwrap().unwrap(), "data: {\"orderId\":\"o1\"}\n\n");
 }
 
 #[tokio::test]

@@ -77,6 +77,11 @@ impl Server {
         .await
     }
 
+    /// Starts with another clock: the world's, where others have to agree on the time.
+    pub async fn start_at(clock: Clock, change: impl FnOnce(Config) -> Config) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), clock, change).await
+    }
+
     /// Stops the server and starts another at the same address, with the same files.
     pub async fn restart(self) -> Self {
         self.restart_with(|config| config).await

@@ -23,6 +23,7 @@ mod events;
 mod failures;
 mod hostile;
 mod idempotency;
+mod issuers;
 mod keys;
 mod leaks;
 mod limits;

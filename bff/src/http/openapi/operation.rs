@@ -6,12 +6,12 @@ use super::{refusal, schema};
 use crate::views::plan::{Param, Plan, Proxy, Shape, Then};
 use crate::views::{ParamLocation, VARIANT, VARIANT_HEADER};
 
-pub(super) fn of(plan: &Plan) -> Value {
+pub(super) fn of(plan: &Plan, has_cookies: bool) -> Value {
     let mut operation = json!({
         "operationId": plan.name,
         "tags": [tag(&plan.path)],
         "description": format!("For: {}.", plan.access.join(", ")),
-        "security": if is_public(plan) { json!([]) } else { json!([{ "bearer": [] }, { "cookie": [] }]) },
+        "security": security(plan, has_cookies),
     });
     let key = plan.idempotency.then(idempotency_key);
     let names: Vec<&str> = plan.variants.iter().filter_map(|plan| plan.variant.as_deref()).collect();
@@ -47,6 +47,14 @@ fn is_public(plan: &Plan) -> bool {
 }
 
 /// The first part of the path that is neither a version nor a parameter.
+fn security(plan: &Plan, has_cookies: bool) -> Value {
+    match (is_public(plan), has_cookies) {
+        (true, _) => json!([]),
+        (false, true) => json!([{ "bearer": [] }, { "cookie": [] }]),
+        (false, false) => json!([{ "bearer": [] }]),
+    }
+}
+
 fn tag(path: &str) -> &str {
     let is_version = |part: &str| part.strip_prefix('v').is_some_and(|n| n.chars().all(|c| c.is_ascii_digit()));
     let mut parts = path.split('/').filter(|part| !part.is_empty() && !part.starts_with('{'));

@@ -98,7 +98,7 @@ async fn keys_change_together_with_their_audit_or_not_at_all() {
 async fn replicas_that_turn_a_key_at_once_turn_it_once() {
     Place::each(&BACKENDS, async |place| {
         let master = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(master.path(), "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=").unwrap();
+        std::fs::write(master.path(), "n1dU0c4vQkq9m3l8Yb7sR2xWz5tHj6aEoPfGuKiLwXQ=").unwrap();
         let config = identity::Config {
             master_key_file: Some(master.path().to_owned()),
             key_algorithms: vec![SigningAlgorithm::Es256],
