@@ -1,17 +1,17 @@
 //! New private keys in PKCS #8, and their way from there into jsonwebtoken.
 
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 use jsonwebtoken::EncodingKey;
-use rand_core06::OsRng;
 use rsa::RsaPrivateKey;
 use rsa::pkcs1::EncodeRsaPrivateKey;
-use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey};
+use rsa::pkcs8::DecodePrivateKey;
 use zeroize::Zeroizing;
 
 use super::{KeyError, SigningAlgorithm};
-
-const RSA_BITS: usize = 3072;
 
 /// Slow for RSA: call it where blocking is allowed.
 pub fn private_key(algorithm: SigningAlgorithm) -> Result<Zeroizing<Vec<u8>>, KeyError> {
@@ -30,6 +30,7 @@ pub fn encoding_key(algorithm: SigningAlgorithm, pkcs8: &[u8]) -> Result<Encodin
         SigningAlgorithm::Es256 => Ok(EncodingKey::from_ec_der(pkcs8)),
         SigningAlgorithm::EdDsa => Ok(EncodingKey::from_ed_der(pkcs8)),
         SigningAlgorithm::Rs256 | SigningAlgorithm::Ps256 => {
+            // The `rsa` crate converts keys and never signs: its arithmetic leaks timing (RUSTSEC-2023-0071).
             let key = RsaPrivateKey::from_pkcs8_der(pkcs8).map_err(|error| error.to_string())?;
             let pkcs1 = key.to_pkcs1_der().map_err(|error| error.to_string())?;
             Ok(EncodingKey::from_rsa_der(pkcs1.as_bytes()))
@@ -37,9 +38,9 @@ pub fn encoding_key(algorithm: SigningAlgorithm, pkcs8: &[u8]) -> Result<Encodin
     }
 }
 
-/// The `rsa` crate makes and converts keys and never signs: its arithmetic leaks timing (RUSTSEC-2023-0071).
 fn rsa_key() -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let key = RsaPrivateKey::new(&mut OsRng, RSA_BITS).map_err(|error| KeyError::Generate(error.to_string()))?;
-    let document = key.to_pkcs8_der().map_err(|error| KeyError::Generate(error.to_string()))?;
-    Ok(document.to_bytes())
+    let key = KeyPair::generate(KeySize::Rsa3072);
+    let document: Result<Pkcs8V1Der<'static>, Unspecified> = key.and_then(|key| key.as_der());
+    let document = document.map_err(|error| KeyError::Generate(error.to_string()))?;
+    Ok(Zeroizing::new(document.as_ref().to_vec()))
 }
