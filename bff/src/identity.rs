@@ -214,12 +214,7 @@ impl Identity {
     /// Keeps up with what other replicas revoke, with the signing keys and with those of other issuers; never ends.
     pub async fn follow(&self) {
         let Self { sessions, keys, issuers, clock, meter, .. } = self;
-        tokio::join!(
-            sessions.follow(clock),
-            sessions.look_after(clock),
-            keys.follow(clock, meter),
-            issuers.follow()
-        );
+        tokio::join!(sessions.follow(clock), sessions.look_after(clock), keys.follow(clock, meter), issuers.follow());
     }
 
     /// Where events of what changed nothing are gathered.

@@ -112,7 +112,7 @@ impl Config {
         let mut problems = self.counts();
         if !is_origin(&url) {
             problems.push(format!("http.public_url: `{url}` is not an address like https://api.example.com"));
-        } else if production && !url.starts_with("https://") {
+        } else if production && (self.public_url.is_none() || !url.starts_with("https://")) {
             problems.push("http.public_url: production needs the https address that browsers use".to_owned());
         }
         if self.tls_cert.is_some() != self.tls_key.is_some() {

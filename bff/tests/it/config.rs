@@ -154,6 +154,10 @@ fn production_refuses_what_is_only_fit_for_development() {
          notify: production sends codes: set notify.smtp.server or notify.sms.url, or notify.deliver = \"off\" where \
          nobody registers or resets a password"
     );
+    // Not even with https of its own may it guess its name.
+    let nameless = "environment = 'production'\nhttp.tls_cert = 'a.pem'\nhttp.tls_key = 'a.key'";
+    let problems = config::load(&[file(&folder, nameless)], &BTreeMap::new()).unwrap_err().to_string();
+    assert!(problems.contains("http.public_url: production needs the https address that browsers use"), "{problems}");
     let development = unsafe_settings.replace("production", "development").replace("0.0.0.0", "127.0.0.1");
     config::load(&[file(&folder, &development)], &BTreeMap::new()).unwrap();
 }
