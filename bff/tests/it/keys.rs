@@ -1,6 +1,7 @@
 //! The signing keys, and what is not a token of ours.
 
 mod forged;
+mod jose;
 mod rotation;
 
 use std::path::Path;
