@@ -108,7 +108,9 @@ fn client(claims: &Claims) -> Result<Option<&str>, &'static str> {
 }
 
 fn is_name(subject: &str) -> bool {
-    !subject.is_empty() && subject.chars().count() <= MAX_SUBJECT_CHARS && !subject.contains(char::is_control)
+    !matches!(subject, "" | "." | "..")
+        && subject.chars().count() <= MAX_SUBJECT_CHARS
+        && !subject.contains(char::is_control)
 }
 
 fn role(issuer: &Issuer, value: Option<&Value>) -> Result<Role, &'static str> {

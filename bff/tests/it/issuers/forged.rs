@@ -101,6 +101,7 @@ async fn claims_are_there_and_of_their_type() {
         ("aud", json!(["https://api.shop.test", 1])),
         ("aud", json!({ "https://api.shop.test": true })),
         ("sub", json!("")),
+        ("sub", json!("..")),
         ("sub", json!(7)),
         ("sub", json!("a\nb")),
         ("sub", json!("x".repeat(201))),
