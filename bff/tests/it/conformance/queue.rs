@@ -21,6 +21,7 @@ async fn a_job_is_claimed_done_and_gone() {
     Place::each(&BACKENDS, async |place| {
         let stores = place.open().await;
         let queue = &stores.queue;
+        queue.check().await.unwrap();
         assert!(queue.claim(&MAIL).await.unwrap().is_none());
         assert!(queue.publish(&MAIL, "m1", b"\0hello").await.unwrap());
         let job = claim(queue, &MAIL).await;
