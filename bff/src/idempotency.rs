@@ -86,7 +86,7 @@ impl Idempotency {
         for _ in 0..MAX_TRIES {
             let now = self.clock.now();
             let stored = self.store.get(&key.0).await?;
-            let record = stored.as_ref().and_then(|stored| Record::read(stored));
+            let record = stored.as_ref().and_then(Record::read);
             match decide(record, fingerprint, RESERVED, now) {
                 Decision::Begin(record) => {
                     let record = record.write();

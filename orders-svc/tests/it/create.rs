@@ -52,11 +52,13 @@ async fn a_crash_between_an_order_and_its_answer_orders_nothing_twice() {
         for round in 0..ROUNDS {
             let key = format!("k{round}");
             let (mut ann, lost) = (shop.user("ann"), keyed(&key, cup()));
-            let asked = tokio::spawn(async move { drop(ann.orders.create_order(lost).await) });
-            // Sometimes before the order is written, sometimes between that and the answer.
-            tokio::time::sleep(Duration::from_millis(round)).await;
-            shop.crash().await;
-            asked.await.unwrap();
+            let asked = async { drop(ann.orders.create_order(lost).await) };
+            let crash = async {
+                // Sometimes before the order is written, sometimes between that and the answer.
+                tokio::time::sleep(Duration::from_millis(round)).await;
+                shop.crash().await;
+            };
+            tokio::join!(asked, crash);
             let mut ann = shop.user("ann");
             let first = ann.orders.create_order(keyed(&key, cup())).await.unwrap().into_inner();
             let again = ann.orders.create_order(keyed(&key, cup())).await.unwrap().into_inner();
