@@ -44,7 +44,8 @@ pub enum Grant {
 impl Identity {
     /// Begins a session. An unknown account takes the same path, and as long, as a wrong password.
     pub async fn login(&self, login: Login) -> Result<SignedIn, Error> {
-        let result = self.try_login(login).await;
+        // Boxed, so that whoever signs in does not carry the stores' futures in its own.
+        let result = Box::pin(self.try_login(login)).await;
         event::count(&self.meter, "login", &result);
         result
     }
