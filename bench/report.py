@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Tables of samples: `report.py bench/results/FILE.json`. Medians over rounds, and ratios within a round to two peers.
+"""Tables of samples: `report.py bench/results/FILE.json`. Medians over rounds, and ratios within a round to the peers BASES.
 
 A ratio is the median over rounds of the peer's cost by the other's in the same round; in brackets, the bootstrap 95 %
 interval of that median. A window in which more than one request in a thousand failed is left out."""
 import json
+import os
 import random
 import statistics
 import sys
 
-BASES = ("hand", "hand-mi-ct")
+BASES = os.environ.get("BASES", "hand,hand-mi-ct").split(",")
 RESAMPLES = 2000
 
 
