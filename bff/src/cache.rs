@@ -92,7 +92,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         if !config.enabled {
             return Ok(None);
         }
-        let shared = config.store(store)?.map(|values| Shared::new(values, meter));
+        let patience = Duration::from_millis(store.hot_timeout_ms);
+        let shared = config.store(store)?.map(|values| Shared::new(values, patience, meter));
         Ok(Some(Arc::new(Self {
             local: Local::new(config.max_bytes, meter),
             shared,
@@ -148,12 +149,24 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             return true;
         }
         // Here first, so that whoever asked sees it; then where others would find it, then the others.
-        self.generations.raise(&ids);
+        self.refuse(&ids, true);
         let shared = match &self.shared {
-            Some(shared) => shared.forget(&ids).await,
+            Some(shared) => shared.catch_up().await,
             None => true,
         };
+        if !shared {
+            tracing::warn!("the shared cache is told later what no longer counts");
+        }
         let announced = self.news.announce(&ids, shared).await;
         shared && announced
+    }
+
+    /// Nothing with these tags counts here. Owed to Redis before that shows, so that no fetch that begins after it
+    /// finds there what it refuses.
+    fn refuse(&self, tags: &[TagId], owed: bool) {
+        if let (true, Some(shared)) = (owed, &self.shared) {
+            shared.owe(tags);
+        }
+        self.generations.raise(tags);
     }
 }

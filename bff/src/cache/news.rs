@@ -208,12 +208,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     fn hear(&self, heard: &Heard) {
         match heard {
             Heard::Announcement(bytes) => match self.news.read(bytes) {
-                Announcement::Tags { tags, shared } => {
-                    self.generations.raise(&tags);
-                    if let (false, Some(owes)) = (shared, &self.shared) {
-                        owes.owe(&tags);
-                    }
-                }
+                Announcement::Tags { tags, shared } => self.refuse(&tags, !shared),
                 Announcement::Everything => self.forget_everything(),
                 Announcement::Own => {}
             },

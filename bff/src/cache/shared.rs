@@ -6,7 +6,7 @@
 
 mod wire;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub use wire::Kept;
 
 pub struct Shared {
     values: KeyValue,
+    /// It is never waited for longer.
+    patience: Duration,
     owed: Mutex<Owed>,
     meters: Meters,
 }
@@ -30,9 +32,9 @@ pub struct Shared {
 /// Tags that Redis was not told of, because it was away.
 #[derive(Default)]
 struct Owed {
-    tags: HashSet<TagId>,
-    /// There were too many: nothing that is there counts.
-    everything: bool,
+    /// With the number of the last time that each was owed.
+    tags: HashMap<TagId, u64>,
+    number: u64,
 }
 
 struct Meters {
@@ -59,7 +61,7 @@ const MAX_OWED: usize = 10_000;
 const EVERYTHING: TagId = TagId([0xff; 16]);
 
 impl Shared {
-    pub fn new(values: KeyValue, meter: &Meter) -> Self {
+    pub fn new(values: KeyValue, patience: Duration, meter: &Meter) -> Self {
         let counter = |result| meter.counter("bff_cache_shared_total", &[("result", result)]);
         let meters = Meters {
             hit: counter("hit"),
@@ -67,12 +69,12 @@ impl Shared {
             rejected: counter("rejected"),
             failed: counter("failed"),
         };
-        Self { values, owed: Mutex::default(), meters }
+        Self { values, patience, owed: Mutex::default(), meters }
     }
 
     /// Whatever is wrong there is as if nothing were.
     pub async fn read(&self, asked: &[&Asked], patience: Duration) -> Vec<Look> {
-        let values = self.values.with_timeout(patience);
+        let values = self.values.with_timeout(patience.min(self.patience));
         let looks = match self.settle(&values).await {
             Ok(()) => self.look(&values, asked).await,
             Err(error) => Err(error),
@@ -125,50 +127,50 @@ impl Shared {
         }
     }
 
-    /// Nothing that is there with one of these tags counts any more. False where it could not be told, and will be.
-    pub async fn forget(&self, tags: &[TagId]) -> bool {
-        self.owe(tags);
+    /// Nothing that is there with one of these tags counts any more, once it is told.
+    pub fn owe(&self, tags: &[TagId]) {
+        self.owed().owe(tags);
+    }
+
+    /// Tells what is owed; until then nothing can be read. False where it could not be told, and will be.
+    pub async fn catch_up(&self) -> bool {
         match self.settle(&self.values).await {
             Ok(()) => true,
             Err(error) => {
-                tracing::warn!(%error, cause = %error.cause(), "the shared cache is told later what no longer counts");
+                tracing::debug!(%error, cause = %error.cause(), "the shared cache is told later what no longer counts");
                 false
             }
         }
     }
 
-    pub fn owe(&self, tags: &[TagId]) {
-        let mut owed = self.owed();
-        owed.tags.extend(tags);
-        if owed.tags.len() > MAX_OWED {
-            *owed = Owed { everything: true, ..Owed::default() };
-        }
-    }
-
-    /// Tells what is still to be told; until then nothing can be read.
-    pub async fn catch_up(&self) -> bool {
-        self.settle(&self.values).await.is_ok()
-    }
-
     async fn settle(&self, values: &KeyValue) -> Result<(), Error> {
-        let owed: Vec<TagId> = {
-            let owed = self.owed();
-            if owed.everything { vec![EVERYTHING] } else { owed.tags.iter().copied().collect() }
-        };
+        let owed = self.owed().tags.clone();
         if owed.is_empty() {
             return Ok(());
         }
-        values.delete_all(&owed.iter().map(token_name).collect::<Vec<_>>()).await?;
-        let mut still = self.owed();
-        if owed == [EVERYTHING] {
-            still.everything = false;
-        }
-        still.tags.retain(|tag| !owed.contains(tag));
+        values.delete_all(&owed.keys().map(token_name).collect::<Vec<_>>()).await?;
+        self.owed().told(&owed);
         Ok(())
     }
 
     fn owed(&self) -> MutexGuard<'_, Owed> {
         self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Owed {
+    fn owe(&mut self, tags: &[TagId]) {
+        self.number += 1;
+        self.tags.extend(tags.iter().map(|tag| (*tag, self.number)));
+        if self.tags.len() > MAX_OWED {
+            // Too many to remember: nothing that is there counts.
+            self.tags = HashMap::from([(EVERYTHING, self.number)]);
+        }
+    }
+
+    /// What was owed once more in the meantime still is.
+    fn told(&mut self, told: &HashMap<TagId, u64>) {
+        self.tags.retain(|tag, number| told.get(tag) != Some(number));
     }
 }
 
@@ -180,11 +182,14 @@ async fn tokens(values: &KeyValue, tags: &[TagId], found: Vec<Option<Bytes>>) ->
             return Ok((*tag, token));
         }
         let (name, token) = (token_name(tag), Uuid::new_v4().into_bytes());
-        if values.compare_and_put(&name, None, &token, TOKEN_LIFE).await? {
-            return Ok((*tag, token));
+        match values.compare_and_put(&name, None, &token, TOKEN_LIFE).await {
+            Ok(true) => return Ok((*tag, token)),
+            Err(error) if error.is_outage() => return Err(error),
+            // Somebody else was first, or something is there that is no token.
+            Ok(false) | Err(_) => {}
         }
-        // Somebody else was first, or something is there that is no token.
-        match known(values.get(&name).await?) {
+        let there = values.get_all(std::slice::from_ref(&name), size_of::<Token>()).await?;
+        match known(there.into_iter().next().flatten()) {
             Some(token) => Ok((*tag, token)),
             None => {
                 values.put(&name, &token, TOKEN_LIFE).await?;
@@ -201,4 +206,32 @@ fn name_of(key: &Key) -> String {
 
 fn token_name(tag: &TagId) -> String {
     format!("cache-tag:{}", hex(&tag.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_owed_once_more_while_it_is_told_is_told_again() {
+        let [a, b] = ["a", "b"].map(TagId::of);
+        let mut owed = Owed::default();
+        owed.owe(&[a, b]);
+        let first = owed.tags.clone();
+        owed.owe(&[a]);
+        owed.told(&first);
+        assert_eq!(owed.tags.keys().collect::<Vec<_>>(), [&a]);
+        owed.told(&owed.tags.clone());
+        assert!(owed.tags.is_empty());
+    }
+
+    #[test]
+    fn too_much_to_remember_is_everything() {
+        let tags: Vec<TagId> = (0..=MAX_OWED).map(|tag| TagId::of(&tag.to_string())).collect();
+        let mut owed = Owed::default();
+        owed.owe(&tags[..MAX_OWED]);
+        assert_eq!(owed.tags.len(), MAX_OWED);
+        owed.owe(&tags);
+        assert_eq!(owed.tags.keys().collect::<Vec<_>>(), [&EVERYTHING]);
+    }
 }
