@@ -40,7 +40,7 @@ impl KeyValue {
     }
 
     /// The values of all these keys, in their order. An empty one counts as none; so does one of more bytes
-    /// than this, which is never read whole.
+    /// than this, which is never read whole, and what is no value at all.
     pub async fn get_all(&self, keys: &[String], max_bytes: usize) -> Result<Vec<Option<Bytes>>, Error> {
         keys.iter().try_for_each(|key| self.check_sizes("read values", key, &[]))?;
         match self {

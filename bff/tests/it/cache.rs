@@ -1,7 +1,10 @@
 //! Replies that are kept: when they answer, when they do not, and whom.
 
 mod invalidation;
+mod kept;
+mod poison;
 mod privacy;
+mod replicas;
 mod world;
 
 use std::time::Duration;

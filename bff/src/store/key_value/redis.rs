@@ -27,6 +27,9 @@ pub struct Redis {
     namespace: Arc<str>,
 }
 
+/// What Redis says of a key that holds a list or the like.
+const WRONG_TYPE: &str = "WRONGTYPE";
+
 static COMPARE_AND_PUT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("compare_and_put.lua")));
 static BUCKET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("bucket.lua")));
 
@@ -58,7 +61,10 @@ impl Redis {
     pub async fn get_all(&self, keys: &[String], max_bytes: usize) -> Result<Vec<Option<Bytes>>, Error> {
         let commands: Vec<Cmd> =
             keys.iter().map(|key| cmd("GETRANGE").arg(self.value(key)).arg(0).arg(max_bytes).take()).collect();
-        let values = try_join_all(commands.iter().map(|command| self.link.query::<Bytes>(command)));
+        let values = try_join_all(commands.iter().map(async |command| match self.link.query::<Bytes>(command).await {
+            Err(error) if error.code() == Some(WRONG_TYPE) => Ok(Bytes::new()),
+            value => value,
+        }));
         let values = self.guard.call("read values", values).await?;
         // What is not there is empty.
         Ok(values.into_iter().map(|value| Some(value).filter(|v| !v.is_empty() && v.len() <= max_bytes)).collect())

@@ -259,6 +259,28 @@ impl World {
         Self { server, service, _backend: backend }
     }
 
+    /// Another server over the same service.
+    pub async fn another(&self, change: impl FnOnce(&mut Config)) -> Self {
+        let server = Self::serve(&self._backend, change).await;
+        Self { server, service: Arc::clone(&self.service), _backend: Arc::clone(&self._backend) }
+    }
+
+    /// Two servers that share these stores, once each can tell the other.
+    pub async fn pair(store: &bff::store::Config, folder: &std::path::Path) -> (Self, Self) {
+        let key = folder.join("master.key");
+        std::fs::write(&key, "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\n").unwrap();
+        let change = |config: &mut Config| {
+            config.store = store.clone();
+            config.identity.master_key_file = Some(key.clone());
+        };
+        let first = Self::start_with(change).await;
+        let second = first.another(change).await;
+        for world in [&first, &second] {
+            eventually(async || (world.purge(&["nothing"]).await.status == 200).then_some(())).await;
+        }
+        (first, second)
+    }
+
     async fn serve(backend: &Backend, change: impl FnOnce(&mut Config)) -> Server {
         Server::start_with(|mut config| {
             let folder = std::path::Path::new(&config.views.dir).parent().unwrap().to_owned();
