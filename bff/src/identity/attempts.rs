@@ -42,8 +42,8 @@ pub struct Attempt {
     _place: OwnedSemaphorePermit,
 }
 
-/// A compare-and-put loses only against another replica at work on the same account.
-const MAX_TRIES: usize = 5;
+/// A compare-and-put loses only against another replica at work on the same account; more often than failures are free.
+const MAX_TRIES: usize = 10;
 const PLACES_PER_CORE: usize = 20;
 
 impl Attempts {

@@ -79,8 +79,8 @@ enum Step<T> {
     Leave(T),
 }
 
-/// A compare-and-put loses only against another replica at work on the same identifier.
-const MAX_TRIES: usize = 5;
+/// A compare-and-put loses only against another replica at work on the same identifier; more often than a code may be tried.
+const MAX_TRIES: usize = 10;
 
 impl Codes {
     pub fn new(rules: &Rules, budgets: Budgets, digester: Digester, seal: SealingKey, stores: &Stores) -> Self {
