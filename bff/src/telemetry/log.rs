@@ -56,10 +56,10 @@ const WITHHELD: &str = "withheld";
 fn treatment(name: &str) -> Treatment {
     match name {
         // What a line may say of itself, and a span of its request.
-        "address" | "admin" | "algorithm" | "call" | "cause" | "changed" | "channel" | "client" | "code"
-        | "deliveries" | "duration_ms" | "error" | "event" | "job" | "kid" | "location" | "message" | "method"
-        | "name" | "open" | "panic" | "path" | "place" | "public" | "reason" | "request_id" | "route" | "session"
-        | "status" | "topic" | "trace_id" | "url" | "view" | "views" => Treatment::Written,
+        "account" | "address" | "admin" | "algorithm" | "call" | "cause" | "changed" | "channel" | "client"
+        | "code" | "deliveries" | "duration_ms" | "error" | "event" | "job" | "kid" | "location" | "message"
+        | "method" | "name" | "open" | "panic" | "path" | "place" | "public" | "reason" | "request_id" | "route"
+        | "session" | "status" | "topic" | "trace_id" | "url" | "view" | "views" => Treatment::Written,
         name if name.contains('.') => Treatment::Skipped,
         _ => Treatment::Withheld,
     }
