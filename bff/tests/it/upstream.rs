@@ -238,7 +238,10 @@ async fn an_http_reply_over_the_limit_is_malformed() {
 #[test]
 fn a_wrong_address_is_named() {
     let problem = |config: Config| Source::connect("orders", &config, &Meter::none()).err().unwrap().to_string();
-    assert_eq!(problem(Config::default()), "sources.orders: has no address; set `grpc`, `http` or `nats` to the service's URL");
+    assert_eq!(
+        problem(Config::default()),
+        "sources.orders: has no address; set `grpc`, `http` or `nats` to the service's URL"
+    );
     assert_eq!(
         problem(Config { grpc: Some("localhost:50051".to_owned()), ..Config::default() }),
         "sources.orders.grpc: `localhost:50051` has no http or https scheme; expected a URL like http://127.0.0.1:50051"

@@ -71,8 +71,9 @@ impl Visitor {
         let paths = document["paths"].as_object().unwrap();
         let of_path = |(path, operations): (&String, &Value)| {
             let operations = operations.as_object().unwrap().iter();
-            let views = operations
-                .filter(|(_, operation)| !["account", "server"].contains(&operation["tags"][0].as_str().unwrap()));
+            let views = operations.filter(|(_, operation)| {
+                !["account", "admin", "server"].contains(&operation["tags"][0].as_str().unwrap())
+            });
             views.map(|(method, _)| format!("{} {path}", method.to_uppercase())).collect::<Vec<_>>()
         };
         paths.iter().flat_map(of_path).collect()
