@@ -2,6 +2,8 @@
 
 mod invalidation;
 mod kept;
+mod outage;
+mod own_redis;
 mod poison;
 mod privacy;
 mod replicas;

@@ -1,0 +1,117 @@
+//! Redis goes away, stands still and comes back with nothing in it, while people ask.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::own_redis::OwnRedis;
+use super::world::World;
+use crate::conformance::{Backend, Place, eventually};
+
+const IDS: [&str; 4] = ["a", "b", "c", "d"];
+const SHARED_AWAY: &str = r#"bff_degraded{part="cache"}"#;
+
+async fn version_of(world: &World, id: &str) -> usize {
+    let answer = world.get(&format!("/v1/things/{id}")).await;
+    assert_eq!(answer.status, 200, "{:?}", answer.body);
+    answer.json()["name"].as_str().unwrap().strip_prefix(id).unwrap().trim().parse().unwrap()
+}
+
+/// Two replicas that people ask all the time, and what they must never be shown again.
+struct Load<'w> {
+    worlds: [&'w World; 2],
+    /// Of each replica and thing: the least version that counts.
+    least: [[AtomicUsize; 4]; 2],
+    version: AtomicUsize,
+    answers: AtomicUsize,
+    over: AtomicBool,
+}
+
+impl<'w> Load<'w> {
+    fn new(worlds: [&'w World; 2]) -> Self {
+        let (version, answers, over) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+        Self { worlds, least: Default::default(), version, answers, over }
+    }
+
+    async fn ask(&self) {
+        let ask = async |replica: usize, thing: usize| {
+            let least = &self.least[replica][thing];
+            while !self.over.load(Ordering::SeqCst) {
+                let before = least.load(Ordering::SeqCst);
+                let version = version_of(self.worlds[replica], IDS[thing]).await;
+                assert!(version >= before, "{} of replica {replica}: {version}, after {before}", IDS[thing]);
+                self.answers.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        join_all((0..8).map(|number| ask(number / 4, number % 4))).await;
+    }
+
+    /// Changes everything and purges it, each thing on one of the replicas; returns once both know.
+    async fn change(&self) {
+        self.worlds[0].change();
+        let version = self.version.fetch_add(1, Ordering::SeqCst) + 1;
+        for (thing, id) in IDS.iter().enumerate() {
+            let replica = thing % 2;
+            let purged = self.worlds[replica].purge(&[&format!("thing:{id}")]).await;
+            assert!(matches!(purged.status, 200 | 202));
+            self.least[replica][thing].store(version, Ordering::SeqCst);
+            eventually(async || (version_of(self.worlds[1 - replica], id).await >= version).then_some(())).await;
+            self.least[1 - replica][thing].store(version, Ordering::SeqCst);
+        }
+    }
+
+    /// Until people were answered a few times more.
+    async fn goes_on(&self) {
+        let until = self.answers.load(Ordering::SeqCst) + 50;
+        eventually(async || (self.answers.load(Ordering::SeqCst) >= until).then_some(())).await;
+    }
+
+    async fn degraded(&self, degraded: f64) {
+        for world in self.worlds {
+            world.eventually_measured(SHARED_AWAY, |found| found == degraded).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_notices_that_redis_is_killed_stands_still_or_has_lost_everything() {
+    let test = async |place: &Place| {
+        let Some(mut redis) = OwnRedis::start().await else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let redis_url = Some(redis.url.clone().into());
+        let store = bff::store::Config { redis_url, timeout_ms: 2_000, ..place.config.clone() };
+        let (first, second) = World::pair(&store, folder.path()).await;
+        let load = Load::new([&first, &second]);
+        let story = async {
+            load.change().await;
+            load.degraded(0.0).await;
+            for kills in [true, false, true] {
+                if kills {
+                    redis.kill()
+                } else {
+                    redis.pause()
+                }
+                load.change().await;
+                load.degraded(1.0).await;
+                load.goes_on().await;
+                if kills {
+                    redis.again().await.unwrap()
+                } else {
+                    redis.go_on()
+                }
+                load.degraded(0.0).await;
+                load.goes_on().await;
+                load.change().await;
+            }
+            load.over.store(true, Ordering::SeqCst);
+        };
+        tokio::join!(load.ask(), story);
+        let page = first.metrics().await + &second.metrics().await;
+        let failed = r#"bff_cache_shared_total{result="failed"}"#;
+        let failed = page.lines().filter_map(|line| line.strip_prefix(failed)?.trim().parse::<f64>().ok());
+        assert!(failed.sum::<f64>() > 0.0, "{page}");
+    };
+    Place::with(&[Backend::Postgres, Backend::Nats], &test).await;
+}
