@@ -1,10 +1,11 @@
 //! What replicas tell each other: the tags that were invalidated.
 //!
 //! Best effort, and made up for: what could not be told is told once the bus is back, and so is what was told shortly
-//! before; whoever may have missed something forgets everything.
+//! before. Whoever may have missed something forgets everything once it hears what it says to itself, since from then on
+//! it misses nothing.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,9 @@ pub struct News {
     /// By which a replica knows its own announcements.
     origin: Uuid,
     own: Mutex<Own>,
+    /// The number of what this replica last said to itself, and of what it heard of that.
+    said: AtomicU64,
+    heard: AtomicU64,
     degraded: Gauge,
 }
 
@@ -42,8 +46,10 @@ enum Announcement {
         shared: bool,
     },
     Everything,
-    /// Of this replica itself.
-    Own,
+    /// What this replica says to itself.
+    ToItself(u64),
+    /// Of no concern here.
+    Nothing,
 }
 
 const TOPIC: &str = "cache";
@@ -58,11 +64,35 @@ const TAGS_AT_ONCE: usize = (MAX_ANNOUNCEMENT_BYTES - HEAD) / size_of::<TagId>()
 const TAGS: u8 = 1;
 const TAGS_NOT_SHARED: u8 = 2;
 const EVERYTHING: u8 = 3;
+const TO_ITSELF: u8 = 4;
 
 impl News {
     pub fn new(meter: &Meter) -> Self {
         let degraded = meter.gauge("bff_degraded", &[("part", "cache")]);
-        Self { bus: OnceLock::new(), origin: Uuid::new_v4(), own: Mutex::default(), degraded }
+        let [said, heard] = [0, 0].map(AtomicU64::new);
+        Self { bus: OnceLock::new(), origin: Uuid::new_v4(), own: Mutex::default(), said, heard, degraded }
+    }
+
+    /// Nothing that was said before is worth hearing.
+    fn begin_anew(&self) {
+        self.said.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn hears_itself(&self) -> bool {
+        self.said.load(Ordering::Relaxed) == self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Best effort: it is said again until it is heard.
+    async fn say_to_itself(&self, bus: &Bus) {
+        if bus.is_up() && !self.hears_itself() {
+            drop(bus.announce(TOPIC, &self.written_to_itself()).await);
+        }
+    }
+
+    fn written_to_itself(&self) -> Vec<u8> {
+        let mut bytes = self.written(TO_ITSELF, &[]);
+        bytes.extend_from_slice(&self.said.load(Ordering::Relaxed).to_be_bytes());
+        bytes
     }
 
     /// True where every replica that listens hears it; else it is told later.
@@ -121,12 +151,15 @@ impl News {
 
     /// What cannot be read may say anything.
     fn read(&self, bytes: &[u8]) -> Announcement {
-        let Some((origin, [kind, tags @ ..])) = bytes.split_at_checked(16) else { return Announcement::Everything };
-        if origin == self.origin.as_bytes() {
-            return Announcement::Own;
+        let Some((origin, [kind, rest @ ..])) = bytes.split_at_checked(16) else { return Announcement::Everything };
+        let is_own = origin == self.origin.as_bytes();
+        if *kind == TO_ITSELF {
+            let number = rest.try_into().map(u64::from_be_bytes).ok().filter(|_| is_own);
+            return number.map_or(Announcement::Nothing, Announcement::ToItself);
         }
-        let (ids, rest) = tags.as_chunks();
+        let (ids, rest) = rest.as_chunks();
         match *kind {
+            _ if is_own => Announcement::Nothing,
             TAGS | TAGS_NOT_SHARED if rest.is_empty() => {
                 Announcement::Tags { tags: ids.iter().map(|id| TagId(*id)).collect(), shared: *kind == TAGS }
             }
@@ -177,13 +210,20 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             tokio::select! {
                 biased;
                 heard = next(&mut subscription) => match heard {
-                    Some(heard) => self.hear(&heard),
+                    Some(heard) => {
+                        self.hear(&heard);
+                        if heard == Heard::Gap {
+                            self.news.say_to_itself(bus).await;
+                        }
+                    }
                     None => subscription = None,
                 },
                 _ = turns.tick() => {
                     if subscription.is_none() {
                         subscription = bus.subscribe(TOPIC).await.ok();
+                        self.news.begin_anew();
                     }
+                    self.news.say_to_itself(bus).await;
                     self.keep_up(bus, subscription.is_some()).await;
                 }
             }
@@ -197,7 +237,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             Some(shared) => shared.catch_up().await,
             None => true,
         };
-        let hears = bus.is_up() && listens;
+        let hears = bus.is_up() && listens && self.news.hears_itself();
         if !self.alone {
             self.deaf.store(!hears, Ordering::Relaxed);
         }
@@ -210,9 +250,15 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             Heard::Announcement(bytes) => match self.news.read(bytes) {
                 Announcement::Tags { tags, shared } => self.refuse(&tags, !shared),
                 Announcement::Everything => self.forget_everything(),
-                Announcement::Own => {}
+                // From here on everything is heard; until here something may have been said to nobody.
+                Announcement::ToItself(number) if number == self.news.said.load(Ordering::Relaxed) => {
+                    self.forget_everything();
+                    self.news.heard.store(number, Ordering::Relaxed);
+                }
+                Announcement::ToItself(_) | Announcement::Nothing => {}
             },
             Heard::Gap => {
+                self.news.begin_anew();
                 self.forget_everything();
                 self.news.own().tell_again();
             }
@@ -235,7 +281,14 @@ async fn next(subscription: &mut Option<Subscription>) -> Option<Heard> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tokio_util::task::TaskTracker;
+
     use super::*;
+    use crate::cache::{Config, Entry, Fetched, Key};
+    use crate::clock::Clock;
+    use crate::store;
 
     #[test]
     fn an_announcement_is_read_by_others_and_nonsense_means_everything() {
@@ -246,8 +299,11 @@ mod tests {
         assert_eq!((there.read(&told(TAGS)), there.read(&told(TAGS_NOT_SHARED))), (expected(true), expected(false)));
         assert_eq!(
             (here.read(&told(TAGS)), there.read(&told(EVERYTHING))),
-            (Announcement::Own, Announcement::Everything)
+            (Announcement::Nothing, Announcement::Everything)
         );
+        here.begin_anew();
+        let to_itself = here.written_to_itself();
+        assert_eq!((here.read(&to_itself), there.read(&to_itself)), (Announcement::ToItself(1), Announcement::Nothing));
         for nonsense in [&[][..], &[0; 16], &[0; 18], &told(TAGS)[..20], &told(9)] {
             assert_eq!(there.read(nonsense), Announcement::Everything);
         }
@@ -265,5 +321,32 @@ mod tests {
         assert!(own.everything && own.untold.is_empty());
         own.remember(&vec![TagId::of("c"); MAX_REMEMBERED * 2], true);
         assert_eq!(own.lately.len(), MAX_REMEMBERED);
+    }
+
+    #[test]
+    fn what_is_kept_before_a_replica_hears_itself_is_forgotten_when_it_does() {
+        let store = store::Config { database_url: "postgres://nowhere/bff".into(), ..store::Config::default() };
+        let (clock, tasks) = (Clock::system(), TaskTracker::new());
+        let cache = Cache::<()>::open(&Config::default(), &store, clock, &tasks, &Meter::none()).unwrap().unwrap();
+        let key: Key = b"key".as_slice().into();
+        let keep = || {
+            let fetched = Fetched { body: None, headers: Vec::new() };
+            let began = cache.generations.current();
+            let entry = Entry::new(fetched, cache.now(), began, Box::new([]), Duration::from_secs(60));
+            cache.local.put(Key::clone(&key), Arc::new(entry));
+        };
+        let is_kept = || cache.local.get(&key).is_some_and(|entry| cache.generations.are_current(&entry));
+        cache.hear(&Heard::Gap);
+        let first = Heard::Announcement(cache.news.written_to_itself().into());
+        cache.hear(&Heard::Gap);
+        let second = Heard::Announcement(cache.news.written_to_itself().into());
+        keep();
+        cache.hear(&first);
+        assert!(is_kept() && !cache.news.hears_itself(), "that was before the gap");
+        cache.hear(&second);
+        assert!(!is_kept() && cache.news.hears_itself());
+        keep();
+        cache.hear(&second);
+        assert!(!is_kept(), "too much is forgotten rather than too little");
     }
 }
