@@ -157,7 +157,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         if !shared {
             tracing::warn!("the shared cache is told later what no longer counts");
         }
-        let announced = self.news.announce(&ids, shared).await;
+        let announced = self.alone || self.news.announce(&ids, shared).await;
         shared && announced
     }
 

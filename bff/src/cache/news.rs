@@ -95,11 +95,11 @@ impl News {
         bytes
     }
 
-    /// True where every replica that listens hears it; else it is told later.
+    /// True where every replica that listens hears it; else it is told later, if there is a way.
     pub async fn announce(&self, tags: &[TagId], shared: bool) -> bool {
         let Some(bus) = self.bus.get() else { return true };
         if !bus.is_shared() {
-            return true;
+            return false;
         }
         let told = bus.is_up() && self.tell(bus, tags, shared).await;
         self.own().remember(tags, told);

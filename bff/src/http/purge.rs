@@ -22,7 +22,7 @@ pub struct Purge {
 #[derive(Serialize)]
 struct Summary {
     tags: usize,
-    /// False where other replicas are told only once Redis or NATS is back.
+    /// False where other replicas have not heard of it: Redis or NATS is away, or there is no NATS.
     everywhere: bool,
 }
 

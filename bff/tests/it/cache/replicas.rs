@@ -100,7 +100,8 @@ async fn without_a_bus_redis_refuses_what_was_fetched_too_early_and_memory_is_tr
         let purge = async {
             first.wait_for("a").await;
             first.change();
-            first.purge(&["thing:a"]).await;
+            let purged = first.purge(&["thing:a"]).await;
+            assert_eq!((purged.status, &purged.json()["everywhere"]), (202, &json!(false)));
             first.release();
         };
         let (before, ()) = tokio::join!(second.get("/v1/things/a"), purge);

@@ -265,7 +265,7 @@ impl World {
         Self { server, service: Arc::clone(&self.service), _backend: Arc::clone(&self._backend) }
     }
 
-    /// Two servers that share these stores, once each can tell the other.
+    /// Two servers that share these stores, once each can tell the other, if there is a way.
     pub async fn pair(store: &bff::store::Config, folder: &std::path::Path) -> (Self, Self) {
         let key = folder.join("master.key");
         std::fs::write(&key, "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\n").unwrap();
@@ -275,7 +275,7 @@ impl World {
         };
         let first = Self::start_with(change).await;
         let second = first.another(change).await;
-        for world in [&first, &second] {
+        for world in [&first, &second].into_iter().filter(|_| store.nats_url.is_some()) {
             eventually(async || (world.purge(&["nothing"]).await.status == 200).then_some(())).await;
         }
         (first, second)
