@@ -212,6 +212,24 @@ fn token_name(tag: &TagId) -> String {
 mod tests {
     use super::*;
 
+    /// By a clock that moves only when nothing else can.
+    #[tokio::test(start_paused = true)]
+    async fn a_redis_that_does_not_answer_is_waited_for_no_longer_than_any_store() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}", silent.local_addr().unwrap()).into();
+        let config = crate::store::Config { hot_timeout_ms: 50, ..Default::default() };
+        let values = KeyValue::redis(&url, "cache.redis_url", &config).unwrap();
+        let patience = Duration::from_millis(config.hot_timeout_ms);
+        let shared = Shared::new(values, patience, &Meter::none());
+        let asked = Asked { key: b"key".as_slice().into(), tags: Box::new([]) };
+        for (left, waited) in [(Duration::from_secs(60), patience), (patience / 2, patience / 2)] {
+            let start = tokio::time::Instant::now();
+            assert!(shared.read(&[&asked], left).await[0].kept.is_none());
+            let took = start.elapsed();
+            assert!(took >= waited && took < waited + patience / 5, "{took:?}");
+        }
+    }
+
     #[test]
     fn what_is_owed_once_more_while_it_is_told_is_told_again() {
         let [a, b] = ["a", "b"].map(TagId::of);
