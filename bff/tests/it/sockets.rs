@@ -76,8 +76,11 @@ fn serve(request: &mut Request, seen: mpsc::UnboundedSender<Seen>, tasks: &TaskT
                 Some(Ok(Message::Text(text))) if text == "flood" => {
                     while socket.send(Message::binary(vec![0; 1_000])).await.is_ok() {}
                 }
+                Some(Ok(Message::Text(text))) if text == "longer" => {
+                    socket.send(Message::binary(vec![0; 1024 * 1024])).await.unwrap();
+                }
                 Some(Ok(Message::Text(text))) if text == "large" => {
-                    socket.send(Message::binary(vec![0; 1_001])).await.unwrap();
+                    socket.send(Message::binary(vec![0; 1024 * 1024 + 1])).await.unwrap();
                 }
                 Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => socket.send(message).await.unwrap(),
                 Some(Ok(message @ Message::Close(_))) => break Some(message),
@@ -296,6 +299,18 @@ async fn what_is_too_large_ends_it() {
     let mut client = room(&user).await;
     client.send(Message::text("large")).await.unwrap();
     assert_eq!(goodbye(&mut client).await, 1009);
+}
+
+#[tokio::test]
+async fn a_reply_may_be_larger_than_what_a_client_may_send() {
+    let (seen, _told) = mpsc::unbounded_channel();
+    let backend = echo(seen).await;
+    let server = server(&backend, |_| ()).await;
+    let mut client = room(&user(&server).await).await;
+    client.send(Message::text("longer")).await.unwrap();
+    assert_eq!(client.next().await.unwrap().unwrap(), Message::binary(vec![0; 1024 * 1024]));
+    client.send(Message::text("still here")).await.unwrap();
+    assert_eq!(client.next().await.unwrap().unwrap(), Message::text("still here"));
 }
 
 #[tokio::test]

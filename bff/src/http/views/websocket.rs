@@ -39,6 +39,7 @@ pub(super) struct Bounds {
     pub closing: CancellationToken,
     /// For how long neither side may say anything.
     pub idle: Duration,
+    /// Of what the client sends.
     pub max_message: usize,
     pub _place: Option<OpenStream>,
 }
@@ -107,9 +108,11 @@ impl Handshake {
             let _until_the_end = held;
             // It fails where the client was gone before it had its answer.
             let Ok(upgraded) = on_upgrade.await else { return };
-            let config = Some(config(bounds.max_message));
-            let client = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, config).await;
-            let service = WebSocketStream::from_raw_socket(stream, Role::Client, config).await;
+            let theirs = bounds.max_message;
+            let replies = theirs.max(MAX_REPLY_BYTES);
+            let (to_client, to_service) = (Some(config(theirs, replies)), Some(config(replies, theirs)));
+            let client = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, to_client).await;
+            let service = WebSocketStream::from_raw_socket(stream, Role::Client, to_service).await;
             relay(client, service, bounds).await;
         };
         (Self::agreed(accept, protocol), relay)
@@ -121,16 +124,18 @@ fn no_handshake(detail: &str) -> Problem {
 }
 
 /// Nothing waits here but one message in each direction.
-fn config(max_message: usize) -> WebSocketConfig {
+fn config(max_read: usize, max_written: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
-        .max_write_buffer_size(max_message.saturating_mul(2).max(READ_BUFFER_BYTES))
-        .max_message_size(Some(max_message))
-        .max_frame_size(Some(max_message))
+        .max_write_buffer_size(max_written.saturating_mul(2).max(READ_BUFFER_BYTES))
+        .max_message_size(Some(max_read))
+        .max_frame_size(Some(max_read))
 }
 
 const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// A service says more about a message than the message: what one client may send must not end the others' sockets.
+const MAX_REPLY_BYTES: usize = 1024 * 1024;
 
 /// How a WebSocket ends.
 enum End {
