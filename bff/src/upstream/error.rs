@@ -88,6 +88,11 @@ impl Error {
         Self::new(Code::Internal, Kind::Request, message)
     }
 
+    /// The client has broken off what it sent.
+    pub fn abandoned(message: &str) -> Self {
+        Self::new(Code::Cancelled, Kind::Request, message)
+    }
+
     #[must_use]
     pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
         self.0.retry_after = wait;

@@ -170,7 +170,7 @@ impl Upload {
     /// A client that breaks off says nothing about the service.
     fn blame(&self, error: &hyper::Error) -> Error {
         let message = chain(error);
-        if self.broken.load(Ordering::Relaxed) { Error::request(&message) } else { Error::interrupted(&message) }
+        if self.broken.load(Ordering::Relaxed) { Error::abandoned(&message) } else { Error::interrupted(&message) }
     }
 
     /// When the service, which may take so long for a piece or an answer, is late.

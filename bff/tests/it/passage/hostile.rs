@@ -148,6 +148,24 @@ async fn a_client_that_falls_silent_within_its_body_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_no_http_is_the_clients_doing() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let backend = reading(tell).await;
+    let server = server(&backend, |_| ()).await;
+    let user = user(&server).await;
+    let mut broken = Connection::open(address(&server)).await.unwrap();
+    let head = put(&user, "content-type: image/png\r\ntransfer-encoding: chunked\r\n");
+    let answer = broken.ask(&format!("{head}5\r\naaaaa\r\nZZ\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("\"code\":\"bad-request\""), "{answer}");
+    assert!(told.recv().await.unwrap().is_err());
+    let metrics = Answer::of(server.client.get(format!("{}/metrics", server.admin_url))).await.body;
+    let metrics = String::from_utf8(metrics.to_vec()).unwrap();
+    let calls: Vec<&str> = metrics.lines().filter(|line| line.starts_with("bff_upstream_calls_total{")).collect();
+    assert!(calls.iter().any(|line| line.contains("outcome=\"cancelled\"")), "{calls:?}");
+    assert!(!calls.iter().any(|line| line.contains("outcome=\"internal\"")), "{calls:?}");
+}
+
+#[tokio::test]
 async fn a_client_that_goes_away_takes_its_upload_with_it() {
     let (tell, mut told) = mpsc::unbounded_channel();
     let backend = reading(tell).await;

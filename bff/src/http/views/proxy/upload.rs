@@ -113,6 +113,11 @@ fn too_slow() -> Problem {
     Problem::new(StatusCode::REQUEST_TIMEOUT)
 }
 
+/// Whether the client is gone or speaks no HTTP, it is not the service that failed.
+fn broken() -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST).detail("The body could not be read to its end")
+}
+
 impl HttpBody for Upload {
     type Data = Bytes;
     type Error = Cause;
@@ -121,9 +126,8 @@ impl HttpBody for Upload {
         let frame = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
-                let error = error.into_inner();
-                let late = error.is::<TimeoutError>();
-                return if late { self.refuse(too_slow()) } else { Poll::Ready(Some(Err(error))) };
+                let late = error.into_inner().is::<TimeoutError>();
+                return self.refuse(if late { too_slow() } else { broken() });
             }
             None => return Poll::Ready(None),
         };
