@@ -297,12 +297,23 @@ fn idempotency_key(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
         let location = Location::Parameter("Idempotency-Key".to_owned());
         Problem::invalid(vec![FieldError { location, code: code.to_owned(), message: message.to_owned() }])
     };
-    let Some(key) = headers.get(IDEMPOTENCY_KEY) else {
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(key) = keys.next() else {
         return Err(refused("missing", "is required: a new random text for every new order of things"));
     };
-    let visible = key.as_bytes().iter().all(|byte| (0x21..=0x7e).contains(byte));
+    // Whichever were taken, the client may have meant the other.
+    if keys.next().is_some() {
+        return Err(refused("format", "must be given once"));
+    }
+    let key = unquoted(key.as_bytes());
+    let visible = key.iter().all(|byte| (0x21..=0x7e).contains(byte));
     if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY_BYTES || !visible {
         return Err(refused("format", "must be 1 to 255 visible ASCII characters"));
     }
-    Ok(key.clone())
+    HeaderValue::from_bytes(key).map_err(|_| refused("format", "must be 1 to 255 visible ASCII characters"))
+}
+
+/// `"K"` is how draft-ietf-httpapi-idempotency-key-header writes the key `K`.
+fn unquoted(key: &[u8]) -> &[u8] {
+    key.strip_prefix(b"\"").and_then(|key| key.strip_suffix(b"\"")).unwrap_or(key)
 }

@@ -255,6 +255,24 @@ async fn a_reservation_of_a_process_that_died_ends_after_a_minute() {
 }
 
 #[tokio::test]
+async fn a_key_is_given_once_and_may_be_quoted() {
+    let (service, orders) = service().await;
+    let server = Server::start_with(|config| with_views(config, &service)).await;
+    let user = user(&server).await;
+    let place = || user.request(http::Method::POST, "/v1/place").json(&json!({ "item": "tea" }));
+    let twice = Answer::of(place().header("idempotency-key", "k1").header("idempotency-key", "k2")).await;
+    assert_eq!((twice.status, &twice.json()["errors"][0]["parameter"]), (400, &json!("Idempotency-Key")));
+    assert_eq!(ask(&user, "/v1/place", "\"\"", json!({ "item": "tea" })).await.status, 400);
+    assert_eq!(orders.placed(), 0);
+
+    let quoted = ask(&user, "/v1/place", "\"k1\"", json!({ "item": "tea" })).await;
+    assert_eq!((quoted.status, quoted.header("idempotent-replayed")), (201, ""));
+    let plain = ask(&user, "/v1/place", "k1", json!({ "item": "tea" })).await;
+    assert_eq!((plain.status, plain.header("idempotent-replayed")), (201, "true"));
+    assert_eq!(orders.keys.lock().unwrap().as_slice(), ["k1"]);
+}
+
+#[tokio::test]
 async fn the_document_tells_of_409_and_422() {
     let (service, _orders) = service().await;
     let server = Server::start_with(|config| with_views(config, &service)).await;
