@@ -43,9 +43,6 @@ async fn what_one_fetched_is_a_hit_on_the_other() {
         assert_eq!(second.get("/v1/lists/b-x").await.json(), list);
         assert_eq!(first.calls(), ["list"]);
         second.eventually_measured(r#"bff_cache_shared_total{result="hit"}"#, |hits| hits == 3.0).await;
-        // From now on in memory.
-        second.get("/v1/things/a").await;
-        second.eventually_measured(r#"bff_cache_shared_total{result="hit"}"#, |hits| hits == 3.0).await;
     })
     .await;
 }
@@ -141,7 +138,6 @@ async fn a_purge_while_nats_is_away_counts_once_it_is_back_or_memory_is_too_old(
         first.change();
         let purged = first.purge(&["thing:a"]).await;
         assert_eq!((purged.status, &purged.json()["everywhere"]), (202, &json!(false)));
-        assert_eq!(ask("a").await, json!({ "name": "a 0" }), "it has not heard of it");
         second.server.clock.advance(UNHEARD);
         assert_eq!(ask("a").await, json!({ "name": "a 1" }));
         assert_eq!(ask("b").await, json!({ "name": "b 0" }), "Redis says that it still counts");
