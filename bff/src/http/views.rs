@@ -192,7 +192,8 @@ impl Endpoint {
             return self.open(Arc::clone(view), arguments).await;
         }
         if reservation.is_none() && progressive::is_possible(plan) && progressive::is_wanted(&parts.headers) {
-            return progressive::response(Arc::clone(view).progress(arguments)?).await;
+            let parts = progressive::response(Arc::clone(view).progress(arguments)?).await;
+            return parts.map(|response| self.varied(view, response));
         }
         let outcome = Arc::clone(view).run(arguments).await.map_err(Problem::from);
         let outcome = outcome.map(|served| self.written(view, served, &parts.headers));
@@ -204,7 +205,12 @@ impl Endpoint {
 
     /// `headers` are the client's.
     fn written(&self, view: &View, served: Served, headers: &HeaderMap) -> Response {
-        let mut response = written(view.plan(), served, headers);
+        self.varied(view, written(view.plan(), served, headers))
+    }
+
+    /// Says what else of a request decides the answer, however it is told.
+    fn varied(&self, view: &View, response: Response) -> Response {
+        let mut response = response;
         if !self.view.plan().variants.is_empty() {
             response.headers_mut().append(VARY, HeaderValue::from_static(VARIANT_HEADER));
         }

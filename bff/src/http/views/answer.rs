@@ -8,6 +8,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, E
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::partial;
+use super::progressive::is_possible;
 use crate::http::request::is_known;
 use crate::views::plan::Plan;
 use crate::views::{ParamLocation, Served};
@@ -24,6 +25,10 @@ pub fn written(plan: &Plan, Served { answer, left }: Served, request: &HeaderMap
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             headers.insert(name, value);
         }
+    }
+    if is_possible(plan) {
+        // Whoever would rather have events gets them.
+        headers.append(VARY, HeaderValue::from(ACCEPT));
     }
     match partial::header(&answer.notes) {
         Some(notes) => {
@@ -52,8 +57,6 @@ fn kept(plan: &Plan, left: Duration, headers: &mut HeaderMap) {
     if control == "no-store" {
         return;
     }
-    // Whoever would rather have events gets them.
-    headers.append(VARY, HeaderValue::from(ACCEPT));
     if control.starts_with("private") {
         headers.append(VARY, HeaderValue::from(AUTHORIZATION));
         headers.append(VARY, HeaderValue::from(COOKIE));
