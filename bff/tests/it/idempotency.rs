@@ -278,6 +278,7 @@ async fn the_document_tells_of_409_and_422() {
     let server = Server::start_with(|config| with_views(config, &service)).await;
     let document = server.anonymous().get("/openapi.json").await.json();
     let responses = &document["paths"]["/v1/place"]["post"]["responses"];
+    assert_eq!(responses["201"]["headers"]["idempotent-replayed"]["schema"]["const"], "true");
     assert_eq!(responses["422"]["$ref"], "#/components/responses/unprocessable");
     assert_eq!(responses["409"]["$ref"], "#/components/responses/conflict");
     let limited = &document["components"]["responses"]["too-many-requests"]["headers"];

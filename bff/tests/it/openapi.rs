@@ -104,6 +104,25 @@ async fn every_name_is_unique_and_every_reference_leads_somewhere() {
 }
 
 #[tokio::test]
+async fn what_is_handed_on_is_described_as_far_as_it_is_known() {
+    let document = document(&Server::start_with(example).await).await;
+    let avatar = &document["paths"]["/v1/avatar"]["put"];
+    let body = &avatar["requestBody"];
+    assert!(body["content"]["image/png"].is_object(), "{body}");
+    assert!(body["description"].as_str().unwrap().starts_with("At most "), "{body}");
+    let gets = document["paths"].as_object().unwrap().values().map(|methods| &methods["get"]);
+    let files: Vec<&Value> = gets.filter(|get| get["responses"]["206"].is_object()).collect();
+    assert!(!files.is_empty());
+    for get in files {
+        let parameters = get["parameters"].as_array().unwrap();
+        for name in ["Range", "If-None-Match"] {
+            assert!(parameters.iter().any(|it| it["name"] == name && it["in"] == "header"), "{name}: {get}");
+        }
+    }
+    assert!(document["paths"]["/healthz"]["get"]["responses"]["429"].is_null());
+}
+
+#[tokio::test]
 async fn the_command_prints_what_the_server_serves() {
     let server = Server::start_with(example).await;
     let printed = app::openapi(&example(Config::default())).unwrap();

@@ -16,7 +16,8 @@ pub(super) fn of(plan: &Plan, has_cookies: bool) -> Value {
     let key = plan.idempotency.then(idempotency_key);
     let names: Vec<&str> = plan.variants.iter().filter_map(|plan| plan.variant.as_deref()).collect();
     let variants = (!names.is_empty()).then(|| variant(&names)).into_iter().flatten();
-    let parameters: Vec<Value> = plan.params.iter().map(parameter).chain(variants).chain(key).collect();
+    let parameters: Vec<Value> =
+        plan.params.iter().map(parameter).chain(variants).chain(key).chain(conditions(plan)).collect();
     if !parameters.is_empty() {
         operation["parameters"] = Value::Array(parameters);
     }
@@ -25,6 +26,9 @@ pub(super) fn of(plan: &Plan, has_cookies: bool) -> Value {
             "required": true,
             "content": { "application/json": { "schema": schema::of_body(body) } },
         });
+    }
+    if let Some(proxy) = plan.proxy.as_ref().filter(|proxy| proxy.max_body > 0) {
+        operation["requestBody"] = upload(proxy);
     }
     operation["responses"] = refusal::with(successes(plan), refusals(plan));
     operation
@@ -100,6 +104,21 @@ fn idempotency_key() -> Value {
     })
 }
 
+/// With what a client asks for a part of a file, or whether there is another one.
+fn conditions(plan: &Plan) -> Vec<Value> {
+    let Some(proxy) = &plan.proxy else { return Vec::new() };
+    if plan.method != "GET" || proxy.max_message.is_some() {
+        return Vec::new();
+    }
+    let header = |name| json!({ "name": name, "in": "header", "required": false, "schema": { "type": "string" } });
+    ["Range", "If-Range", "If-None-Match", "If-Modified-Since"].map(header).into()
+}
+
+fn upload(proxy: &Proxy) -> Value {
+    let content: Map<String, Value> = proxy.types.iter().map(|ty| (ty.clone(), json!({}))).collect();
+    json!({ "description": format!("At most {} bytes.", proxy.max_body), "content": content })
+}
+
 fn successes(plan: &Plan) -> Map<String, Value> {
     if let Some(proxy) = &plan.proxy {
         return handed_on(plan, proxy);
@@ -108,6 +127,12 @@ fn successes(plan: &Plan) -> Map<String, Value> {
     let mut success = success(plan);
     for (name, _) in &plan.headers {
         success["headers"][name] = json!({ "schema": { "type": "string" } });
+    }
+    if plan.idempotency && plan.stream.is_none() {
+        success["headers"]["idempotent-replayed"] = json!({
+            "description": "Present where this is the answer of an earlier request with the same key.",
+            "schema": { "type": "string", "const": "true" },
+        });
     }
     responses.insert(plan.status.to_string(), success);
     if plan.method == "GET" && plan.headers.iter().any(|(name, _)| name == "etag") {

@@ -41,6 +41,15 @@ pub(super) fn complete(operation: Value) -> Value {
     Value::Object(operation)
 }
 
+/// The same for what no limit counts.
+pub(super) fn unlimited(operation: Value) -> Value {
+    let mut operation = complete(operation);
+    if let Some(responses) = operation["responses"].as_object_mut() {
+        responses.remove(ALWAYS[0].0);
+    }
+    operation
+}
+
 /// Others are described as `default` alone.
 pub(super) fn is_described(status: u16) -> bool {
     STATUSES.contains(&status)
