@@ -6,11 +6,12 @@
 mod status;
 
 mod failure;
+pub(super) mod input;
 mod repetition;
 
 use std::time::Duration;
 
-use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
@@ -311,29 +312,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// What is wrong and where; axum's words around it speak of types that an outsider does not know.
-fn cause(error: &dyn std::error::Error) -> String {
-    error.source().unwrap_or(error).to_string()
-}
-
-impl From<JsonRejection> for Problem {
-    fn from(rejection: JsonRejection) -> Self {
-        match rejection {
-            JsonRejection::JsonDataError(error) => {
-                Self::bad_request(cause(&error)).code("invalid-body", "The body does not have the expected fields")
-            }
-            JsonRejection::JsonSyntaxError(error) => {
-                Self::bad_request(cause(&error)).code("invalid-json", "The body is not JSON")
-            }
-            JsonRejection::MissingJsonContentType(_) => {
-                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail("Send the body as application/json")
-            }
-            JsonRejection::BytesRejection(error) => error.into(),
-            other => Self::new(other.status()),
-        }
-    }
-}
-
 impl From<BytesRejection> for Problem {
     fn from(rejection: BytesRejection) -> Self {
         let mut causes = std::iter::successors(Some(&rejection as &dyn std::error::Error), |error| error.source());
@@ -346,12 +324,6 @@ impl From<PathRejection> for Problem {
     fn from(_: PathRejection) -> Self {
         // A path whose parameters do not parse names nothing.
         Self::not_found()
-    }
-}
-
-impl From<QueryRejection> for Problem {
-    fn from(rejection: QueryRejection) -> Self {
-        Self::bad_request(rejection.body_text()).code("invalid-query", "The query is not valid")
     }
 }
 

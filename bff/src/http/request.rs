@@ -3,14 +3,16 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::HeaderMap;
-use http::header::IF_NONE_MATCH;
+use http::header::{CONTENT_TYPE, IF_NONE_MATCH};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::Problem;
+use super::problem::input;
 
 /// A JSON object as the body; other content types are refused.
 #[derive(Debug)]
@@ -37,9 +39,24 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let axum::Json(Object(body)) = axum::Json::from_request(request, state).await?;
-        Ok(Self(body))
+        if !is_json(request.headers()) {
+            return Err(input::no_json(request.body().is_end_stream()));
+        }
+        let bytes = Bytes::from_request(request, state).await?;
+        let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
+        match serde_path_to_error::deserialize(&mut deserializer) {
+            Ok(Object(body)) if deserializer.end().is_ok() => Ok(Self(body)),
+            Ok(_) => Err(input::no_object(&bytes, None)),
+            Err(error) => Err(input::no_object(&bytes, Some(&error))),
+        }
     }
+}
+
+/// As `application/json` or what is built on it says; browsers send neither to another site without asking it.
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence.strip_prefix("application/").is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
 }
 
 /// By itself serde also fills a struct from an array, in the order of its fields.
