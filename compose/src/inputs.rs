@@ -127,7 +127,7 @@ fn unknown(
         let shown: String = name.chars().take(64).collect();
         let message = match nearest(&shown, &known) {
             Some(near) => format!("is not a parameter; did you mean `{near}`?"),
-            None if known.is_empty() => "is not a parameter; this route has none".into(),
+            None if known.is_empty() => "is not a parameter; this route has no query parameters".into(),
             None => format!("is not a parameter; known: {}", known.join(", ")),
         };
         errors.push(InputError { at: InputPlace::Parameter(shown), code: "unknown", message });
