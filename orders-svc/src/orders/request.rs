@@ -136,7 +136,9 @@ fn check_line(path: &str, line: &OrderLine, currency: &str) -> Result<Line, Vec<
         (price.currency_code != currency)
             .then(|| FieldViolation::new(code_path, "must be the same in all lines of an order"))
     });
-    let amount = Amount::new(price.units, price.nanos);
+    let amount = Amount::new(price.units, price.nanos).and_then(|amount| {
+        if amount.decimal() > Amount::ZERO.decimal() { Ok(amount) } else { Err("must be more than 0") }
+    });
     let wrong_amount = amount.err().map(|wrong| FieldViolation::new(price_path, wrong));
 
     let violations: Vec<_> = product_id.into_iter().chain(quantity).chain(code).chain(wrong_amount).collect();
