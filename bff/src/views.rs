@@ -306,9 +306,15 @@ impl View {
         self.log_failure(failure);
     }
 
-    fn log_failure(&self, Failure { call, error, .. }: &Failure) {
+    /// A client can make as many mistakes as it likes: they are no warning.
+    fn log_failure(&self, failure: &Failure) {
+        let Failure { call, error, .. } = failure;
         let (view, call, code) = (self.plan.name.as_str(), call.as_deref().unwrap_or("-"), error.code.name());
-        tracing::warn!(view, call, code, cause = error.message, "no answer");
+        if is_clients(failure) {
+            tracing::debug!(view, call, code, cause = error.message, "no answer");
+        } else {
+            tracing::warn!(view, call, code, cause = error.message, "no answer");
+        }
     }
 }
 
@@ -328,6 +334,17 @@ fn in_order(work: BoxFuture<'static, Result<(), Failure>>, parts: mpsc::Receiver
         }
     })
     .boxed()
+}
+
+/// The service refuses what the client asks for, and the view does not say that this is something else.
+fn is_clients(Failure { error, from_client, status, .. }: &Failure) -> bool {
+    let refused = match error.code {
+        Code::InvalidArgument | Code::OutOfRange => *from_client,
+        Code::NotFound | Code::PermissionDenied => true,
+        Code::AlreadyExists | Code::Aborted | Code::FailedPrecondition => true,
+        _ => false,
+    };
+    refused && status.is_none_or(|status| (400..500).contains(&status) && status != 429)
 }
 
 fn interrupted() -> Failure {
