@@ -169,7 +169,13 @@ fn fault_of(plan: &Plan, fault: Fault) -> Failure {
     let call = fault.call.map(|c| plan.calls[c].name.clone());
     // What no call is to blame for and yet is wrong, the client has sent.
     let from_client = fault.call.is_none() && fault.code == Code::InvalidArgument;
-    Failure { call, error: CallError::new(fault.code, fault.0.message), from_client, status: None }
+    Failure { call, error: error_of(fault), from_client, status: None }
+}
+
+/// A request that is wrong is so in our words, not in those of a service: its client may read them.
+fn error_of(fault: Fault) -> CallError {
+    let ours = fault.code == Code::InvalidArgument;
+    CallError { ours, ..CallError::new(fault.code, fault.0.message) }
 }
 
 /// Of several calls that fail the view at the same moment, the first declared one is to blame. Before it waits, `look`

@@ -93,7 +93,7 @@ pub enum Target {
     Nats { subject: String, after: Option<String> },
 }
 
-/// Why a call has no reply. `message` is for logs: nobody outside may read it.
+/// Why a call has no reply. `message` is for logs: unless it is `ours`, nobody outside may read it.
 #[derive(Debug, Clone)]
 pub struct CallError {
     pub code: Code,
@@ -103,11 +103,20 @@ pub struct CallError {
     pub fields: Vec<(String, String)>,
     /// There was a reply, but it breaks its contract.
     pub malformed: bool,
+    /// The request could not be written, and `message` says why in the engine's own words: its client may read them.
+    pub ours: bool,
 }
 
 impl CallError {
     pub fn new(code: Code, message: impl Into<String>) -> CallError {
-        CallError { code, message: message.into(), retry_after: None, fields: Vec::new(), malformed: false }
+        CallError {
+            code,
+            message: message.into(),
+            retry_after: None,
+            fields: Vec::new(),
+            malformed: false,
+            ours: false,
+        }
     }
 }
 

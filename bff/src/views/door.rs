@@ -277,5 +277,6 @@ pub(super) fn failed(error: &Error) -> CallError {
         retry_after: error.retry_after,
         fields: error.violations.iter().map(|v| (v.field.clone(), v.description.clone())).collect(),
         malformed: error.kind == Kind::Malformed,
+        ours: false,
     }
 }

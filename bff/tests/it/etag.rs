@@ -55,6 +55,17 @@ calls:
     request: { header.if-match: '$params["if-match"]' }
 shape: { title: one.title }
 ---
+view: tag
+route: PATCH /v1/tag
+access: public
+params:
+  if-match: { in: header, type: string, optional: true }
+calls:
+  one:
+    http: catalog/setTitle
+    request: { header.if-match: 'etag($params["if-match"])' }
+shape: { title: one.title }
+---
 view: picture
 route: PUT /v1/picture
 access: public
@@ -112,4 +123,15 @@ async fn a_change_of_another_version_is_refused_by_the_service() {
     assert_eq!((fits.status, fits.header("cache-control")), (200, "no-store"));
     let stale = Answer::of(change().header("if-match", "\"6\"")).await;
     assert_eq!((stale.status, &stale.json()["status"]), (412, &json!(412)));
+}
+
+#[tokio::test]
+async fn a_value_that_no_service_can_be_sent_is_told_to_its_client() {
+    let (server, _backend) = server().await;
+    for tag in ["bogus", "*", "\"a\", \"b\""] {
+        let change = server.client.patch(format!("{}/v1/tag", server.url)).header("if-match", tag);
+        let told = Answer::of(change).await.json();
+        let detail = "a text is not one entity-tag in quotes; neither `*` nor a list is taken";
+        assert_eq!((&told["code"], &told["detail"]), (&json!("invalid-request"), &json!(detail)), "{tag}");
+    }
 }

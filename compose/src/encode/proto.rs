@@ -185,7 +185,7 @@ fn foreign(message: &MessageDescriptor, value: &Value<'_>, out: &mut Vec<u8>) ->
     };
     let mut json = serde_json::Deserializer::from_slice(text);
     let message = DynamicMessage::deserialize(message.clone(), &mut json)
-        .map_err(|_| Fault::bad_request(format!("a value is not JSON of a {}", message.full_name())))?;
+        .map_err(|_| Fault::bad_request("a value is not JSON of the type that its place takes"))?;
     out.extend_from_slice(&message.encode_to_vec());
     Ok(())
 }

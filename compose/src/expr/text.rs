@@ -134,5 +134,8 @@ pub(super) fn etag<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
     let text = of(text)?;
     let quoted = text.strip_prefix("W/").unwrap_or(&text);
     let tag = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).filter(|tag| !tag.contains('"'));
-    tag.map_or_else(|| Err(Fault::bad_request("a text is not one entity-tag")), owned)
+    tag.map_or_else(
+        || Err(Fault::bad_request("a text is not one entity-tag in quotes; neither `*` nor a list is taken")),
+        owned,
+    )
 }

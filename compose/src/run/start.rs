@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::found::{self, Key, Keys};
 use super::send::{of_parts, only};
 use super::tags::tags;
-use super::{Found, Instead, Keyed, Outcome, Tags, skipped};
+use super::{Found, Instead, Keyed, Outcome, Tags, error_of, skipped};
 use crate::definition::Missing;
 use crate::encode::{encode, keyless};
 use crate::expr::{Env, Fault, Value};
@@ -42,7 +42,7 @@ pub struct Ground<'a> {
 }
 
 pub fn start(ground: Ground<'_>, call: &Call, outcomes: &[Outcome]) -> Result<Start, CallError> {
-    let started = prepare(ground, call, outcomes).map_err(|fault| CallError::new(fault.code, fault.0.message));
+    let started = prepare(ground, call, outcomes).map_err(error_of);
     match started? {
         Start::Send(sending) if ground.upstream.keeps(call) => {
             Ok(at_hand(call, &sending, ground.upstream).map_or(Start::Send(sending), Start::Ended))

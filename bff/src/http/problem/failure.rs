@@ -26,7 +26,8 @@ impl From<Failure> for Problem {
                     code: "invalid".to_owned(),
                     message,
                 };
-                Problem::invalid(error.fields.into_iter().take(MAX_FIELDS).map(field).collect())
+                let problem = Problem::invalid(error.fields.into_iter().take(MAX_FIELDS).map(field).collect());
+                if error.ours { problem.detail(error.message) } else { problem }
             }
             Code::NotFound => Problem::not_found(),
             Code::PermissionDenied => Problem::forbidden(),
