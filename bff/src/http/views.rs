@@ -168,7 +168,7 @@ impl Endpoint {
                 let client = facts.and_then(|facts| facts.client);
                 let target = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
                 let once = Once { plan, caller: caller.as_ref(), client, key, target, body: &body };
-                match once.begin(&self.idempotency).await? {
+                match Box::pin(once.begin(&self.idempotency)).await? {
                     Ok(reservation) => Some(reservation),
                     Err(answered) => return Ok(answered),
                 }
@@ -186,10 +186,10 @@ impl Endpoint {
             now: self.clock.now(),
         };
         if let Some(proxy) = &plan.proxy {
-            return self.hand_on(view, proxy, arguments, &parts, unread).await;
+            return Box::pin(self.hand_on(view, proxy, arguments, &parts, unread)).await;
         }
         if plan.stream.is_some() {
-            return self.open(Arc::clone(view), arguments).await;
+            return Box::pin(self.open(Arc::clone(view), arguments)).await;
         }
         if reservation.is_none() && progressive::is_possible(plan) && progressive::is_wanted(&parts.headers) {
             let parts = progressive::response(Arc::clone(view).progress(arguments)?).await;
@@ -198,7 +198,7 @@ impl Endpoint {
         let outcome = Arc::clone(view).run(arguments).await.map_err(Problem::from);
         let outcome = outcome.map(|served| self.written(view, served, &parts.headers));
         match reservation {
-            Some(reservation) => settle(&self.idempotency, reservation, outcome).await,
+            Some(reservation) => Box::pin(settle(&self.idempotency, reservation, outcome)).await,
             None => outcome,
         }
     }
