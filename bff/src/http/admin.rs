@@ -10,7 +10,7 @@ pub use users::{change_user, delete_user, user, users};
 
 use utoipa::OpenApi;
 
-use super::Problem;
+use super::{FieldError, Location, Problem};
 use crate::identity::{Access, Caller, Role};
 
 #[derive(OpenApi)]
@@ -31,14 +31,21 @@ fn require(caller: &Caller, role: Role) -> Result<(), Problem> {
 }
 
 /// Why something was done, as its admin says it.
-fn checked_reason(reason: Option<String>) -> Result<Option<String>, Problem> {
+fn checked_reason(location: Location, reason: Option<String>) -> Result<Option<String>, Problem> {
     let fits = |reason: &String| reason.chars().count() <= MAX_REASON_CHARS;
     match reason {
-        Some(reason) if !fits(&reason) => {
-            Err(Problem::bad_request(format!("The reason may have {MAX_REASON_CHARS} characters at the most")))
-        }
+        Some(reason) if !fits(&reason) => Err(Problem::invalid(vec![FieldError {
+            location,
+            code: "range".to_owned(),
+            message: format!("must be at most {MAX_REASON_CHARS} characters"),
+        }])),
         reason => Ok(reason),
     }
+}
+
+/// Where a reason is part of the query.
+fn queried_reason(reason: Option<String>) -> Result<Option<String>, Problem> {
+    checked_reason(Location::Parameter("reason".to_owned()), reason)
 }
 
 const MAX_REASON_CHARS: usize = 500;

@@ -88,6 +88,13 @@ async fn accounts_are_found_in_pages() {
     for wrong in ["limit=0", "limit=101", "before=x", "identifier=x", "role=partner", "page=2"] {
         assert_eq!(admin.get(&format!("/v1/admin/users?{wrong}")).await.status, 400, "{wrong}");
     }
+    let wrong = admin.get("/v1/admin/users?identifier=x").await.json();
+    assert_eq!(wrong["errors"][0]["parameter"], "identifier", "{wrong}");
+    let long = "x".repeat(501);
+    let in_body = admin.patch(&path(1), json!({ "reason": long })).await.json();
+    assert_eq!((&in_body["code"], &in_body["errors"][0]["pointer"]), (&json!("invalid-request"), &json!("/reason")));
+    let in_query = admin.delete(&format!("{}?reason={long}", path(1))).await.json();
+    assert_eq!(in_query["errors"][0]["parameter"], "reason");
     assert_eq!(admin.get(&path(1)).await.json()["email"], USER);
     for missing in [path(9), "/v1/admin/users/x".to_owned()] {
         assert_eq!(admin.get(&missing).await.status, 404, "{missing}");

@@ -7,7 +7,7 @@ use http::StatusCode;
 use uuid::Uuid;
 
 use super::users::Why;
-use super::{checked_reason, require};
+use super::{queried_reason, require};
 use crate::http::account::Sessions;
 use crate::http::openapi::Refuses;
 use crate::http::{Path, Problem, Query};
@@ -49,7 +49,7 @@ pub async fn end_user_sessions(
     Query(why): Query<Why>,
 ) -> Result<StatusCode, Problem> {
     require(&caller, Role::Admin)?;
-    let admin = Admin { caller: &caller, client: &client, reason: checked_reason(why.reason)? };
+    let admin = Admin { caller: &caller, client: &client, reason: queried_reason(why.reason)? };
     identity.end_sessions_of_another(id, Ending::All, &admin).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -71,7 +71,7 @@ pub async fn end_user_session(
     Query(why): Query<Why>,
 ) -> Result<StatusCode, Problem> {
     require(&caller, Role::Admin)?;
-    let admin = Admin { caller: &caller, client: &client, reason: checked_reason(why.reason)? };
+    let admin = Admin { caller: &caller, client: &client, reason: queried_reason(why.reason)? };
     identity.end_sessions_of_another(id, Ending::One(session), &admin).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -9,13 +9,12 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{checked_reason, require};
+use super::{checked_reason, queried_reason, require};
 use crate::http::openapi::Refuses;
 use crate::http::page::{Cursor, Page};
-use crate::http::{Json, Path, Problem, Query};
+use crate::http::{FieldError, Json, Location, Path, Problem, Query};
 use crate::identity::{
-    Account, AccountChange, AccountFilter, AccountState, Admin, Caller, Client, Error, Identifier, Identity, Position,
-    Role,
+    Account, AccountChange, AccountFilter, AccountState, Admin, Caller, Client, Identifier, Identity, Position, Role,
 };
 
 #[derive(Serialize, ToSchema)]
@@ -182,7 +181,8 @@ pub async fn change_user(
     Json(patch): Json<Patch>,
 ) -> Result<axum::Json<User>, Problem> {
     require(&caller, Role::Admin)?;
-    let admin = Admin { caller: &caller, client: &client, reason: checked_reason(patch.reason)? };
+    let reason = checked_reason(Location::Pointer("/reason".to_owned()), patch.reason)?;
+    let admin = Admin { caller: &caller, client: &client, reason };
     let change = AccountChange { role: patch.role.map(Role::from), disabled: patch.disabled };
     Ok(axum::Json(identity.change_account(id, change, &admin).await?.into()))
 }
@@ -205,14 +205,20 @@ pub async fn delete_user(
     Query(why): Query<Why>,
 ) -> Result<StatusCode, Problem> {
     require(&caller, Role::Admin)?;
-    let admin = Admin { caller: &caller, client: &client, reason: checked_reason(why.reason)? };
+    let admin = Admin { caller: &caller, client: &client, reason: queried_reason(why.reason)? };
     identity.delete_account(id, &admin).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 impl Search {
     fn filter(&self) -> Result<AccountFilter, Problem> {
-        let identifier = self.identifier.as_deref().map(Identifier::parse).transpose().map_err(Error::from)?;
+        let wrong = |message| FieldError {
+            location: Location::Parameter("identifier".to_owned()),
+            code: "invalid".to_owned(),
+            message,
+        };
+        let identifier = self.identifier.as_deref().map(Identifier::parse).transpose();
+        let identifier = identifier.map_err(|error| Problem::invalid(vec![wrong(error.to_string())]))?;
         let (email, phone) = match identifier {
             None => (None, None),
             Some(Identifier::Email(email)) => (Some(email), None),
