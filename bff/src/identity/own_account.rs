@@ -1,9 +1,10 @@
 //! What the owner of an account does to it: the profile, the password, the end.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::caller::Caller;
 use super::error::Error;
+use super::password::Unfit;
 use super::session::Client;
 use super::sessions::Live;
 use super::sign_in::Grant;
@@ -61,7 +62,12 @@ impl Identity {
     ) -> Result<Option<Grant>, Error> {
         let account = self.me(caller).await?;
         self.check_new_password(&change.new, &known_of(&account))?;
+        let same = change.new.expose_secret() == change.current.expose_secret();
         let old = self.prove(&account, change.current, client).await?;
+        if same {
+            // Told to those alone who have shown that they know it.
+            return Err(Error::Unfit(Unfit::Same));
+        }
         let hash = self.passwords.hash(change.new).await?;
         let now = self.clock.now();
         let events = vec![What::PasswordChanged { reset: false }];

@@ -129,6 +129,30 @@ async fn a_password_is_replaced_only_by_who_knows_it_and_by_a_fit_one() {
 }
 
 #[tokio::test]
+async fn the_current_password_is_no_new_one() {
+    let server = Server::start().await;
+    let user = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
+    let other = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
+    let refused = change_password(&user, DEMO_PASSWORD, DEMO_PASSWORD).await;
+    let error = &refused.json()["errors"][0];
+    assert_eq!((refused.status, &error["pointer"]), (400, &json!("/newPassword")));
+    assert_eq!(error["message"], "this is the current password; choose another");
+    assert_eq!(other.get("/v1/auth/me").await.status, 200, "no session has ended");
+    let guess = change_password(&user, NEW, NEW).await;
+    assert_eq!(text(&guess, "code"), "wrong-password", "who does not know it is not told");
+}
+
+#[tokio::test]
+async fn all_of_a_password_counts_what_stands_behind_a_nul_too() {
+    let server = Server::start().await;
+    let user = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
+    assert_eq!(change_password(&user, DEMO_PASSWORD, "one sentence\0and another").await.status, 204);
+    for (tried, status) in [("one sentence", 401), ("one sentence\0or none", 401), ("one sentence\0and another", 200)] {
+        assert_eq!(login(&server, tried).await.status, status, "{tried:?}");
+    }
+}
+
+#[tokio::test]
 async fn of_two_new_passwords_at_once_one_counts() {
     let server = Server::start().await;
     let user = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
@@ -191,7 +215,9 @@ async fn a_deleted_account_is_signed_out_everywhere_and_its_address_is_free() {
     let app = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
     let wrong = send(&here, Method::DELETE, "/v1/auth/me", json!({ "password": "wrong" })).await;
     assert_eq!((wrong.status, text(&wrong, "code").as_str()), (403, "wrong-password"));
-    assert_eq!(here.delete("/v1/auth/me").await.status, 415, "the password must be said again");
+    let bare = here.delete("/v1/auth/me").await;
+    assert_eq!(bare.status, 415, "the password must be said again");
+    assert!(text(&bare, "detail").starts_with("This request needs a JSON body"), "{}", bare.json());
 
     let gone = send(&here, Method::DELETE, "/v1/auth/me", json!({ "password": DEMO_PASSWORD })).await;
     assert_eq!(gone.status, 204);

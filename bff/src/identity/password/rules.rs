@@ -14,6 +14,9 @@ pub enum Unfit {
     Common,
     #[error("this password is little more than a name or an address that belongs to the account; choose another")]
     Context,
+    /// A change would end every other session for nothing.
+    #[error("this is the current password; choose another")]
+    Same,
 }
 
 const MIN_CHARS: usize = 12;
