@@ -20,6 +20,7 @@ pub mod health;
 pub mod layers;
 pub mod metrics;
 pub mod openapi;
+mod operator;
 mod page;
 mod probe;
 mod problem;

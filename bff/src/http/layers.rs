@@ -9,7 +9,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{DefaultBodyLimit, Request};
@@ -18,12 +17,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::Route;
 use futures_util::FutureExt;
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::Limited;
-use secrecy::ExposeSecret;
 use tokio::time::timeout;
 use tower::layer::layer_fn;
 use tower::util::option_layer;
@@ -40,6 +38,7 @@ use super::client_address::Proxies;
 use super::compression::{accepted, compressed};
 use super::facts::Facts;
 use super::metrics::Answers;
+use super::operator::Operators;
 use super::request_id::{Ids, RequestId, X_REQUEST_ID};
 use super::{AddressLimit, AdminConfig, Config, Problem, TraceContext, caller_limit, cors, problem};
 use crate::limits::Standing;
@@ -270,13 +269,13 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
 
 /// The steps of the operators' address, which is not called often.
 pub fn admin(routes: Router, config: &AdminConfig) -> Router {
-    let token: Option<Arc<str>> = config.token.as_ref().map(|token| token.expose_secret().into());
+    let operators = Operators::from(config);
     let ids = Arc::new(Ids::default());
     routes.fallback(not_found).layer(
         ServiceBuilder::new()
             .layer(from_fn(move |request, next| identified(Arc::clone(&ids), request, next)))
             // Before anything is told or done.
-            .layer(from_fn(move |request, next| operators_only(token.clone(), request, next)))
+            .layer(from_fn(move |request, next| operators.clone().only(request, next)))
             .layer(CatchPanicLayer::custom(panicked))
             .layer(RequestBodyLimitLayer::new(ADMIN_BODY_BYTES))
             .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, ADMIN_TIMEOUT)),
@@ -291,11 +290,4 @@ async fn identified(ids: Arc<Ids>, request: Request, next: Next) -> Response {
     let (mut response, _) = settled(next.run(request).await, &id);
     response.headers_mut().insert(X_REQUEST_ID, id.0);
     response
-}
-
-/// Without a token every caller is an operator: the address is then a loopback one.
-async fn operators_only(token: Option<Arc<str>>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    let known = token.is_none_or(|token| verify_slices_are_equal(token.as_bytes(), given.unwrap_or_default()).is_ok());
-    if known { next.run(request).await } else { Problem::unauthorized().into_response() }
 }

@@ -67,6 +67,47 @@ async fn no_unsafe_route_takes_a_cookie_from_another_site() {
     assert_eq!(browser.get("/v1/auth/me").await.status, 200, "still signed in");
 }
 
+/// The status and the code of a refusal.
+async fn asked(server: &Server, method: Method, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+    let request = server.client.request(method, format!("{}{path}", server.admin_url));
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let answer = Answer::of(request).await;
+    let code = if answer.status < 400 { Value::Null } else { answer.json()["code"].clone() };
+    (answer.status, code.as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn no_page_of_another_site_uses_the_operators_address() {
+    let server = Server::start().await;
+    let own = server.admin_url.as_str();
+    let paths = [(Method::POST, "/reload"), (Method::POST, "/purge"), (Method::GET, "/dev/messages")];
+    for (method, path) in paths {
+        for headers in [
+            &[("origin", "http://evil.test")][..],
+            &[("origin", "null")],
+            &[("origin", own), ("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-site")],
+        ] {
+            let refused = asked(&server, method.clone(), path, headers).await;
+            assert_eq!(refused, (403, "cross-site".to_owned()), "{path} {headers:?}");
+        }
+        for host in ["evil.test", "127.0.0.1.evil.test", "localhost.evil.test:9464", "192.0.2.1", "evil.test@x@y"] {
+            let refused = asked(&server, method.clone(), path, &[("host", host)]).await;
+            assert_eq!(refused, (421, "foreign-host".to_owned()), "{path} {host}");
+        }
+    }
+    for host in ["localhost", "LOCALHOST:9464", "127.0.0.1:1", "[::1]:9464", "127.8.9.1"] {
+        for path in ["/metrics", "/dev/messages"] {
+            assert_eq!(asked(&server, Method::GET, path, &[("host", host)]).await.0, 200, "{path} {host}");
+        }
+    }
+    let headers = [("origin", own), ("sec-fetch-site", "same-origin")];
+    assert_eq!(asked(&server, Method::POST, "/reload", &headers).await.0, 200);
+    assert_eq!(asked(&server, Method::POST, "/reload", &[]).await.0, 200);
+    assert_eq!(asked(&server, Method::GET, "/metrics", &[("sec-fetch-site", "none")]).await.0, 200);
+}
+
 #[tokio::test]
 async fn a_form_is_no_json() {
     let server = Server::start().await;
