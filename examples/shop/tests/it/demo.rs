@@ -57,7 +57,8 @@ async fn starts_stops_and_starts_again_on_the_same_data() {
     demo.hang_up().await;
     let (ended_well, log) = demo.interrupt();
     assert!(log.contains("SIGHUP"), "{log}");
-    assert!(ended_well && log.matches("WARN").count() == 1 && log.contains("ABORTED"), "{log}");
+    // A change that came too late is its client's affair.
+    assert!(ended_well && !log.contains("WARN"), "{log}");
 
     let demo = Demo::start(&data.0);
     let (status, renewed) = demo.post("/v1/auth/refresh", &json!({"refreshToken": login["refreshToken"]})).await;
