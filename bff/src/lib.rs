@@ -17,6 +17,7 @@ pub mod store;
 pub mod upstream;
 pub mod views;
 
+pub mod causes;
 pub mod clock;
 pub mod meter;
 pub mod seal;

@@ -1,13 +1,13 @@
 //! What can be made without asking anybody, and so be checked without starting: every problem of every part at once.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::sync::Arc;
 
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use super::StartError;
+use crate::causes::chain;
 use crate::config::Config;
 use crate::http;
 use crate::identity;
@@ -49,8 +49,8 @@ pub fn prepare(
             Ok(Prepared { tls, ways, loader, views })
         }
         (tls, ways, loaded) => {
-            let mut problems: Vec<String> = tls.err().iter().map(|error| told(error)).collect();
-            problems.extend(identity.iter().map(|error| told(error)));
+            let mut problems: Vec<String> = tls.err().iter().map(|error| chain(error)).collect();
+            problems.extend(identity.iter().map(|error| chain(error)));
             problems.extend(ways.err().into_iter().flatten());
             problems.extend(limits);
             match loaded {
@@ -95,15 +95,4 @@ fn limits_of_no_view(config: &Config, views: &Views) -> Vec<String> {
         format!("limits.views.{name}: there is no view `{name}`{meant}")
     };
     unknown.map(problem).collect()
-}
-
-/// The error and what caused it, in one line.
-fn told(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }

@@ -20,6 +20,7 @@ use tower_http::timeout::TimeoutError;
 use utoipa::ToSchema;
 
 use super::caller_limit::tell;
+use crate::causes::chain;
 use crate::identity;
 use crate::limits::{Limited, Standing};
 use crate::views::{self, InputError, InputPlace};
@@ -305,11 +306,6 @@ impl From<identity::Error> for Problem {
             }
         }
     }
-}
-
-/// An error with its causes, for the log.
-fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 impl From<BytesRejection> for Problem {

@@ -1,6 +1,5 @@
 //! Text messages over somebody's HTTP gateway, as the configuration describes it.
 
-use std::error::Error;
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -13,6 +12,7 @@ use uuid::Uuid;
 
 use super::config::{BodyType, SmsConfig};
 use super::failure::Failure;
+use crate::causes::chain;
 
 pub struct Gateway {
     client: Client,
@@ -125,14 +125,7 @@ fn json(text: &str) -> String {
 
 /// The error and its causes, without the URL, which may hold what the message says.
 fn told(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
+    chain(&error.without_url())
 }
 
 #[cfg(test)]

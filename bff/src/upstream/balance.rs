@@ -18,11 +18,12 @@ use tokio_util::task::TaskTracker;
 
 use super::dial::Dialer;
 use super::endpoint::{Endpoint, Shared};
-use super::error::{Error, chain};
+use super::error::Error;
 use super::exchange::Receiver;
 use super::protocol::Protocol;
 use super::retry::spread;
 use super::{Config, HttpVersion, host, port};
+use crate::causes::chain;
 
 type Endpoints = Vec<Arc<Endpoint>>;
 

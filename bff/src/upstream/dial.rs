@@ -16,8 +16,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 
-use super::error::{Error, chain};
+use super::error::Error;
 use super::{Config, HttpVersion};
+use crate::causes::chain;
 
 pub type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 

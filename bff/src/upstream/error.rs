@@ -1,6 +1,5 @@
 //! Why a call failed, in the terms that a view's `on_fail` and a retry decide by.
 
-use std::error::Error as StdError;
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -123,17 +122,3 @@ impl Error {
 }
 
 const MAX_MESSAGE_CHARS: usize = 300;
-
-/// The whole chain of causes: "client error (Connect): tcp connect error: refused".
-pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    for _ in 0..MAX_CAUSES {
-        let Some(next) = cause else { break };
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
-}
-
-const MAX_CAUSES: usize = 8;

@@ -20,8 +20,9 @@ use tokio::time::Instant;
 
 use super::Config;
 use super::dial::Stream;
-use super::error::{Error, chain};
+use super::error::Error;
 use super::exchange::{Collected, Incoming, Outgoing, Receiver};
+use crate::causes::chain;
 
 /// Boxed, because it goes in and out of the pool with every call.
 pub struct Connection(Box<Parts>);

@@ -24,9 +24,10 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::balance::Remote;
 use super::endpoint::Endpoint;
-use super::error::{Error, chain};
+use super::error::Error;
 use super::tries::report;
 use super::{Headers, Source, no_address, rest};
+use crate::causes::chain;
 
 pub type Body = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
 

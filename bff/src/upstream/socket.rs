@@ -19,10 +19,11 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::balance::Remote;
-use super::error::{Error, chain};
+use super::error::Error;
 use super::passage::driven;
 use super::tries::report;
 use super::{Headers, Source, no_address, rest};
+use crate::causes::chain;
 
 /// A connection on which frames go both ways; it ends when it is dropped.
 pub struct Socket {

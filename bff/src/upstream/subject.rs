@@ -10,8 +10,9 @@ use futures_util::StreamExt;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 
-use super::error::{Error, chain};
+use super::error::Error;
 use super::{Message, Replies};
+use crate::causes::chain;
 
 /// The connection to NATS, made when it is first needed; afterwards it comes back by itself.
 pub struct Subjects {

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::config::IssuerConfig;
+use crate::causes::chain;
 
 pub struct Fetch {
     client: Client,
@@ -50,7 +51,7 @@ impl Fetch {
             }
             None => client,
         };
-        let client = client.build().map_err(|error| format!("cannot make a client: {}", told(&error)))?;
+        let client = client.build().map_err(|error| format!("cannot make a client: {}", chain(&error)))?;
         Ok(Self { client, issuer: config.issuer.clone(), jwks_url: config.jwks_url.clone() })
     }
 
@@ -81,7 +82,7 @@ impl Fetch {
     }
 
     async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T, String> {
-        let failed = |error: reqwest::Error| format!("{url}: {}", told(&error.without_url()));
+        let failed = |error: reqwest::Error| format!("{url}: {}", chain(&error.without_url()));
         let response = self.client.get(url).header("accept", "application/json").send().await.map_err(failed)?;
         if !response.status().is_success() {
             return Err(format!("{url}: answered {}", response.status()));
@@ -96,15 +97,4 @@ impl Fetch {
         }
         serde_json::from_slice(&body).map_err(|error| format!("{url}: the answer is not what it should be: {error}"))
     }
-}
-
-/// The error and what caused it, in one line.
-fn told(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }
