@@ -132,8 +132,8 @@ pub async fn run(
 /// the public address is derived from them.
 pub async fn bind(config: Config) -> Result<(Config, Listeners), StartError> {
     let mut config = config;
-    let public = listen("http.listen", config.http.listen).await?;
-    let admin = listen("admin.listen", config.admin.listen).await?;
+    let public = listen("http.listen", config.http.listen)?;
+    let admin = listen("admin.listen", config.admin.listen)?;
     config.http.listen = public.local_addr().unwrap_or(config.http.listen);
     config.admin.listen = admin.local_addr().unwrap_or(config.admin.listen);
     Ok((config, Listeners { public, admin }))
@@ -324,8 +324,8 @@ impl App {
     }
 }
 
-async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { setting, address, source })
+fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    http::listen(address).map_err(|source| StartError::Listen { setting, address, source })
 }
 
 fn deployment(config: &Config) -> Deployment {

@@ -44,7 +44,7 @@ pub use facts::Facts;
 pub use probe::{ProbeError, probe};
 pub use problem::{FieldError, Location, Problem};
 pub use request::{Json, Path, Query};
-pub use server::{Limits, serve};
+pub use server::{Limits, listen, serve};
 pub use tls::{TlsError, acceptor};
 pub use trace_context::TraceContext;
 pub use views::StreamLimit;

@@ -1,10 +1,11 @@
 //! The accept loop: one listener, the current router, bounded connections, a graceful end.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -41,6 +42,18 @@ impl From<&Config> for Limits {
 
 /// How long to wait when the system has no more files for a new connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// So many clients may knock at the same moment; the system's own bound may be lower (`net.core.somaxconn`).
+const BACKLOG: u32 = 4096;
+
+/// Opens the port. Whoever finds the queue before it full is silently dropped, and knocks again after a second.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
+    // Without it a server that was just stopped cannot start again.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Serves until `closing`, then lets open requests finish within `limits.drain`.
 pub async fn serve(

@@ -1,18 +1,20 @@
 //! How long and how many connections are kept, and what a client is told that sends too slowly or too much.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
 use bff::http::{Config, Json};
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::Request;
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::net::TcpStream;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::harness::{Connection, Stack};
 
@@ -23,6 +25,16 @@ async fn stack(config: Config) -> Stack {
         .route("/", get(|| async { "hello" }))
         .route("/echo", post(|Json(body): Json<Value>| async { axum::Json(body) }));
     Stack::start(routes, config).await
+}
+
+/// By default the system would keep 128 waiting, and drop the others' first packets.
+#[tokio::test]
+async fn many_who_come_at_once_are_let_in_before_anyone_is_served() {
+    let listener = bff::http::listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let all = join_all((0..500).map(|_| TcpStream::connect(address)));
+    let inside = timeout(Duration::from_secs(60), all).await.expect("no one is left outside");
+    assert!(inside.iter().all(Result::is_ok));
 }
 
 #[tokio::test]
