@@ -1,5 +1,8 @@
 //! The rows of sessions.
 
+use std::iter::repeat;
+use std::sync::LazyLock;
+
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -45,6 +48,20 @@ impl Accounts {
         let query = self.database.query(REVOKED_SINCE).bind(micros(since)).bind(i64::from(limit));
         let revoked = |row: &Row| Ok((row.get::<Id>("id")?.0, time_from(row.get("revoked_at")?)?));
         query.all("list the revoked sessions", revoked).await
+    }
+
+    /// Those of the sessions that have not ended, each with the role of its account.
+    pub async fn live_among(&self, sessions: &[Uuid], now: OffsetDateTime) -> Result<Vec<(Uuid, String)>, Error> {
+        let mut live = Vec::with_capacity(sessions.len());
+        for some in sessions.chunks(AT_ONCE) {
+            // One statement for any number: places that are left over name the last one again.
+            let filled = some.iter().chain(repeat(&some[some.len() - 1])).take(AT_ONCE);
+            let query = self.database.query(&LIVE_AMONG).bind(micros(now));
+            let query = filled.fold(query, |query, session| query.bind(Id(*session)));
+            let read = |row: &Row| Ok((row.get::<Id>("id")?.0, row.get("role")?));
+            live.append(&mut query.all("look at sessions", read).await?);
+        }
+        Ok(live)
     }
 
     /// Removes up to a thousand sessions that ended before a moment, and gives how many.
@@ -102,6 +119,23 @@ const REVOKED_SINCE: &str = "
      WHERE revoked_at > $1
      ORDER BY revoked_at DESC
      LIMIT $2";
+
+/// Sessions that one statement asks about.
+const AT_ONCE: usize = 500;
+
+/// The rule is `is_live` of `identity/session.rs`.
+static LIVE_AMONG: LazyLock<String> = LazyLock::new(|| {
+    let places: Vec<String> = (2..AT_ONCE + 2).map(|place| format!("${place}")).collect();
+    format!(
+        "
+    SELECT sessions.id, accounts.role
+      FROM sessions JOIN accounts ON accounts.id = sessions.account_id
+     WHERE sessions.id IN ({})
+       AND revoked_at IS NULL AND idle_expires_at > $1 AND absolute_expires_at > $1
+       AND sessions.auth_version = accounts.auth_version AND disabled_at IS NULL AND deleted_at IS NULL",
+        places.join(", ")
+    )
+});
 
 const FORGET: &str = "
     DELETE FROM sessions

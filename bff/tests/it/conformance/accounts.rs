@@ -197,6 +197,50 @@ async fn sessions_that_have_ended_are_forgotten_and_a_revocation_stays() {
 }
 
 #[tokio::test]
+async fn of_many_sessions_those_that_go_on_are_known_with_their_roles() {
+    Place::each(&BACKENDS, async |place| {
+        let stores = place.open().await;
+        let store = &stores.accounts;
+        let ada = account(1, "ada@shop.test");
+        let bob = Account { role: "operator".to_owned(), ..account(2, "bob@shop.test") };
+        let gone = Account { disabled_at: Some(NOON), ..account(3, "gone@shop.test") };
+        let deleted = Account { deleted_at: Some(NOON), ..account(4, "deleted@shop.test") };
+        for account in [&ada, &bob, &gone, &deleted] {
+            assert!(store.insert_account(account).await.unwrap());
+        }
+        let secret = |number: u128| std::array::from_fn(|place| number.to_le_bytes()[place % 16]);
+        let running = |number, account| Session { secret_hash: secret(number), ..session(number, account) };
+        let live: Vec<Session> = (1..=1_100).map(|number| running(number, &ada)).collect();
+        let over = [
+            Session { revoked_at: Some(NOON), ..running(2_000, &ada) },
+            Session { idle_expires_at: NOON, ..running(2_001, &ada) },
+            Session { absolute_expires_at: NOON, ..running(2_002, &ada) },
+            Session { auth_version: 0, ..running(2_003, &ada) },
+            running(2_004, &gone),
+            running(2_005, &deleted),
+        ];
+        let other = running(3_000, &bob);
+        for session in live.iter().chain(&over).chain([&other]) {
+            store.insert_session(session).await.unwrap();
+        }
+        // What was revoked is revoked by a write of its own.
+        assert!(store.update_session(&over[0]).await.unwrap());
+
+        let unknown = Uuid::from_u128(9_999);
+        let asked: Vec<Uuid> =
+            over.iter().chain(&live).chain([&other]).map(|session| session.id).chain([unknown]).collect();
+        let mut found = store.live_among(&asked, NOON).await.unwrap();
+        found.sort();
+        let mut expected: Vec<_> = live.iter().map(|session| (session.id, "user".to_owned())).collect();
+        expected.push((other.id, "operator".to_owned()));
+        assert!(found == expected, "{} were found", found.len());
+        assert!(store.live_among(&[], NOON).await.unwrap().is_empty());
+        stores.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_second_opening_finds_what_the_first_has_left() {
     Place::each(&BACKENDS, async |place| {
         let stores = place.open().await;
