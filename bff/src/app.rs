@@ -26,11 +26,11 @@ use crate::http::metrics::Page;
 use crate::http::{self, AddressLimit, AdminParts, CallerLimit, Current, Router, Site, StreamLimit};
 use crate::idempotency::Idempotency;
 pub use crate::identity::SigningAlgorithm;
-use crate::identity::{self, Deployment, Ground, Identity, Seeded};
+use crate::identity::{self, Deployment, Ground, Identity, MasterKey, Seeded};
 use crate::limits::Limits;
 use crate::meter::Meter;
 use crate::notify::{Delivery, Mail, Mailbox, Notify};
-use crate::seal::SealingKey;
+use crate::seal::{SealingKey, SealingKeys};
 use crate::store::{self, Part, Stores};
 use crate::telemetry::{self, Exposition};
 use crate::views::{self, Cache, Outcome, Reloader, Reloads, Views, Watched};
@@ -167,6 +167,7 @@ pub async fn pull(config: &Config, source: &str, from: Option<&str>) -> Result<P
 /// Accounts and sessions over these stores, as the server has them.
 pub async fn identity(
     config: &Config,
+    master: &MasterKey,
     stores: &Stores,
     limits: &Limits,
     clock: &Clock,
@@ -174,7 +175,6 @@ pub async fn identity(
 ) -> Result<Identity, StartError> {
     let limits = limits.clone();
     let (deployment, clock, meter) = (deployment(config), clock.clone(), meter.clone());
-    let master = &identity::master_key(&config.identity, &deployment, &stores.accounts)?;
     let key = SealingKey::new(master.derive("messages").as_bytes());
     let notify = Notify::new(stores.queue.clone(), key, clock.clone());
     let events = Recorder::new(&meter);
@@ -182,12 +182,17 @@ pub async fn identity(
     Ok(Identity::open(&config.identity, ground).await?)
 }
 
+fn master_key(config: &Config, stores: &Stores) -> Result<MasterKey, StartError> {
+    Ok(identity::master_key(&config.identity, &deployment(config), &stores.accounts)?)
+}
+
 /// Adds the accounts that a new installation starts with; done twice it changes nothing.
 pub async fn seed(config: &Config, clock: Clock) -> Result<Seeded, StartError> {
     let stores = Stores::open(&config.store, clock.clone()).await?;
     let meter = Meter::none();
     let limits = Limits::new(stores.hot_key_value.clone(), clock.clone(), &meter);
-    let identity = identity(config, &stores, &limits, &clock, &meter).await?;
+    let master = master_key(config, &stores)?;
+    let identity = identity(config, &master, &stores, &limits, &clock, &meter).await?;
     let seeded = identity.seed(&config.seed).await?;
     stores.close().await;
     Ok(seeded)
@@ -209,14 +214,18 @@ pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<A
     let tasks = TaskTracker::new();
     let (recorder, measures) = telemetry::recorder();
     let meter = Meter::new(recorder);
-    let cache = Cache::open(&config.cache, &config.store, clock.clone(), &tasks, &meter)?;
+    let cache = Cache::open(&config.cache, &config.store, clock.clone(), &tasks, &meter);
     let Prepared { tls, loader, views, ways } = prepare(&config, cache.clone(), &tasks, &meter)?;
     let views = audience.first(&config, views)?;
     let watched = if config.views.watches(config.is_production()) { loader.watched() } else { Vec::new() };
     let (reloader, reloads) = views::reloads(Arc::clone(&loader), views);
     let stores = Stores::open(&config.store, clock.clone()).await?;
     let limits = Limits::new(stores.hot_key_value.clone(), clock.clone(), &meter);
-    let identity = Arc::new(identity(&config, &stores, &limits, &clock, &meter).await?);
+    let master = master_key(&config, &stores)?;
+    if let Some(cache) = &cache {
+        cache.share(&config.cache, &config.store, SealingKeys::new(master.derive("cache").as_bytes()), &meter)?;
+    }
+    let identity = Arc::new(identity(&config, &master, &stores, &limits, &clock, &meter).await?);
     let mailbox = (!config.is_production()).then(Mailbox::default);
     let (tries, events) = (stores.key_value.clone(), stores.events.clone());
     let delivery = Delivery::new(ways, identity.notify().clone(), tries, mailbox.clone(), meter.clone());

@@ -24,8 +24,8 @@ pub use generations::TagId;
 pub use key::{Key, KeyText};
 pub use meters::CallMeters;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,6 +33,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::meter::Meter;
+use crate::seal::SealingKeys;
 use crate::store::{self, OpenError};
 use fetch::Ongoing;
 use generations::Generations;
@@ -64,7 +65,7 @@ pub enum Grade {
 
 pub struct Cache<E> {
     local: Local,
-    shared: Option<Shared>,
+    shared: OnceLock<Shared>,
     generations: Generations,
     ongoing: Ongoing<E>,
     news: News,
@@ -88,15 +89,13 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         clock: Clock,
         tasks: &TaskTracker,
         meter: &Meter,
-    ) -> Result<Option<Arc<Self>>, OpenError> {
+    ) -> Option<Arc<Self>> {
         if !config.enabled {
-            return Ok(None);
+            return None;
         }
-        let patience = Duration::from_millis(store.hot_timeout_ms);
-        let shared = config.store(store)?.map(|values| Shared::new(values, patience, meter));
-        Ok(Some(Arc::new(Self {
+        Some(Arc::new(Self {
             local: Local::new(config.max_bytes, meter),
-            shared,
+            shared: OnceLock::new(),
             generations: Generations::default(),
             ongoing: Ongoing::default(),
             news: News::new(meter),
@@ -106,7 +105,22 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             clock,
             tasks: tasks.clone(),
             max_entry_bytes: config.max_entry_bytes,
-        })))
+        }))
+    }
+
+    /// From now on replies are kept in Redis too, where there is one: sealed, for whoever has the same keys.
+    pub fn share(
+        &self,
+        config: &Config,
+        store: &store::Config,
+        keys: SealingKeys,
+        meter: &Meter,
+    ) -> Result<(), OpenError> {
+        if let Some(values) = config.store(store)? {
+            let patience = Duration::from_millis(store.hot_timeout_ms);
+            self.shared.get_or_init(|| Shared::new(values, keys, patience, meter));
+        }
+        Ok(())
     }
 
     /// Now, in the unit of an entry's `born`.
@@ -150,7 +164,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         }
         // Here first, so that whoever asked sees it; then where others would find it, then the others.
         self.refuse(&ids, true);
-        let shared = match &self.shared {
+        let shared = match self.shared.get() {
             Some(shared) => shared.catch_up().await,
             None => true,
         };
@@ -164,7 +178,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// Nothing with these tags counts here. Owed to Redis before that shows, so that no fetch that begins after it
     /// finds there what it refuses.
     fn refuse(&self, tags: &[TagId], owed: bool) {
-        if let (true, Some(shared)) = (owed, &self.shared) {
+        if let (true, Some(shared)) = (owed, self.shared.get()) {
             shared.owe(tags);
         }
         self.generations.raise(tags);

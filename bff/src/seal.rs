@@ -1,6 +1,7 @@
 //! Encryption of what is stored: AES-256-GCM with a random nonce, bound to the name of what it holds.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
 /// The nonce comes first, then the ciphertext with its tag.
@@ -33,9 +34,37 @@ impl SealingKey {
     }
 }
 
+/// A name and a key for each of many things: the name tells nothing of the thing or its key, and so many are sealed
+/// that nonces under one key for all would some day repeat.
+pub struct SealingKeys(hmac::Key);
+
+impl SealingKeys {
+    pub fn new(secret: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA512, secret))
+    }
+
+    pub fn of(&self, thing: &[u8]) -> ([u8; 32], SealingKey) {
+        let tag = hmac::sign(&self.0, thing);
+        let (name, key) = tag.as_ref().split_first_chunk().expect("HMAC-SHA-512 yields 64 bytes");
+        (*name, SealingKey::new(key.try_into().expect("HMAC-SHA-512 yields 64 bytes")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_thing_has_a_name_and_a_key_of_its_own() {
+        let keys = SealingKeys::new(&[7; 32]);
+        let [(a, of_a), (b, of_b)] = [b"a", b"b"].map(|thing| keys.of(thing));
+        let (other, of_other) = SealingKeys::new(&[8; 32]).of(b"a");
+        assert!(a != b && a != other);
+        let sealed = of_a.seal("", b"secret");
+        assert!(of_b.open("", &sealed).is_none() && of_other.open("", &sealed).is_none());
+        let (again, of_again) = keys.of(b"a");
+        assert_eq!((again, of_again.open("", &sealed).as_deref().map(Vec::as_slice)), (a, Some(&b"secret"[..])));
+    }
 
     #[test]
     fn opens_only_under_its_own_key_and_name() {

@@ -1,6 +1,6 @@
 //! What operators do with the signing keys, beside the servers that use them.
 
-use super::{StartError, deployment};
+use super::{StartError, master_key};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::{self, KeyRing, Listing, SigningAlgorithm, Turned};
@@ -37,6 +37,6 @@ pub async fn revoke_key(config: &Config, clock: Clock, kid: &str) -> Result<Turn
 }
 
 async fn open(config: &Config, stores: &Stores, clock: &Clock) -> Result<KeyRing, StartError> {
-    let master = identity::master_key(&config.identity, &deployment(config), &stores.accounts)?;
+    let master = master_key(config, stores)?;
     Ok(identity::open_keys(&config.identity, &master, stores, clock.now()).await?)
 }

@@ -264,7 +264,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             });
             led.land(landed);
         }
-        if let Some(shared) = &self.shared {
+        if let Some(shared) = self.shared.get() {
             for (key, entry, tokens) in kept {
                 shared.put(&key, &entry, &tokens, self.now()).await;
             }
@@ -273,7 +273,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
 
     async fn look(&self, flight: &Flight<E>, led: &[Led<E>]) -> Vec<Look> {
         let nothing = || led.iter().map(|_| Look::default()).collect();
-        let Some(shared) = &self.shared else { return nothing() };
+        let Some(shared) = self.shared.get() else { return nothing() };
         let left = flight.deadline.saturating_duration_since(Instant::now());
         let asked: Vec<&Asked> = led.iter().map(|led| &flight.asked[led.place]).collect();
         shared.read(&asked, left / SHARED_PATIENCE).await

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
-
 pub type Key = Arc<[u8]>;
 
 /// A key while it is written. Every part stands behind its length, so that no two keys of different parts are the same.
@@ -42,13 +40,6 @@ impl KeyText {
     pub fn key(&self) -> Key {
         self.0.as_slice().into()
     }
-}
-
-/// Stands for a key where others can read: it may hold what a client said of itself.
-pub(super) fn digest_of(key: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(digest(&SHA256, key).as_ref());
-    out
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

@@ -233,7 +233,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     async fn keep_up(&self, bus: &Bus, listens: bool) {
         self.local.measure();
         let told = self.news.catch_up().await;
-        let shared = match &self.shared {
+        let shared = match self.shared.get() {
             Some(shared) => shared.catch_up().await,
             None => true,
         };
@@ -327,7 +327,7 @@ mod tests {
     fn what_is_kept_before_a_replica_hears_itself_is_forgotten_when_it_does() {
         let store = store::Config { database_url: "postgres://nowhere/bff".into(), ..store::Config::default() };
         let (clock, tasks) = (Clock::system(), TaskTracker::new());
-        let cache = Cache::<()>::open(&Config::default(), &store, clock, &tasks, &Meter::none()).unwrap().unwrap();
+        let cache = Cache::<()>::open(&Config::default(), &store, clock, &tasks, &Meter::none()).unwrap();
         let key: Key = b"key".as_slice().into();
         let keep = || {
             let fetched = Fetched { body: None, headers: Vec::new() };

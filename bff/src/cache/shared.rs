@@ -3,6 +3,8 @@
 //! Every tag has a token there, made when it is first needed and removed when the tag is invalidated. An entry carries
 //! the tokens that were there before its fetch began, and counts only while the very same are: so a replica that was
 //! away, and a fetch that began too early, can do no harm, and a Redis that lost everything has no entries either.
+//!
+//! An entry is sealed under a key of its own, and its name tells nothing of what it is for.
 
 mod wire;
 
@@ -15,14 +17,16 @@ use futures_util::future::try_join_all;
 use uuid::Uuid;
 
 use super::generations::TagId;
-use super::key::{Key, digest_of, hex};
+use super::key::{Key, hex};
 use super::{Asked, Entry};
 use crate::meter::{Counter, Meter};
+use crate::seal::{SealingKey, SealingKeys};
 use crate::store::{Error, KeyValue, MAX_VALUE_BYTES};
 pub use wire::Kept;
 
 pub struct Shared {
     values: KeyValue,
+    keys: SealingKeys,
     /// It is never waited for longer.
     patience: Duration,
     owed: Mutex<Owed>,
@@ -61,7 +65,7 @@ const MAX_OWED: usize = 10_000;
 const EVERYTHING: TagId = TagId([0xff; 16]);
 
 impl Shared {
-    pub fn new(values: KeyValue, patience: Duration, meter: &Meter) -> Self {
+    pub fn new(values: KeyValue, keys: SealingKeys, patience: Duration, meter: &Meter) -> Self {
         let counter = |result| meter.counter("bff_cache_shared_total", &[("result", result)]);
         let meters = Meters {
             hit: counter("hit"),
@@ -69,7 +73,7 @@ impl Shared {
             rejected: counter("rejected"),
             failed: counter("failed"),
         };
-        Self { values, patience, owed: Mutex::default(), meters }
+        Self { values, keys, patience, owed: Mutex::default(), meters }
     }
 
     /// Whatever is wrong there is as if nothing were.
@@ -91,21 +95,23 @@ impl Shared {
             asked.iter().flat_map(|asked| asked.tags.iter().copied()).chain([EVERYTHING]).collect();
         tags.sort_unstable_by_key(|tag| tag.0);
         tags.dedup();
-        let names = asked.iter().map(|asked| name_of(&asked.key)).chain(tags.iter().map(token_name));
-        let mut found = values.get_all(&names.collect::<Vec<_>>(), MAX_VALUE_BYTES).await?;
+        let (mut names, keys): (Vec<String>, Vec<SealingKey>) =
+            asked.iter().map(|asked| self.place(&asked.key)).unzip();
+        names.extend(tags.iter().map(token_name));
+        let mut found = values.get_all(&names, MAX_VALUE_BYTES).await?;
         let tokens = tokens(values, &tags, found.split_off(asked.len())).await?;
-        let look = |(asked, found): (&&Asked, Option<Bytes>)| {
+        let look = |((asked, key), found): ((&&Asked, &SealingKey), Option<Bytes>)| {
             let of_entry = |tag: &TagId| tokens.get(tag).copied();
             let tokens: Option<Vec<Token>> = asked.tags.iter().chain([&EVERYTHING]).map(of_entry).collect();
-            let kept = found.zip(tokens.as_deref()).and_then(|(bytes, tokens)| self.kept(asked, &bytes, tokens));
+            let kept = found.zip(tokens.as_deref()).and_then(|(sealed, tokens)| self.kept(key, &sealed, tokens));
             (if kept.is_some() { &self.meters.hit } else { &self.meters.miss }).increment(1);
             Look { kept, tokens }
         };
-        Ok(asked.iter().zip(found).map(look).collect())
+        Ok(asked.iter().zip(&keys).zip(found).map(look).collect())
     }
 
-    fn kept(&self, asked: &Asked, bytes: &Bytes, tokens: &[Token]) -> Option<Kept> {
-        match wire::read(bytes, &digest_of(&asked.key)) {
+    fn kept(&self, key: &SealingKey, sealed: &[u8], tokens: &[Token]) -> Option<Kept> {
+        match wire::read(key, sealed) {
             Some(kept) => Some(kept).filter(|kept| kept.tokens == tokens),
             None => {
                 self.meters.rejected.increment(1);
@@ -117,14 +123,21 @@ impl Shared {
 
     /// Keeps the entry for whoever finds the same tokens. What fails is not tried again.
     pub async fn put(&self, key: &Key, entry: &Entry, tokens: &[Token], now: i64) {
-        let bytes = wire::write(entry, &digest_of(key), tokens);
+        let (name, key) = self.place(key);
+        let bytes = wire::write(&key, entry, tokens);
         let left = entry.keep.saturating_sub(entry.age(now));
         if bytes.len() > MAX_VALUE_BYTES || left.is_zero() {
             return;
         }
-        if let Err(error) = self.values.put(&name_of(key), &bytes, left).await {
+        if let Err(error) = self.values.put(&name, &bytes, left).await {
             tracing::debug!(%error, cause = %error.cause(), "the shared cache cannot be written");
         }
+    }
+
+    /// Where an entry is, and what opens it.
+    fn place(&self, key: &Key) -> (String, SealingKey) {
+        let (name, key) = self.keys.of(key);
+        (format!("cache:{}", hex(&name)), key)
     }
 
     /// Nothing that is there with one of these tags counts any more, once it is told.
@@ -200,10 +213,6 @@ async fn tokens(values: &KeyValue, tags: &[TagId], found: Vec<Option<Bytes>>) ->
     Ok(try_join_all(tokens).await?.into_iter().collect())
 }
 
-fn name_of(key: &Key) -> String {
-    format!("cache:{}", hex(&digest_of(key)))
-}
-
 fn token_name(tag: &TagId) -> String {
     format!("cache-tag:{}", hex(&tag.0))
 }
@@ -220,7 +229,7 @@ mod tests {
         let config = crate::store::Config { hot_timeout_ms: 50, ..Default::default() };
         let values = KeyValue::redis(&url, "cache.redis_url", &config).unwrap();
         let patience = Duration::from_millis(config.hot_timeout_ms);
-        let shared = Shared::new(values, patience, &Meter::none());
+        let shared = Shared::new(values, SealingKeys::new(&[7; 32]), patience, &Meter::none());
         let asked = Asked { key: b"key".as_slice().into(), tags: Box::new([]) };
         for (left, waited) in [(Duration::from_secs(60), patience), (patience / 2, patience / 2)] {
             let start = tokio::time::Instant::now();

@@ -1,10 +1,10 @@
-//! An entry as bytes: read back exactly, or not at all.
+//! An entry as bytes: sealed, and read back exactly, or not at all.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use bytes::{Buf, BufMut, Bytes};
 
 use super::Token;
 use crate::cache::Entry;
+use crate::seal::SealingKey;
 
 /// What is read back.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,25 +15,20 @@ pub struct Kept {
     pub tokens: Vec<Token>,
 }
 
-/// Another version is another beginning.
-const BEGINNING: &[u8; 6] = b"bff\0c\x01";
-const SUM: usize = 32;
+/// What another version wrote does not open.
+const VERSION: &str = "bff cache 2";
 const NONE: u32 = u32::MAX;
 
-/// `key` stands for the key in full: no two have the same.
-pub fn write(entry: &Entry, key: &[u8; 32], tokens: &[Token]) -> Vec<u8> {
+/// `key` is the entry's alone, so that no other one can take its place.
+pub fn write(key: &SealingKey, entry: &Entry, tokens: &[Token]) -> Vec<u8> {
     let mut out = Vec::with_capacity(entry.body.as_ref().map_or(0, Bytes::len) + 256);
-    out.put_slice(BEGINNING);
-    out.put_slice(key);
     out.put_i64(entry.born);
     out.put_u16(tokens.len() as u16);
     tokens.iter().for_each(|token| out.put_slice(token));
     out.put_u16(entry.headers.len() as u16);
     entry.headers.iter().for_each(|value| piece(&mut out, value.as_deref().map(str::as_bytes)));
     piece(&mut out, entry.body.as_deref());
-    let sum = digest(&SHA256, &out);
-    out.put_slice(sum.as_ref());
-    out
+    key.seal(VERSION, &out)
 }
 
 fn piece(out: &mut Vec<u8>, piece: Option<&[u8]>) {
@@ -46,15 +41,8 @@ fn piece(out: &mut Vec<u8>, piece: Option<&[u8]>) {
     }
 }
 
-pub fn read(bytes: &Bytes, key: &[u8; 32]) -> Option<Kept> {
-    let end = bytes.len().checked_sub(SUM)?;
-    if digest(&SHA256, &bytes[..end]).as_ref() != &bytes[end..] {
-        return None;
-    }
-    let mut rest = bytes.slice(..end);
-    if *take(&mut rest, BEGINNING.len())? != *BEGINNING || *take(&mut rest, key.len())? != *key {
-        return None;
-    }
+pub fn read(key: &SealingKey, sealed: &[u8]) -> Option<Kept> {
+    let mut rest = Bytes::from(std::mem::take(&mut *key.open(VERSION, sealed)?));
     let born = rest.try_get_i64().ok()?;
     let tokens = (0..rest.try_get_u16().ok()?).map(|_| Token::try_from(&*take(&mut rest, size_of::<Token>())?).ok());
     let tokens = tokens.collect::<Option<_>>()?;
@@ -85,18 +73,20 @@ mod tests {
     use super::*;
     use crate::cache::Fetched;
 
-    const KEY: [u8; 32] = [7; 32];
+    fn key() -> SealingKey {
+        SealingKey::new(&[7; 32])
+    }
 
-    fn written(body: Option<&'static str>) -> Bytes {
+    fn written(body: Option<&'static str>) -> Vec<u8> {
         let headers = vec![None, Some("W/\"1\"".to_owned())];
         let fetched = Fetched { body: body.map(Bytes::from), headers };
-        write(&Entry::new(fetched, -5, 3, Box::new([]), Duration::ZERO), &KEY, &[[1; 16], [2; 16]]).into()
+        write(&key(), &Entry::new(fetched, -5, 3, Box::new([]), Duration::ZERO), &[[1; 16], [2; 16]])
     }
 
     #[test]
     fn what_was_written_is_read() {
         for body in [None, Some(""), Some("{}")] {
-            let kept = read(&written(body), &KEY).unwrap();
+            let kept = read(&key(), &written(body)).unwrap();
             assert_eq!((kept.body.as_deref(), kept.born), (body.map(str::as_bytes), -5));
             assert_eq!(kept.headers, [None, Some("W/\"1\"".to_owned())]);
             assert_eq!(kept.tokens, [[1; 16], [2; 16]]);
@@ -106,23 +96,31 @@ mod tests {
     #[test]
     fn nothing_else_is() {
         let whole = written(Some("{\"a\": 1}"));
-        assert_eq!(read(&whole, &[8; 32]), None, "of another key");
+        assert_eq!(read(&SealingKey::new(&[8; 32]), &whole), None, "of another key");
         for len in 0..whole.len() {
-            assert_eq!(read(&whole.slice(..len), &KEY), None, "cut to {len}");
+            assert_eq!(read(&key(), &whole[..len]), None, "cut to {len}");
         }
         for at in 0..whole.len() {
-            let mut other = whole.to_vec();
+            let mut other = whole.clone();
             other[at] ^= 1;
-            assert_eq!(read(&other.into(), &KEY), None, "another byte {at}");
+            assert_eq!(read(&key(), &other), None, "another byte {at}");
         }
-        assert_eq!(read(&[&whole[..], b"x"].concat().into(), &KEY), None);
-        // Well summed, and yet of another version, or with a length that leads out of it.
-        for (at, byte) in [(5, 2), (40 + 6, 0xff), (whole.len() - SUM - 9, 0xff)] {
-            let mut other = whole[..whole.len() - SUM].to_vec();
-            other[at] = byte;
-            let sum = digest(&SHA256, &other);
-            other.extend_from_slice(sum.as_ref());
-            assert_eq!(read(&other.into(), &KEY), None, "{at}");
+        assert_eq!(read(&key(), &[&whole[..], b"x"].concat()), None);
+    }
+
+    #[test]
+    fn what_is_well_sealed_and_of_another_form_is_not_read() {
+        let inside = key().open(VERSION, &written(Some("{\"a\": 1}"))).unwrap();
+        assert!(read(&key(), &key().seal(VERSION, &inside)).is_some());
+        assert_eq!(read(&key(), &key().seal("bff cache 1", &inside)), None);
+        for len in 0..inside.len() {
+            assert_eq!(read(&key(), &key().seal(VERSION, &inside[..len])), None, "cut to {len}");
+        }
+        // How many tokens there are, and how long the body is.
+        for at in [8, inside.len() - 12] {
+            let mut other = inside.to_vec();
+            other[at] = 0xff;
+            assert_eq!(read(&key(), &key().seal(VERSION, &other)), None, "{at}");
         }
     }
 }

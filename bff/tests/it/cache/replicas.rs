@@ -12,7 +12,7 @@ use crate::store::host_of;
 
 const ALL: [Backend; 3] = [Backend::Postgres, Backend::Redis, Backend::Nats];
 /// So long a replica trusts its memory that hears nothing of others.
-const UNHEARD: Duration = Duration::from_secs(31);
+pub const UNHEARD: Duration = Duration::from_secs(31);
 
 /// Runs a test over two replicas; does nothing where their stores are not there.
 pub async fn over(backends: &[Backend], test: impl AsyncFn(&World, &World, Kept)) {
