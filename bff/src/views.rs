@@ -349,7 +349,7 @@ fn is_clients(Failure { error, from_client, status, .. }: &Failure) -> bool {
 
 fn interrupted() -> Failure {
     let error = compose::upstream::CallError::new(Code::Internal, "the task that made the calls ended early");
-    Failure { call: None, error, from_client: false, status: None }
+    Failure { call: None, error, from_client: false, mistakes: Box::default(), status: None }
 }
 
 impl Config {

@@ -10,6 +10,7 @@ mod batch;
 mod budget;
 mod cache;
 mod call;
+mod client_field;
 mod direction;
 mod effect;
 mod expression;
@@ -55,7 +56,7 @@ use provenance::Bound;
 use crate::definition::{Definitions, Nulls, View};
 use crate::expr::Code;
 use crate::plan::{
-    Answers, CallSet, Coverage, MAX_CALLS, OnFail, Plan, Projection, ProjectionId, Provenance, body_layout,
+    Answers, CallSet, ClientField, Coverage, MAX_CALLS, OnFail, Plan, Projection, ProjectionId, Provenance, body_layout,
 };
 use crate::problem::{ErrorCode, Place, Problem, first};
 use crate::schema::{Contracts, Int64, Kind, RecordId, Type};
@@ -193,6 +194,9 @@ struct Checker<'a> {
     depth: usize,
     missing: Vec<Gaps>,
     values: Vec<Provenance>,
+    /// Where in a request what is being checked is sent, and what of it is the client's.
+    sending: Vec<String>,
+    client_fields: Vec<ClientField>,
     /// The calls whose failure leaves members out, and those of them that the present member reads.
     omits: CallSet,
     noted: CallSet,
@@ -242,6 +246,8 @@ impl<'a> Checker<'a> {
             depth: 0,
             missing: view.calls.iter().map(|_| Gaps::default()).collect(),
             values: Vec::new(),
+            sending: Vec::new(),
+            client_fields: Vec::new(),
         }
     }
 

@@ -3,6 +3,7 @@
 mod answers;
 mod cache;
 mod call;
+mod client_field;
 mod json;
 mod layout;
 mod print;
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub use answers::Answers;
 pub use cache::Cache;
 pub use call::{Batch, Call, CallSet, Coverage, Each, Keys, MAX_CALLS, Need, OnFail};
+pub use client_field::{ClientField, place_of};
 pub use json::{Json, JsonMember};
 pub(crate) use layout::{Projection, ProjectionId, body_layout, camel_case, json_layout, proto_layout};
 pub(crate) use print::wrapped;

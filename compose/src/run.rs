@@ -25,8 +25,8 @@ pub use stream::{Event, Events, open};
 pub use tags::Tags;
 
 use crate::expr::{Env, Fault};
-use crate::inputs::Inputs;
-use crate::plan::{Call, CallSet, Plan, Then};
+use crate::inputs::{InputError, Inputs};
+use crate::plan::{Call, CallSet, Plan, Then, place_of};
 use crate::render::render;
 use crate::tape::Tape;
 use crate::upstream::{CallError, Code, Upstream};
@@ -65,6 +65,8 @@ pub struct Failure {
     pub error: CallError,
     /// The call's request derives from what the client sent, so that INVALID_ARGUMENT is the client's.
     pub from_client: bool,
+    /// What the service finds wrong with what the client sent, in the client's names.
+    pub mistakes: Box<[InputError]>,
     /// The HTTP status that the view wants for it.
     pub status: Option<u16>,
 }
@@ -95,6 +97,9 @@ pub(crate) enum Instead {
     Omit,
     Default(Tape),
 }
+
+/// A client's mistakes beyond these are not told.
+const MAX_MISTAKES: usize = 32;
 
 /// Runs every call and writes the answer. `deadline` bounds all of it.
 pub async fn run(plan: &Plan, inputs: &Inputs, upstream: &dyn Upstream, deadline: Instant) -> Result<Answer, Failure> {
@@ -169,7 +174,7 @@ fn fault_of(plan: &Plan, fault: Fault) -> Failure {
     let call = fault.call.map(|c| plan.calls[c].name.clone());
     // What no call is to blame for and yet is wrong, the client has sent.
     let from_client = fault.call.is_none() && fault.code == Code::InvalidArgument;
-    Failure { call, error: error_of(fault), from_client, status: None }
+    Failure { call, error: error_of(fault), from_client, mistakes: Box::default(), status: None }
 }
 
 /// A request that is wrong is so in our words, not in those of a service: its client may read them.
@@ -242,14 +247,23 @@ fn settle(call: &Call, result: Result<Outcome, CallError>) -> Result<Outcome, Fa
     };
     let instead = match &call.on_fail.of(error.code).then {
         Then::Fail(status) => {
-            let (call, from_client, status) = (Some(call.name.clone()), call.from_client, *status);
-            return Err(Failure { call, error, from_client, status });
+            return Err(Failure { status: *status, ..failed(call, error) });
         }
         Then::Null => Instead::Null,
         Then::Omit => Instead::Omit,
         Then::Default(tape) => Instead::Default(tape.clone()),
     };
     Ok(Outcome::Failed { reason: reason(&error), message: error.message, instead })
+}
+
+/// Of a failure that is the view's.
+fn failed(call: &Call, error: CallError) -> Failure {
+    let mistake = |(field, message): &(String, String)| {
+        let at = place_of(&call.client_fields, field)?;
+        Some(InputError { at, code: "invalid", message: message.clone() })
+    };
+    let mistakes = error.fields.iter().filter_map(mistake).take(MAX_MISTAKES).collect();
+    Failure { call: Some(call.name.clone()), error, from_client: call.from_client, mistakes, status: None }
 }
 
 /// A call that lacks what another call should have given fails nothing by itself.

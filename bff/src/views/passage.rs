@@ -88,7 +88,7 @@ impl View {
     }
 
     fn failure(&self, error: compose::upstream::CallError) -> Error {
-        let failure = Failure { call: None, error, from_client: true, status: None };
+        let failure = Failure { call: None, error, from_client: true, mistakes: Box::default(), status: None };
         self.log_failure(&failure);
         Error::Failed(failure)
     }

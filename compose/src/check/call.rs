@@ -189,7 +189,7 @@ impl<'a> Checker<'a> {
             identity,
             ..planned
         };
-        Some(Call { index: i, from_client: sent.from_client, ..parts })
+        Some(Call { index: i, from_client: sent.from_client, client_fields: sent.client_fields, ..parts })
     }
 
     /// The request of one key, and the local that `$key` is in it.

@@ -70,7 +70,7 @@ impl Checker<'_> {
         });
     }
 
-    fn origins(&self, code: &Code, found: &mut Vec<Origin>) {
+    pub(super) fn origins(&self, code: &Code, found: &mut Vec<Origin>) {
         let mut add = |origin| {
             if found.len() < MAX_TOLD && !found.contains(&origin) {
                 found.push(origin);

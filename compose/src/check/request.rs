@@ -6,7 +6,7 @@ use super::identity::Identity;
 use super::{Checker, Typed};
 use crate::definition::{self, Argument, Spanned};
 use crate::expr::Kind as Ast;
-use crate::plan::{CallSet, Encoder, FieldEncoder, FieldValue, Need, Request};
+use crate::plan::{CallSet, ClientField, Encoder, FieldEncoder, FieldValue, Need, Request};
 use crate::problem::{ErrorCode, Place, Problem};
 use crate::schema::{Direction, Field, Kind, Operation, Protocol, Record, RecordId, Repeated, Type, Wire};
 
@@ -22,6 +22,7 @@ pub(super) struct Sent {
     pub reads: CallSet,
     pub needs: Vec<Need>,
     pub from_client: bool,
+    pub client_fields: Vec<ClientField>,
     pub identity: Option<Identity>,
     /// It carries a field mask: the single fields that it gives of a message are a change of it, not the whole.
     pub is_change: bool,
@@ -57,6 +58,7 @@ impl Checker<'_> {
             }
             Protocol::Http { .. } => self.http(&operation.protocol, call, into, &mut sent)?,
         };
+        sent.client_fields = std::mem::take(&mut self.client_fields);
         if let Some(key) = key {
             sent.from_client |= key.from_client;
             sent.identity = sent.identity.or(key.identity);
@@ -124,7 +126,9 @@ impl Checker<'_> {
             {
                 self.excluded(record, *i, *first, &name.place, "give one of them");
             }
-            fields.extend(self.group(&record.fields[*i], prefix, group, sent).map(|encoder| (*i, encoder)));
+            let field = &record.fields[*i];
+            let encoder = self.sent_as(&field.name, |checker| checker.group(field, prefix, group, sent));
+            fields.extend(encoder.map(|encoder| (*i, encoder)));
         }
         if let Some((name, key)) = into {
             match sent_field(record, &name.value) {
@@ -145,7 +149,9 @@ impl Checker<'_> {
                 Some(spread) => {
                     for (i, value) in spread {
                         given.push(i);
-                        fields.extend(self.value(&record.fields[i], value, &name.place, 0).map(|e| (i, e)));
+                        let field = &record.fields[i];
+                        let value = self.sent_as(&field.name, |checker| checker.value(field, value, &name.place, 0));
+                        fields.extend(value.map(|e| (i, e)));
                     }
                 }
                 None => known = false,
@@ -309,6 +315,7 @@ impl Checker<'_> {
     /// How the field is written; records field by field.
     pub(super) fn value(&mut self, field: &Field, value: Typed, place: &Place, depth: usize) -> Option<FieldEncoder> {
         self.grow(place)?;
+        self.note_client_field(&value);
         let Some(projection) = value.projection else {
             return encoder(field, FieldValue::Code(value.code));
         };
@@ -317,6 +324,7 @@ impl Checker<'_> {
             return None;
         }
         let record = self.contracts.record(self.projections[projection.0].record);
+        let items = if matches!(value.ty.kind, Kind::List(_) | Kind::Map(_)) { "[]." } else { "" };
         let item = match &value.ty.kind {
             Kind::List(item) => (**item).clone(),
             Kind::Map(map) => Type::required(Kind::Record(map.entry)),
@@ -328,7 +336,8 @@ impl Checker<'_> {
             for field in record.fields.iter().filter(|f| !matches!(f.ty.kind, Kind::Opaque(_))) {
                 let bound = Typed { ty: Type { nullable: false, ..bound.ty.clone() }, ..bound.clone() };
                 let value = checker.field(bound, &field.name, false, place)?;
-                fields.push(checker.value(field, value, place, depth + 1)?);
+                let name = format!("{items}{}", field.name);
+                fields.push(checker.sent_as(&name, |checker| checker.value(field, value, place, depth + 1))?);
             }
             fields.sort_by_key(|f: &FieldEncoder| f.number);
             Some(Encoder { fields })

@@ -54,8 +54,14 @@ impl Checker<'_> {
     ) -> Option<FieldEncoder> {
         // One item alone, written as the field is.
         let single = Field { ty: item.clone(), required: true, ..field.clone() };
-        let items: Vec<Option<FieldValue>> =
-            items.iter().map(|item| Some(self.argument(&single, item, place, sent)?.value)).collect();
+        let items: Vec<Option<FieldValue>> = items
+            .iter()
+            .enumerate()
+            .map(|(i, item)| {
+                let index = format!("[{i}]");
+                Some(self.sent_as(&index, |checker| checker.argument(&single, item, place, sent))?.value)
+            })
+            .collect();
         let items = items.into_iter().collect::<Option<Vec<_>>>()?;
         let codes = items.iter().map(|item| match item {
             FieldValue::Code(code) => Some(code.clone()),
@@ -82,7 +88,8 @@ impl Checker<'_> {
         let entries: Vec<Option<FieldValue>> = arguments
             .iter()
             .map(|(name, argument)| {
-                let value = self.argument(&value_field, argument, place, sent);
+                let index = format!("[{}]", name.value);
+                let value = self.sent_as(&index, |checker| checker.argument(&value_field, argument, place, sent));
                 let key = encoder(key_field, FieldValue::Code(self.map_key(&map.key, name)?))?;
                 Some(FieldValue::Message(Encoder { fields: vec![key, value?] }))
             })

@@ -68,7 +68,7 @@ impl Checker<'_> {
         let (request, sent) = self.request(stream, operation, None)?;
         let reply = Type::required(operation.response.kind.clone());
         let call = self.planned(stream, source, operation, request, rules);
-        Some((Call { from_client: sent.from_client, ..call }, reply))
+        Some((Call { from_client: sent.from_client, client_fields: sent.client_fields, ..call }, reply))
     }
 
     fn event_id(&mut self, id: &Text) -> Option<Code> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cache, Request};
+use super::{Cache, ClientField, Request};
 use crate::definition::{Fallback, Missing, Then};
 use crate::expr::Code;
 use crate::tape::{Layout, Tape};
@@ -42,6 +42,8 @@ pub struct Call {
     pub idempotent: bool,
     /// Its request derives from what the client sent.
     pub from_client: bool,
+    /// Which fields of a protobuf request hold what the client sent.
+    pub client_fields: Vec<ClientField>,
     /// JSON pointers of what is missing where it has no reply; `*` stands for any item.
     pub paths: Vec<String>,
 }
@@ -78,6 +80,7 @@ impl Call {
             safe: false,
             idempotent: false,
             from_client: false,
+            client_fields: Vec::new(),
             paths: Vec::new(),
         }
     }

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Failure, decoded, fault_of};
+use super::{Failure, decoded, failed, fault_of};
 use crate::encode::encode;
 use crate::expr::{Env, Fault, Value};
 use crate::inputs::Inputs;
-use crate::plan::{Call, Plan, Stream};
+use crate::plan::{Plan, Stream};
 use crate::render::render;
 use crate::upstream::{CallError, Code, Request, Streamed, Target, Upstream};
 
@@ -35,7 +35,7 @@ pub async fn open(
 ) -> Result<Events, Failure> {
     let Some(call) = plan.stream_call() else {
         let error = CallError::new(Code::Internal, "the view has no stream");
-        return Err(Failure { call: None, error, from_client: false, status: None });
+        return Err(Failure { call: None, error, from_client: false, mistakes: Box::default(), status: None });
     };
     let mut env = Env::new(&inputs, &[], plan.locals);
     let (mut target, body) = encode(&call.request, &mut env, &[]).map_err(|fault| fault_of(&plan, fault))?;
@@ -53,10 +53,6 @@ pub async fn open(
         Ok(Some((event, (plan, inputs, replies))))
     });
     Ok(events.boxed())
-}
-
-fn failed(call: &Call, error: CallError) -> Failure {
-    Failure { call: Some(call.name.clone()), error, from_client: call.from_client, status: None }
 }
 
 fn event(plan: &Plan, inputs: &Inputs, reply: Result<Streamed, CallError>) -> Result<Event, Failure> {

@@ -2,7 +2,7 @@
 //!
 //! A case is Markdown whose fenced blocks count, by the words behind the fence:
 //! `proto SOURCE`, `openapi SOURCE` (and `identity`, of one that is told who asks), `file NAME` (which an OpenAPI document
-//! refers to), `view`, `fragment`, `int64-as-number` (a setting), `nats SOURCE`, `reply CALL` (JSON; or `error CODE`, `delay
+//! refers to), `view`, `fragment`, `int64-as-number` (a setting), `nats SOURCE`, `reply CALL` (JSON; or `error CODE` and lines `FIELD: WRONG` of the fields that are refused, `delay
 //! 500ms` in its first line, or `raw` bytes as text; before it lines `header NAME: VALUE`; further words in the fence stand in the request that is answered),
 //! `request` (`name: value` lines: path parameters, `query`, `sub`, `role`, `body`), and what is expected: `problems`,
 //! `plan`, `explain [POINTER]`, `sent` (each call's request), `answer`, `parts` (of the same request's answer, told as
@@ -242,7 +242,13 @@ fn failed(failure: &Failure) -> String {
     let call = failure.call.as_deref().unwrap_or("none");
     let whose = if failure.from_client { " from the client" } else { "" };
     let status = failure.status.map(|status| format!(" as {status}")).unwrap_or_default();
-    format!("failed: call {call}, {}{whose}{status}: {}", failure.error.code.name(), failure.error.message)
+    let mut text =
+        format!("failed: call {call}, {}{whose}{status}: {}", failure.error.code.name(), failure.error.message);
+    for mistake in &failure.mistakes {
+        let (InputPlace::Parameter(place) | InputPlace::Pointer(place)) = &mistake.at;
+        text += &format!("\n{place}: {}", mistake.message);
+    }
+    text
 }
 
 /// The blocks of the case that expect something else than came.

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::{FieldError, Location, Problem};
+use super::{FieldError, Problem};
 use crate::views::{Code, Failure};
 
 impl From<Failure> for Problem {
     /// The status that the view asks for, or that of the service's code. What neither the client nor a rule of the
     /// service is to blame for is 502: our fault.
-    fn from(Failure { error, from_client, status, .. }: Failure) -> Problem {
+    fn from(Failure { error, from_client, mistakes, status, .. }: Failure) -> Problem {
         let wait = error.retry_after.unwrap_or(RETRY);
         if let Some(status) = status.and_then(|status| StatusCode::from_u16(status).ok()) {
             return match status {
@@ -21,12 +21,7 @@ impl From<Failure> for Problem {
         }
         match error.code {
             Code::InvalidArgument | Code::OutOfRange if from_client => {
-                let field = |(field, message): (String, String)| FieldError {
-                    location: Location::Pointer(pointer(&field)),
-                    code: "invalid".to_owned(),
-                    message,
-                };
-                let problem = Problem::invalid(error.fields.into_iter().take(MAX_FIELDS).map(field).collect());
+                let problem = Problem::invalid(mistakes.into_iter().map(FieldError::from).collect());
                 if error.ours { problem.detail(error.message) } else { problem }
             }
             Code::NotFound => Problem::not_found(),
@@ -43,25 +38,3 @@ impl From<Failure> for Problem {
 
 /// How long a client waits where the service behind us does not say.
 const RETRY: Duration = Duration::from_secs(1);
-const MAX_FIELDS: usize = 32;
-
-/// `lines[0].unit_price` as the JSON pointer `/lines/0/unitPrice`.
-fn pointer(field: &str) -> String {
-    let mut pointer = String::new();
-    let mut upper = false;
-    for c in field.chars().take(MAX_POINTER_CHARS) {
-        match c {
-            ']' => {}
-            '.' | '[' => pointer.push('/'),
-            '_' => upper = true,
-            c if upper => {
-                pointer.push(c.to_ascii_uppercase());
-                upper = false;
-            }
-            c => pointer.push(c),
-        }
-    }
-    format!("/{pointer}")
-}
-
-const MAX_POINTER_CHARS: usize = 200;

@@ -116,7 +116,10 @@ impl<'a> World<'a> {
     /// The reply that a text stands for.
     fn said(&self, call: &Call, text: &str) -> Result<Bytes, CallError> {
         if let Some(code) = text.strip_prefix("error ") {
-            return Err(CallError::new(Code::from_name(code.trim()).expect("a code"), "as the case says"));
+            let (code, fields) = code.split_once('\n').unwrap_or((code, ""));
+            let error = CallError::new(Code::from_name(code.trim()).expect("a code"), "as the case says");
+            let field = |line: &str| line.split_once(": ").map(|(field, wrong)| (field.to_owned(), wrong.to_owned()));
+            return Err(CallError { fields: fields.lines().filter_map(field).collect(), ..error });
         }
         if let Some(raw) = text.strip_prefix("raw ") {
             return Ok(Bytes::from(raw.to_owned()));
