@@ -35,7 +35,7 @@ use tracing::Instrument;
 use super::access_log::Ongoing;
 use super::capacity::{Capacity, Place};
 use super::client_address::Proxies;
-use super::compression::{accepted, compressed};
+use super::compression::{Accepted, accepted, compressed};
 use super::facts::Facts;
 use super::metrics::Answers;
 use super::operator::Operators;
@@ -161,7 +161,8 @@ impl Edge {
         let place = limited.then(|| self.capacity.enter()).transpose().map_err(Problem::into_response)?;
         let limit = self.address_limit.as_ref().filter(|_| limited);
         let standing = limit.map(|limit| limit.draw(&request)).transpose().map_err(Problem::into_response)?;
-        let accepted = accepted(request.headers());
+        let mut request = request;
+        let accepted = if self.compresses { accepted(request.headers_mut()) } else { Accepted::default() };
         // Before anything reads a body.
         match self.bounded(request) {
             Ok(request) => Ok((Admission { _place: place, standing, accepted }, request)),
@@ -191,7 +192,7 @@ impl Edge {
 struct Admission {
     _place: Option<Place>,
     standing: Option<Standing>,
-    accepted: HeaderMap,
+    accepted: Accepted,
 }
 
 impl Admission {
