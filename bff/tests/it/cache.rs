@@ -7,6 +7,7 @@ mod own_redis;
 mod poison;
 mod privacy;
 mod replicas;
+mod revalidation;
 mod world;
 
 use std::time::Duration;

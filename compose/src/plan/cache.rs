@@ -59,6 +59,13 @@ impl Plan {
         self.cache_control_of(Duration::MAX)
     }
 
+    /// Its answers have an entity-tag, by which clients ask whether there is another one.
+    pub fn is_tagged(&self) -> bool {
+        let declared = self.headers.iter().any(|(name, _)| name == "etag");
+        let kept = self.status == 200 && self.shape.is_some() && self.cache_control() != "no-store";
+        self.method == "GET" && (declared || kept)
+    }
+
     /// The same of an answer whose parts may be kept this long yet: nothing, where one of them is stale already.
     pub fn cache_control_of(&self, left: Duration) -> String {
         if self.method != "GET" || self.stream.is_some() || self.proxy.is_some() {

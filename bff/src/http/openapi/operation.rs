@@ -135,7 +135,8 @@ fn successes(plan: &Plan) -> Map<String, Value> {
         });
     }
     responses.insert(plan.status.to_string(), success);
-    if plan.method == "GET" && plan.headers.iter().any(|(name, _)| name == "etag") {
+    if plan.is_tagged() {
+        responses[&plan.status.to_string()]["headers"]["etag"] = json!({ "schema": { "type": "string" } });
         responses.insert("304".to_owned(), json!({ "description": "The client has it already: see If-None-Match." }));
     }
     responses

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, ETAG, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -39,6 +42,9 @@ pub fn written(plan: &Plan, Served { answer, left }: Served, request: &HeaderMap
         None => kept(plan, left, &mut headers),
     }
     let status = StatusCode::from_u16(plan.status).unwrap_or_default();
+    if let (StatusCode::OK, true, Some(body)) = (status, headers.contains_key(CACHE_CONTROL), &answer.body) {
+        headers.entry(ETAG).or_insert_with(|| tag_of(body));
+    }
     let etag = headers.get(ETAG).and_then(|etag| etag.to_str().ok());
     if status == StatusCode::OK && plan.method == "GET" && etag.is_some_and(|etag| is_known(request, etag)) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
@@ -49,6 +55,13 @@ pub fn written(plan: &Plan, Served { answer, left }: Served, request: &HeaderMap
     let mut response = Response::new(answer.body.map_or_else(Body::empty, Body::from));
     (*response.status_mut(), *response.headers_mut()) = (status, headers);
     response
+}
+
+/// What is kept is asked for again by it.
+fn tag_of(body: &[u8]) -> HeaderValue {
+    let hash = digest(&SHA256, body);
+    let tag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16]));
+    HeaderValue::try_from(tag).expect("base64 in quotes is ASCII")
 }
 
 /// How long the client may keep a whole answer, and what else of a request decides it.

@@ -94,6 +94,22 @@ calls:
     cache: { scope: shared, ttl: 1m, tags: ["thing:${$params.id}"] }
 shape: { name: thing.name }
 ---
+view: partly
+route: GET /v1/partly/{id}
+access: public
+params: { id: { in: path, type: string } }
+calls:
+  thing:
+    http: things/getThing
+    request: { path.id: $params.id }
+    cache: { scope: shared, ttl: 1m }
+  other:
+    http: things/getThing
+    request: { path.id: '"other"' }
+    cache: { scope: shared, ttl: 1s }
+    on_fail: null
+shape: { name: thing.name, other: other?.name }
+---
 view: careful
 route: GET /v1/careful/{id}
 access: public
