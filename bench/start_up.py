@@ -46,8 +46,12 @@ def settings(folder):
 
 
 def is_ready():
+    return answers(f"http://{ADMIN}/readyz")
+
+
+def answers(url):
     try:
-        with urllib.request.urlopen(f"http://{ADMIN}/readyz", timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=5) as answer:
             return answer.status == 200
     except OSError:
         return False
