@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use http::Request;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -15,8 +16,9 @@ use super::dial::{Dialer, Stream};
 use super::error::{Error, Kind};
 use super::exchange::{Incoming, Outgoing, Receiver};
 use super::health::Health;
-use super::http1::{self, Idle, Lost};
+use super::http1::{self, AtWork, Idle, Lost};
 use super::http2::{self, Lane, Lanes, Place, Shape};
+use super::passage::Answer;
 use super::unhurried::Unhurried;
 use super::{Config, HttpVersion};
 
@@ -187,6 +189,17 @@ impl Endpoint {
     async fn dial_lane(&self) -> Result<Arc<Lane>, Error> {
         let (stream, _) = self.shared.dialer.dial(self.address).await?;
         Lane::open(stream, &self.shared.tasks, None, self.streams.room()).await
+    }
+
+    /// An HTTP/1.1 connection that waits for a request. What may be sent twice need not look whether it is still open.
+    pub fn waiting(&self, repeatable: bool) -> Option<http1::Connection> {
+        self.idle.take(Instant::now(), repeatable)
+    }
+
+    /// Sends a request that is handed on; the connection waits for another one behind its answer.
+    pub fn pass(self: &Arc<Self>, connection: http1::Connection, request: Request<http1::Sent>) -> (Answer, AtWork) {
+        let endpoint = Arc::clone(self);
+        connection.pass(request, &self.shared.tasks, move |connection| endpoint.idle.put(connection, Instant::now()))
     }
 
     /// A connection that nobody else uses, and whether it speaks HTTP/2.

@@ -52,12 +52,15 @@ impl Outgoing {
         }
         headers
     }
+}
 
-    pub fn absolute(&self, receiver: &Receiver) -> Result<Uri, Error> {
+impl Receiver {
+    /// The whole address of a path there.
+    pub fn absolute(&self, path: &PathAndQuery) -> Result<Uri, Error> {
         let mut parts = http::uri::Parts::default();
-        parts.scheme = Some(receiver.scheme.clone());
-        parts.authority = Some(receiver.authority.clone());
-        parts.path_and_query = Some(self.path.clone());
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path.clone());
         Uri::from_parts(parts).map_err(|error| Error::request(&error.to_string()))
     }
 }

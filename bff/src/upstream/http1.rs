@@ -10,27 +10,40 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::header::HOST;
 use http::{Request, Uri};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Either, Full};
 use hyper::body::{Body, Incoming as Reply};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::Config;
 use super::dial::Stream;
 use super::error::Error;
 use super::exchange::{Collected, Incoming, Outgoing, Receiver};
+use super::passage::{Answer, Sending};
 use crate::causes::chain;
 
 /// Boxed, because it goes in and out of the pool with every call.
 pub struct Connection(Box<Parts>);
 
 struct Parts {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Sent>,
     /// None once it has come to its end. It is dropped then, so that what it has not sent is told so.
-    driver: Option<http1::Connection<TokioIo<Stream>, Full<Bytes>>>,
+    driver: Option<http1::Connection<TokioIo<Stream>, Sent>>,
+}
+
+/// The body of a request: of a call whole, or of what is handed on while it comes.
+pub type Sent = Either<Full<Bytes>, Sending>;
+
+/// A connection that carries something handed on, and is closed unless it is released.
+pub struct AtWork {
+    driver: AbortOnDropHandle<()>,
+    release: Option<oneshot::Sender<()>>,
 }
 
 /// Why there is no answer, as far as another connection is concerned.
@@ -66,15 +79,37 @@ impl Connection {
     ) -> Result<(Incoming, Option<Self>), Lost> {
         let answer = self.0.sender.send_request(written(outgoing, deadline, receiver));
         let answer = self.0.drive(answer).await.map_err(|error| {
-            let gone = error.is_incomplete_message() || error.is_closed() || error.is_canceled() || is_reset(&error);
             let failure = Error::interrupted(&chain(&error));
-            if gone { Lost::Silent(failure) } else { Lost::Failed(failure) }
+            if is_gone(&error) { Lost::Silent(failure) } else { Lost::Failed(failure) }
         })?;
         let (head, mut body) = answer.into_parts();
         let body = self.read(&mut body, limit).await.map_err(Lost::Failed)?;
         let incoming = Incoming { status: head.status, headers: head.headers, body, trailers: None };
-        let reusable = self.0.sender.is_ready() || self.is_open() && self.0.sender.is_ready();
+        let reusable = self.is_reusable();
         Ok((incoming, reusable.then_some(self)))
+    }
+
+    /// Sends a request whose body is still on its way. A task drives the connection meanwhile, so that the one body goes
+    /// on while nobody takes the other, and hands it to `keep` once it is released and both have come to their end.
+    pub fn pass(
+        self,
+        request: Request<Sent>,
+        tasks: &TaskTracker,
+        keep: impl FnOnce(Self) + Send + 'static,
+    ) -> (Answer, AtWork) {
+        let mut connection = self;
+        let answer = connection.0.sender.send_request(request).boxed();
+        let (release, released) = oneshot::channel();
+        let driver = AbortOnDropHandle::new(tasks.spawn(async move {
+            if connection.0.drive(released).await.is_ok() && connection.is_reusable() {
+                keep(connection);
+            }
+        }));
+        (answer, AtWork { driver, release: Some(release) })
+    }
+
+    fn is_reusable(&mut self) -> bool {
+        self.0.sender.is_ready() || self.is_open() && self.0.sender.is_ready()
     }
 
     async fn read(&mut self, body: &mut Reply, limit: usize) -> Result<Bytes, Error> {
@@ -91,6 +126,20 @@ impl Connection {
     /// Lets the connection see what has happened to it meanwhile.
     fn is_open(&mut self) -> bool {
         !self.0.go_on(&mut Context::from_waker(Waker::noop()))
+    }
+}
+
+impl AtWork {
+    /// A connection for one request.
+    pub fn alone(driver: AbortOnDropHandle<()>) -> Self {
+        Self { driver, release: None }
+    }
+
+    /// The answer has come to its end.
+    pub fn release(self) {
+        if self.release.is_some_and(|release| release.send(()).is_ok()) {
+            drop(self.driver.detach());
+        }
     }
 }
 
@@ -119,14 +168,19 @@ impl Parts {
     }
 }
 
-fn written(outgoing: &Outgoing, deadline: Instant, receiver: &Receiver) -> Request<Full<Bytes>> {
-    let mut request = Request::new(Full::new(outgoing.body.clone()));
+fn written(outgoing: &Outgoing, deadline: Instant, receiver: &Receiver) -> Request<Sent> {
+    let mut request = Request::new(Either::Left(Full::new(outgoing.body.clone())));
     *request.method_mut() = outgoing.method.clone();
     *request.uri_mut() = Uri::from(outgoing.path.clone());
     let mut headers = outgoing.header_map(Some(deadline));
     headers.insert(HOST, receiver.host.clone());
     *request.headers_mut() = headers;
     request
+}
+
+/// Whether the connection was closed before any of the answer came.
+pub fn is_gone(error: &hyper::Error) -> bool {
+    error.is_incomplete_message() || error.is_closed() || error.is_canceled() || is_reset(error)
 }
 
 fn is_reset(error: &hyper::Error) -> bool {

@@ -175,7 +175,7 @@ impl Place {
         };
         let mut request = Request::new(());
         *request.method_mut() = outgoing.method.clone();
-        *request.uri_mut() = outgoing.absolute(receiver)?;
+        *request.uri_mut() = receiver.absolute(&outgoing.path)?;
         *request.version_mut() = http::Version::HTTP_2;
         *request.headers_mut() = outgoing.header_map(deadline);
         let Ok((answer, mut stream)) = sender.send_request(request, outgoing.body.is_empty()) else {

@@ -1,10 +1,11 @@
 //! Requests handed on as they are: bodies pass piece by piece, both ways, and are never held whole. There is no deadline
 //! for the whole of it; whoever owes the next piece has the source's timeout to send it.
 
+mod upload;
+
 use std::error::Error as StdError;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,22 +13,28 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::header::HOST;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
-use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Either, Empty, Limited};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, Sleep, sleep, timeout_at};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::balance::Remote;
+use super::dial::Stream;
 use super::endpoint::Endpoint;
 use super::error::Error;
+use super::exchange::Receiver;
+use super::http1::{self, AtWork};
 use super::tries::report;
 use super::{Headers, Source, no_address, rest};
 use crate::causes::chain;
+pub use upload::Sending;
+use upload::Upload;
 
 pub type Body = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
 
@@ -40,8 +47,6 @@ pub struct Passage {
     pub headers: Headers,
     pub body: Body,
 }
-
-const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 impl Source {
     /// The head of the answer, and its body while it comes. Every status that is a client's to see is an answer.
@@ -64,27 +69,49 @@ impl Source {
         place: OwnedSemaphorePermit,
     ) -> Result<Response<Body>, Error> {
         let Passage { method, path, headers, body } = passage;
-        let upload = Arc::new(Upload::new());
-        let mut request = Request::new(Watched { body, upload: Arc::clone(&upload) });
-        *request.method_mut() = method;
-        *request.headers_mut() = self.with_credentials(headers);
-        *request.uri_mut() = Uri::from(remote.path(path)?);
+        let (path, headers) = (remote.path(path)?, self.with_credentials(headers));
+        let outbound = Outbound { method, path, headers, upload: Arc::new(Upload::new(body)) };
         let endpoint = remote.pick(&[], Instant::now()).await?;
-        let (answer, driver) = send(&endpoint, request).await?;
-        let answer = upload.patiently(answer, self.timeout()).await?;
-        let (head, body) = answer.map_err(|error| upload.blame(&error))?.into_parts();
+        let (answer, at_work) = self.answered(&endpoint, &outbound).await?;
+        let (head, body) = answer.into_parts();
+        let (patience, timer) = (self.timeout(), Box::pin(sleep(self.timeout())));
+        let at_work = Some(at_work);
+        let body = Passed { body, patience, waits: false, timer, whole: false, at_work, _place: place };
+        if head.status.is_success() || head.status == StatusCode::NOT_MODIFIED {
+            return Ok(Response::from_parts(head, body.boxed_unsync()));
+        }
+        endpoint.tasks().spawn(read_out(body));
         if !is_clients(head.status) {
             return Err(rest::refusal(head.status, &head.headers, b""));
         }
-        let body = Passed {
-            body,
-            patience: self.timeout(),
-            waits: false,
-            timer: Box::pin(sleep(self.timeout())),
-            _driver: driver,
-            _place: place,
+        Ok(Response::from_parts(head, Empty::new().map_err(|never| match never {}).boxed_unsync()))
+    }
+
+    /// On a connection that has waited, if there is one; where the service has closed that meanwhile, once more on a new one.
+    async fn answered(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        outbound: &Outbound,
+    ) -> Result<(Response<Incoming>, AtWork), Error> {
+        let Outbound { method, upload, .. } = outbound;
+        let answered = async |answer: Answer| upload.patiently(answer, self.timeout()).await;
+        if let Some(connection) = endpoint.waiting(method.is_safe()) {
+            let (answer, at_work) = endpoint.pass(connection, outbound.over_http1(endpoint.receiver()));
+            match answered(answer).await? {
+                Ok(answer) => return Ok((answer, at_work)),
+                Err(error) if http1::is_gone(&error) && outbound.can_begin_again() => {}
+                Err(error) => return Err(upload.blame(&error)),
+            }
+        }
+        let (stream, speaks_http2) = endpoint.dial_apart().await?;
+        let (answer, at_work) = if speaks_http2 {
+            send_apart(stream, outbound.over_http2(endpoint.receiver())?, endpoint.tasks()).await?
+        } else {
+            let connection = http1::Connection::open(stream).await?;
+            endpoint.pass(connection, outbound.over_http1(endpoint.receiver()))
         };
-        Ok(Response::from_parts(head, body.boxed_unsync()))
+        let answer = answered(answer).await?.map_err(|error| upload.blame(&error))?;
+        Ok((answer, at_work))
     }
 
     pub(super) fn with_credentials(&self, headers: Headers) -> HeaderMap {
@@ -109,31 +136,59 @@ fn is_clients(status: StatusCode) -> bool {
     status.is_success() || told.contains(&status)
 }
 
-type Answer = BoxFuture<'static, hyper::Result<Response<Incoming>>>;
+pub type Answer = BoxFuture<'static, hyper::Result<Response<Incoming>>>;
 /// Drives the connection, which ends with it.
 type Driver = AbortOnDropHandle<()>;
 
-/// On a connection of its own, so that what breaks off takes nothing with it.
-async fn send(endpoint: &Endpoint, request: Request<Watched>) -> Result<(Answer, Driver), Error> {
-    let (stream, speaks_http2) = endpoint.dial_apart().await?;
-    let (io, tasks) = (TokioIo::new(stream), endpoint.tasks());
-    let lost = |error: hyper::Error| Error::unreached(&chain(&error));
-    let mut request = request;
-    if speaks_http2 {
-        let mut uri = std::mem::take(request.uri_mut()).into_parts();
-        uri.scheme = Some(endpoint.receiver().scheme.clone());
-        uri.authority = Some(endpoint.receiver().authority.clone());
-        *request.uri_mut() = Uri::from_parts(uri).map_err(|error| Error::request(&error.to_string()))?;
-        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await.map_err(lost)?;
-        let driver = driven(tasks, connection);
-        return Ok((async move { sender.send_request(request).await }.boxed(), driver));
-    }
-    request.headers_mut().insert(HOST, endpoint.receiver().host.clone());
-    let shaken = http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).handshake(io).await;
-    let (mut sender, connection) = shaken.map_err(lost)?;
-    let driver = driven(tasks, connection);
-    Ok((async move { sender.send_request(request).await }.boxed(), driver))
+/// A request as often as it is sent.
+struct Outbound {
+    method: Method,
+    path: PathAndQuery,
+    headers: HeaderMap,
+    upload: Arc<Upload>,
 }
+
+impl Outbound {
+    /// Whether another connection can carry it, and the service cannot have acted on what it has seen.
+    fn can_begin_again(&self) -> bool {
+        !self.upload.is_begun() && (self.method.is_idempotent() || !self.upload.is_empty())
+    }
+
+    fn over_http1(&self, receiver: &Receiver) -> Request<http1::Sent> {
+        let mut request = self.request(Uri::from(self.path.clone()));
+        request.headers_mut().insert(HOST, receiver.host.clone());
+        request.map(Either::Right)
+    }
+
+    fn over_http2(&self, receiver: &Receiver) -> Result<Request<Sending>, Error> {
+        Ok(self.request(receiver.absolute(&self.path)?))
+    }
+
+    fn request(&self, uri: Uri) -> Request<Sending> {
+        let mut request = Request::new(Sending(Arc::clone(&self.upload)));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = uri;
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
+}
+
+/// On an HTTP/2 connection of its own: on a shared one all bodies count against one window, so that those that nobody
+/// reads would stop the others.
+async fn send_apart(stream: Stream, request: Request<Sending>, tasks: &TaskTracker) -> Result<(Answer, AtWork), Error> {
+    let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+    let (mut sender, connection) = shaken.map_err(|error| Error::unreached(&chain(&error)))?;
+    let at_work = AtWork::alone(driven(tasks, connection));
+    Ok((async move { sender.send_request(request).await }.boxed(), at_work))
+}
+
+/// Reads what nobody wants to see, if it is short, so that the connection can carry another request.
+async fn read_out(body: Passed) {
+    let _ = timeout(READ_OUT, Limited::new(body, MAX_UNSEEN_BYTES).collect()).await;
+}
+
+const READ_OUT: Duration = Duration::from_secs(1);
+const MAX_UNSEEN_BYTES: usize = 16 * 1024;
 
 pub(super) fn driven(
     tasks: &TaskTracker,
@@ -146,84 +201,6 @@ pub(super) fn driven(
     }))
 }
 
-/// How far a request's body has come.
-struct Upload {
-    began: Instant,
-    last_ms: AtomicU64,
-    /// The client owes the next piece, not the service.
-    starved: AtomicBool,
-    /// It ended before its end.
-    broken: AtomicBool,
-}
-
-impl Upload {
-    fn new() -> Self {
-        let (starved, broken) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { began: Instant::now(), last_ms: AtomicU64::new(0), starved, broken }
-    }
-
-    fn note(&self, starved: bool) {
-        let elapsed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_ms.store(elapsed, Ordering::Relaxed);
-        self.starved.store(starved, Ordering::Relaxed);
-    }
-
-    /// A client that breaks off says nothing about the service.
-    fn blame(&self, error: &hyper::Error) -> Error {
-        let message = chain(error);
-        if self.broken.load(Ordering::Relaxed) { Error::abandoned(&message) } else { Error::interrupted(&message) }
-    }
-
-    /// When the service, which may take so long for a piece or an answer, is late.
-    fn until(&self, patience: Duration) -> Instant {
-        let last = self.began + Duration::from_millis(self.last_ms.load(Ordering::Relaxed));
-        if self.starved.load(Ordering::Relaxed) { Instant::now() + patience } else { last + patience }
-    }
-
-    async fn patiently<T>(&self, answer: impl Future<Output = T>, patience: Duration) -> Result<T, Error> {
-        let mut answer = pin!(answer);
-        loop {
-            if let Ok(answer) = timeout_at(self.until(patience), &mut answer).await {
-                return Ok(answer);
-            }
-            if self.until(patience) <= Instant::now() {
-                return Err(Error::deadline());
-            }
-        }
-    }
-}
-
-/// A request's body, watched on its way.
-struct Watched {
-    body: Body,
-    upload: Arc<Upload>,
-}
-
-impl HttpBody for Watched {
-    type Data = Bytes;
-    type Error = Box<dyn StdError + Send + Sync>;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
-        self.upload.note(frame.is_pending());
-        if matches!(frame, Poll::Ready(Some(Err(_)))) {
-            self.upload.broken.store(true, Ordering::Relaxed);
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
 /// An answer's body, with the connection that it comes from.
 struct Passed {
     body: Incoming,
@@ -231,7 +208,9 @@ struct Passed {
     /// The service owes the next piece, and the timer runs.
     waits: bool,
     timer: Pin<Box<Sleep>>,
-    _driver: Driver,
+    /// It was read to its end.
+    whole: bool,
+    at_work: Option<AtWork>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -245,6 +224,7 @@ impl HttpBody for Passed {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             self.waits = false;
+            self.whole = frame.is_none();
             let frame = frame.map(|frame| frame.map_err(|error| Error::interrupted(&chain(&error)).into()));
             // Trailers are between the service and this server.
             return Poll::Ready(frame.filter(|frame| frame.as_ref().map_or(true, Frame::is_data)));
@@ -264,5 +244,14 @@ impl HttpBody for Passed {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl Drop for Passed {
+    fn drop(&mut self) {
+        let whole = self.whole || self.body.is_end_stream();
+        if let Some(at_work) = self.at_work.take().filter(|_| whole) {
+            at_work.release();
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Requests handed on as they are: what passes, what does not, and that no body is ever held whole.
 
+mod connections;
 mod hostile;
 
 use std::sync::{Arc, Mutex};

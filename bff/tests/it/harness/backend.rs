@@ -1,11 +1,14 @@
 //! A service behind the server: a real socket that can be killed and started again.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
+use axum::serve::ListenerExt;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, Full};
@@ -17,6 +20,7 @@ use super::ANY_PORT;
 /// Runs on a runtime of its own, so that killing it also cuts its connections, as a crash does.
 pub struct Backend {
     pub address: SocketAddr,
+    accepted: Arc<AtomicUsize>,
     runtime: Option<Runtime>,
 }
 
@@ -28,16 +32,24 @@ impl Backend {
     pub async fn start_at(address: SocketAddr, routes: Router) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (tell, told) = tokio::sync::oneshot::channel();
+        let accepted = Arc::<AtomicUsize>::default();
+        let count = Arc::clone(&accepted);
         runtime.spawn(async move {
             let listener = TcpListener::bind(address).await.unwrap();
             tell.send(listener.local_addr().unwrap()).unwrap();
-            axum::serve(listener, routes).await.unwrap();
+            let counted = listener.tap_io(move |_| _ = count.fetch_add(1, Ordering::Relaxed));
+            axum::serve(counted, routes).await.unwrap();
         });
-        Self { address: told.await.unwrap(), runtime: Some(runtime) }
+        Self { address: told.await.unwrap(), accepted, runtime: Some(runtime) }
     }
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// How many connections were made to it.
+    pub fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
     }
 
     /// Cuts every connection and closes the port; returns once that is done.

@@ -180,7 +180,7 @@ async fn a_client_that_goes_away_takes_its_upload_with_it() {
 }
 
 /// Sends as fast as it is read, and counts what it has sent.
-async fn endless(sent: &Arc<AtomicUsize>) -> Backend {
+pub async fn endless(sent: &Arc<AtomicUsize>) -> Backend {
     let sent = Arc::clone(sent);
     let endless = move || {
         let sent = Arc::clone(&sent);
