@@ -29,6 +29,7 @@ mod reload;
 mod request;
 mod request_id;
 mod server;
+mod session_cookie;
 mod static_file;
 mod tls;
 mod trace_context;

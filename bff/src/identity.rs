@@ -40,7 +40,7 @@ mod visitors;
 
 pub use account::{Identifier, InvalidIdentifier};
 pub use administration::{AccountChange, Admin};
-pub use caller::{Caller, Credentials, TokenFor};
+pub use caller::{Caller, Credentials, Sender, TokenFor};
 pub use code::{Asker, Purpose};
 pub use codes::{Ask, Asked};
 pub use config::{Config, Deployment};
@@ -89,7 +89,7 @@ use codes::{Budgets, Codes};
 use issuer::Issuers;
 use password::{Passwords, Peppers};
 use sessions::{Live, Sessions};
-use sign_in::cookie_secret;
+use sign_in::{cookie_grant, cookie_secret};
 use token::{LEEWAY, SessionTokens, Subject, Tokens};
 
 /// The part that knows who is asking; one for the whole server.
@@ -261,10 +261,10 @@ impl Identity {
     }
 
     /// Who sent a request; none if it does not say, an error if what it says is not true.
-    pub async fn authenticate(&self, credentials: &Credentials) -> Result<Option<Caller>, Error> {
+    pub async fn authenticate(&self, credentials: &Credentials) -> Result<Option<Sender>, Error> {
         match credentials {
             Credentials::None => Ok(None),
-            Credentials::Bearer(token) => self.bearer(token).await.map(Some),
+            Credentials::Bearer(token) => Ok(Some(Sender { caller: self.bearer(token).await?, grant: None })),
             Credentials::Cookie(value) => self.cookie(value).await.map(Some),
         }
     }
@@ -273,7 +273,7 @@ impl Identity {
     pub fn standing(&self, caller: &Caller) -> Standing {
         match &caller.visitor {
             Some(visitor) => self.standing_of(visitor),
-            None => self.sessions.standing(caller.session, caller.role),
+            None => self.sessions.standing(caller.session, caller.version, caller.role),
         }
     }
 
@@ -287,22 +287,27 @@ impl Identity {
             verified => verified?,
         };
         let claims = &verified.claims;
-        if self.sessions.is_token_revoked(claims.sid, claims.issued_at()) {
+        if self.sessions.is_token_revoked(claims.sid, claims.ver, claims.issued_at()) {
             return Err(Error::Refused("the session is over"));
         }
         if claims.role.is_privileged() {
             // What such a caller may do is worth a look at the records.
             let live = self.sessions.by_id(claims.sid, now).await?;
+            if claims.ver < live.session.tokens_from {
+                return Err(Error::Refused("the account has another role now"));
+            }
             return Ok(self.caller(subject_of(&live)));
         }
         let tokens = verified.session.get_or_init(|| self.session_tokens(&claims.subject()));
         Ok(caller(claims.subject(), Arc::clone(tokens)))
     }
 
-    async fn cookie(&self, value: &str) -> Result<Caller, Error> {
+    async fn cookie(&self, value: &str) -> Result<Sender, Error> {
         let secret = cookie_secret(value).ok_or(Error::Refused("it is not a session cookie"))?;
-        let live = self.sessions.by_secret(&secret, self.clock.now()).await?;
-        Ok(self.caller(subject_of(&live)))
+        let now = self.clock.now();
+        let (live, successor) = self.sessions.by_secret(&secret, now).await?;
+        let grant = successor.map(|secret| cookie_grant(&live.session, &secret, now));
+        Ok(Sender { caller: self.caller(subject_of(&live)), grant })
     }
 
     fn caller(&self, subject: Subject) -> Caller {
@@ -325,6 +330,7 @@ fn caller(subject: Subject, tokens: Arc<SessionTokens>) -> Caller {
         role: subject.role,
         email: subject.email,
         session: subject.session,
+        version: subject.auth_version,
         kind: subject.kind,
         visitor: None,
         tokens,

@@ -24,9 +24,9 @@ pub use events::Events;
 pub use key_value::{Buckets, KeyValue, MAX_KEY_BYTES, MAX_VALUE_BYTES, Rate, Taken};
 pub use queue::{Job, MAX_ID_BYTES, MAX_PAYLOAD_BYTES, Queue, Topic};
 pub use record::{
-    Accompanying, Account, AccountFilter, AccountState, AuditEntry, Challenge, Changed, Contact, Ending, Keep,
-    KeyChange, KeyState, LoginEntry, OutboxEvent, Position, Previous, Proof, Session, SessionKind, SigningKey,
-    Standing, Written,
+    Accompanying, Account, AccountFilter, AccountState, AuditEntry, Challenge, Changed, Contact, Ending, Ends, Keep,
+    KeyChange, KeyState, Lapse, Lapsed, LoginEntry, OutboxEvent, Position, Previous, Proof, Session, SessionKind,
+    SigningKey, Standing, Written,
 };
 
 use std::time::Duration;

@@ -31,15 +31,11 @@ pub use update_password::update_password;
 pub use verify_code::verify_code;
 
 use axum::response::{IntoResponse, Response};
-use axum_extra::extract::cookie::{Cookie, SameSite};
-use http::HeaderValue;
 use http::header::SET_COOKIE;
 use serde::Serialize;
-use time::Duration;
 use utoipa::{OpenApi, ToSchema};
 
-use super::Problem;
-use super::caller::{cookie_name, is_https};
+use super::{Problem, session_cookie};
 use crate::identity::{Deployment, Grant, SessionKind, SignedIn};
 
 /// The largest body of these routes; the longest password and the longest token are a small part of it.
@@ -118,7 +114,7 @@ fn answer(signed_in: SignedIn, deployment: &Deployment) -> Result<Response, Prob
     let (mut response, kind) = match grant {
         Grant::Cookie { value, max_age } => {
             let body = SignedInAnswer::Cookie(WithCookie { user });
-            let set_cookie = [(SET_COOKIE, cookie(value, max_age, deployment)?)];
+            let set_cookie = [(SET_COOKIE, session_cookie::written(value, max_age, deployment)?)];
             ((set_cookie, axum::Json(body)).into_response(), SessionKind::Cookie)
         }
         Grant::Tokens { access, refresh, expires_in } => {
@@ -136,18 +132,4 @@ fn answer(signed_in: SignedIn, deployment: &Deployment) -> Result<Response, Prob
         device::leave(response.headers_mut(), device, kind, deployment)?;
     }
     Ok(response)
-}
-
-/// The session cookie; an empty one that ends at once takes it away.
-fn cookie(value: String, max_age: Duration, deployment: &Deployment) -> Result<HeaderValue, Problem> {
-    let cookie = Cookie::build((cookie_name(deployment), value))
-        .path("/")
-        .http_only(true)
-        .same_site(SameSite::Lax)
-        .secure(is_https(deployment))
-        .max_age(max_age)
-        .build();
-    let mut header = HeaderValue::try_from(cookie.to_string()).map_err(|_| Problem::internal())?;
-    header.set_sensitive(true);
-    Ok(header)
 }

@@ -17,8 +17,9 @@ use http::{HeaderMap, HeaderName, Method};
 use super::account::device;
 use super::caller_limit::counted;
 use super::facts::Facts;
+use super::session_cookie::{self, Successor};
 use super::{CallerLimit, Problem};
-use crate::identity::{Caller, Client, Credentials, Deployment, Error, Identity};
+use crate::identity::{Caller, Client, Credentials, Deployment, Error, Identity, Sender};
 
 /// What a request presents, not yet checked: for a handler that accepts expired credentials.
 pub struct Presented(pub Credentials);
@@ -35,7 +36,8 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let identity = Arc::<Identity>::from_ref(state);
         let credentials = credentials(parts, identity.deployment())?;
-        let caller = identity.authenticate(&credentials).await?.ok_or_else(Problem::unauthorized)?;
+        let sender = identity.authenticate(&credentials).await?.ok_or_else(Problem::unauthorized)?;
+        let caller = known(sender, parts, &identity)?;
         counted(&CallerLimit::from_ref(state), &caller, parts).await?;
         Ok(caller)
     }
@@ -55,9 +57,17 @@ where
         let credentials = credentials(parts, identity.deployment())?;
         match identity.authenticate(&credentials).await {
             Err(Error::Refused(_)) if matches!(credentials, Credentials::Cookie(_)) => Ok(None),
-            answer => Ok(answer?),
+            answer => answer?.map(|sender| known(sender, parts, &identity)).transpose(),
         }
     }
+}
+
+/// Leaves a new cookie for the answer, if there is one.
+fn known(sender: Sender, parts: &Parts, identity: &Identity) -> Result<Caller, Problem> {
+    if let (Some(grant), Some(successor)) = (sender.grant, parts.extensions.get::<Successor>()) {
+        successor.leave(grant, identity.deployment())?;
+    }
+    Ok(sender.caller)
 }
 
 impl<S> FromRequestParts<S> for Presented
@@ -92,7 +102,7 @@ pub async fn keep_other_sites_out(
     if !is_safe(request.method()) && !request.headers().contains_key(AUTHORIZATION) {
         let deployment = identity.deployment();
         let jar = CookieJar::from_headers(request.headers());
-        if jar.get(cookie_name(deployment)).is_some() {
+        if jar.get(session_cookie::name(deployment)).is_some() {
             require_same_site(request.headers(), deployment)?;
         }
     }
@@ -114,15 +124,6 @@ pub async fn refuse_visitors(
             .detail("Sign in and out there, and change there what is to be changed"));
     }
     Ok(next.run(request).await)
-}
-
-/// `__Host-` makes browsers insist on https and this very host; plain http cannot have it.
-pub fn cookie_name(deployment: &Deployment) -> &'static str {
-    if is_https(deployment) { "__Host-sid" } else { "sid" }
-}
-
-pub fn is_https(deployment: &Deployment) -> bool {
-    deployment.public_url.starts_with("https://")
 }
 
 /// Refuses what another site made a browser send.
@@ -180,7 +181,7 @@ fn credentials(parts: &Parts, deployment: &Deployment) -> Result<Credentials, Pr
         return bearer(&parts.headers).map(Credentials::Bearer);
     }
     let jar = CookieJar::from_headers(&parts.headers);
-    let Some(cookie) = jar.get(cookie_name(deployment)) else { return Ok(Credentials::None) };
+    let Some(cookie) = jar.get(session_cookie::name(deployment)) else { return Ok(Credentials::None) };
     if !is_safe(&parts.method) {
         require_same_site(&parts.headers, deployment)?;
     }

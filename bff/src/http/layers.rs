@@ -40,6 +40,7 @@ use super::facts::Facts;
 use super::metrics::Answers;
 use super::operator::Operators;
 use super::request_id::{Ids, RequestId, X_REQUEST_ID};
+use super::session_cookie::Successor;
 use super::{AddressLimit, AdminConfig, Config, Problem, TraceContext, caller_limit, cors, problem};
 use crate::limits::Standing;
 use crate::meter::Meter;
@@ -117,6 +118,11 @@ fn accompanied(edge: Arc<Edge>, answers: Answers, inner: impl Answering) -> impl
         let mut ongoing = Ongoing::begin(&answers, &request, &id, client);
         let trace = ongoing.join(trace);
         request.extensions_mut().insert(Facts { client, trace });
+        // Where any route may leave it.
+        let successor = Successor::awaited(request.headers());
+        if let Some(successor) = successor.clone() {
+            request.extensions_mut().insert(successor);
+        }
         let answer = inner.call(request).instrument(ongoing.span().clone());
         let https = edge.https;
         async move {
@@ -125,6 +131,9 @@ fn accompanied(edge: Arc<Edge>, answers: Answers, inner: impl Answering) -> impl
             let (mut response, problem) = settled(response, &id);
             // After all that fails, so that no answer leaves without them.
             secure(response.headers_mut(), https);
+            if let Some(successor) = successor {
+                successor.join(response.headers_mut());
+            }
             response.headers_mut().insert(X_REQUEST_ID, id.0);
             ongoing.answered(response.status(), problem);
             Ok(response)

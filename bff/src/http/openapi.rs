@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::static_file::StaticFile;
-use super::{account, admin, caller, health, problem};
+use super::{account, admin, health, problem, session_cookie};
 use crate::identity::{Deployment, Identity};
 use crate::views::Views;
 
@@ -64,7 +64,7 @@ impl Callers {
     }
 
     pub fn new(deployment: &Deployment, accounts: bool, issuers: Vec<String>) -> Self {
-        Self { cookie: caller::cookie_name(deployment), accounts, issuers }
+        Self { cookie: session_cookie::name(deployment), accounts, issuers }
     }
 
     fn schemes(&self) -> Value {
@@ -77,7 +77,7 @@ impl Callers {
             "type": "apiKey",
             "in": "cookie",
             "name": self.cookie,
-            "description": "Set by a login with `session: \"cookie\"`.",
+            "description": "Set by a login with `session: \"cookie\"`. Any answer may set a new one: when the account has another role.",
         });
         if self.accounts { json!({ "bearer": bearer, "cookie": cookie }) } else { json!({ "bearer": bearer }) }
     }

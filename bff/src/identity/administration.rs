@@ -98,7 +98,7 @@ impl Identity {
         Ok(self.store.audit(target, before, limit).await?)
     }
 
-    /// Makes an account what it shall be, and tells every replica of the sessions that this ends.
+    /// Makes an account what it shall be, and tells every replica of the sessions that this ends or renews.
     pub(super) async fn change_standing(
         &self,
         account: &Account,
@@ -108,7 +108,10 @@ impl Identity {
     ) -> Result<Account, Error> {
         match self.store.change_standing(account.id, standing, NEEDED.as_str(), now, &accompanying).await? {
             Written::Done(changed) => {
-                self.sessions.ended(&changed.ended, now).await;
+                match standing {
+                    Standing::Role { .. } => self.sessions.renewed(&changed, now).await,
+                    _ => self.sessions.ended(&changed.sessions, now).await,
+                }
                 Ok(changed.account)
             }
             Written::Needed => {
@@ -128,7 +131,8 @@ impl Identity {
                 return Ok(account);
             }
             let action = format!("role-changed: {} -> {role}", account.role);
-            let standing = Standing::Role { old: &account.role, new: role.as_str() };
+            let latest = self.sessions.latest(role, self.clock.now());
+            let standing = Standing::Role { old: &account.role, new: role.as_str(), latest };
             match self.change_as(admin, &account, &action, standing).await {
                 Err(Error::Contended) => account = self.existing(account.id).await?,
                 done => return done,
@@ -146,7 +150,7 @@ impl Identity {
     ) -> Result<Account, Error> {
         let now = self.clock.now();
         let events = match standing {
-            Standing::Role { old, new } => vec![What::RoleChanged { from: old.to_owned(), to: new.to_owned() }],
+            Standing::Role { old, new, .. } => vec![What::RoleChanged { from: old.to_owned(), to: new.to_owned() }],
             Standing::Disabled => vec![self.ending(account.id, Ending::All, now).await?],
             Standing::Enabled => Vec::new(),
             Standing::Deleted => vec![What::Deleted],

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::issuer::Visitor;
 use super::role::Role;
+use super::sign_in::Grant;
 use super::token::TokenError;
 use crate::store::SessionKind;
 
@@ -19,6 +20,8 @@ pub struct Caller {
     pub email: Option<String>,
     /// A visitor's is his id.
     pub session: Uuid,
+    /// Of the account, as the session or the token was made for; a visitor has none.
+    pub version: i64,
     pub kind: SessionKind,
     /// Where another issuer vouches for the caller, who has no account here.
     pub visitor: Option<Arc<Visitor>>,
@@ -41,6 +44,13 @@ impl Caller {
     pub fn authorization(&self, audience: &str) -> Result<HeaderValue, TokenError> {
         self.tokens.authorization(audience)
     }
+}
+
+/// Whom a request is from.
+pub struct Sender {
+    pub caller: Caller,
+    /// The cookie that takes the place of the one that came with it.
+    pub grant: Option<Grant>,
 }
 
 /// Mints tokens in one caller's name.

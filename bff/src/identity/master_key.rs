@@ -5,7 +5,6 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
@@ -42,9 +41,7 @@ impl MasterKey {
 
     /// A key of its own for each purpose: none tells of another, or of the master.
     pub fn derive(&self, purpose: &str) -> Secret {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.as_bytes());
-        let tag = hmac::sign(&key, purpose.as_bytes());
-        Secret::from_bytes(tag.as_ref()).expect("HMAC-SHA-256 yields 32 bytes")
+        self.0.derive(purpose)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Secrets that a client keeps and the store does not: 256 random bits, of which only a hash is stored.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::rand;
+use aws_lc_rs::{hmac, rand};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
@@ -37,6 +37,12 @@ impl Secret {
 
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// A key of its own for each purpose: none tells of another, or of this.
+    pub fn derive(&self, purpose: &str) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0[..]);
+        Self::from_bytes(hmac::sign(&key, purpose.as_bytes()).as_ref()).expect("HMAC-SHA-256 yields 32 bytes")
     }
 
     /// What the store keeps. A plain hash is enough: there is nothing to guess in 256 random bits.

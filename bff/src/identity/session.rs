@@ -3,8 +3,10 @@
 //! Whoever applies them puts the new record back only if the row has not changed meanwhile.
 
 mod refresh;
+mod succession;
 
 pub use refresh::{Refresh, RefreshToken, refresh};
+pub use succession::{Succession, succeed, succession};
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -14,7 +16,7 @@ use uuid::Uuid;
 
 use super::role::Role;
 use crate::events::Origin;
-use crate::store::{Account, Session, SessionKind};
+use crate::store::{Account, Ends, Session, SessionKind};
 
 /// How long sessions last: `[identity.sessions]`. Idle time is renewed by use, the absolute end never.
 #[derive(Debug, Clone, Deserialize)]
@@ -64,6 +66,14 @@ impl Client {
 }
 
 impl Rules {
+    /// When sessions end at the latest whose account has this role from now on.
+    pub fn latest(&self, role: Role, now: OffsetDateTime) -> [(SessionKind, Ends); 2] {
+        [SessionKind::Cookie, SessionKind::Token].map(|kind| {
+            let absolute = now + self.absolute(kind, role);
+            (kind, Ends { idle: absolute.min(now + self.idle(kind, role)), absolute })
+        })
+    }
+
     fn idle(&self, kind: SessionKind, role: Role) -> Duration {
         Duration::seconds(i64::from(match kind {
             _ if role.is_privileged() => self.staff_idle_s,
@@ -109,6 +119,8 @@ pub fn begin(
         idle_expires_at: (now + rules.idle(kind, role)).min(absolute_expires_at),
         absolute_expires_at,
         auth_version: account.auth_version,
+        renewed_at: None,
+        tokens_from: 0,
         user_agent: client.user_agent.as_deref().map(shortened),
         address: client.address.map(network),
         revoked_at: None,

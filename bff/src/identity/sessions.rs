@@ -1,7 +1,9 @@
 //! Sessions as they are kept: applies the rules of `session` to the store by compare-and-put.
 
 mod ending;
+mod news;
 mod owed;
+mod succession;
 
 pub use ending::Ended;
 
@@ -14,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
 use super::error::Error;
-use super::revocation::{Revocation, Revocations};
+use super::revocation::Revocations;
 use super::role::Role;
 use super::secret::Secret;
 use super::session::{self, Client, Refresh, RefreshToken, Rules};
@@ -22,7 +24,7 @@ use super::standing::{Standing, Standings};
 use crate::clock::Clock;
 use crate::events::{Event, What};
 use crate::meter::{Counter, Meter};
-use crate::store::{self, Accompanying, Account, Accounts, Bus, Heard, Session, SessionKind, Subscription};
+use crate::store::{self, Accompanying, Account, Accounts, Bus, Ends, Session, SessionKind};
 use owed::Owed;
 
 pub struct Sessions {
@@ -59,14 +61,9 @@ const SEEN_FOR: time::Duration = time::Duration::seconds(30);
 /// While the records are away nothing changes in them: as long as a token would count without a look at them.
 const SEEN_FOR_WITHOUT_RECORDS: time::Duration = time::Duration::minutes(10);
 const MAX_REVOKED: u32 = 100_000;
-/// The topic of the bus.
-const REVOKED: &str = "revoked";
 /// So many sessions of what is open are read again so often: ten thousand within two seconds.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
 const LOOK_AT: usize = 5_000;
-const POLL_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
-/// How late a row may appear, and how far the clocks of two replicas may be apart.
-const OVERLAP: time::Duration = time::Duration::seconds(60);
 /// A compare-and-put loses only against another request of the same session.
 const MAX_TRIES: usize = 5;
 
@@ -86,36 +83,8 @@ impl Sessions {
         let served_stale = meter.counter("bff_auth_events_total", &[("event", "session"), ("result", "stale")]);
         let (standings, owed) = (Arc::default(), Owed::default());
         let sessions = Self { store, bus, rules, revocations, standings, seen, owed, served_stale };
-        sessions.read_revoked(now - token_life).await?;
+        sessions.read_lapses(now - token_life).await?;
         Ok(sessions)
-    }
-
-    /// Learns what other replicas revoke: from the bus at once, from the rows after a while. Never ends.
-    pub async fn follow(&self, clock: &Clock) {
-        let mut turns = interval(POLL_EVERY);
-        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut subscription: Option<Subscription> = None;
-        let mut complete_until = clock.now();
-        loop {
-            tokio::select! {
-                heard = next(&mut subscription) => if let Heard::Announcement(bytes) = heard {
-                    if let Some(revocation) = Revocation::from_bytes(&bytes) {
-                        self.note(revocation.session, revocation.at);
-                    }
-                    continue;
-                },
-                _ = turns.tick() => {}
-            }
-            if subscription.is_none() {
-                subscription = self.bus.subscribe(REVOKED).await.ok();
-            }
-            self.settle().await;
-            let now = clock.now();
-            match self.read_revoked(complete_until - OVERLAP).await {
-                Ok(()) => complete_until = now,
-                Err(error) => tracing::warn!(%error, "cannot see what other replicas revoked"),
-            }
-        }
     }
 
     pub async fn begin(
@@ -147,22 +116,35 @@ impl Sessions {
         (session::begin(&self.rules, account, role, kind, secret.hash(), client, now), secret)
     }
 
-    /// The live session of a cookie's secret, renewed by this use.
-    pub async fn by_secret(&self, secret: &Secret, now: OffsetDateTime) -> Result<Arc<Live>, Error> {
-        let hash = secret.hash();
-        let seen = self.look(&hash, now).await?;
-        self.admit(&hash, &seen.live, now).await?;
-        let seen = self.touched(&hash, seen, now).await?;
-        self.admit(&hash, &seen.live, now).await?;
+    /// The live session of a cookie's secret, renewed by this use; and another secret, if another session has taken the
+    /// place of this one.
+    pub async fn by_secret(&self, secret: &Secret, now: OffsetDateTime) -> Result<(Arc<Live>, Option<Secret>), Error> {
+        let mut successor: Option<Secret> = None;
+        for _ in 0..MAX_TRIES {
+            let secret = successor.as_ref().unwrap_or(secret);
+            let hash = secret.hash();
+            let seen = self.look(&hash, now).await?;
+            self.admit(&hash, &seen.live, now).await?;
+            match self.successor(secret, &seen, now).await? {
+                Some(next) => successor = Some(next),
+                None => return Ok((self.used(&hash, seen, now).await?, successor)),
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    async fn used(&self, hash: &[u8; 32], seen: Seen, now: OffsetDateTime) -> Result<Arc<Live>, Error> {
+        let seen = self.touched(hash, seen, now).await?;
+        self.admit(hash, &seen.live, now).await?;
         if !seen.live.role.is_privileged() {
-            self.seen.insert(hash, seen.clone()).await;
+            self.seen.insert(*hash, seen.clone()).await;
         }
         Ok(seen.live)
     }
 
     /// From memory while that is fresh, then from the records, and from memory again while those are away.
     async fn look(&self, hash: &[u8; 32], now: OffsetDateTime) -> Result<Seen, Error> {
-        let known = self.seen.get(hash).await;
+        let known = self.seen.get(hash).await.filter(|seen| !self.is_outdated(&seen.live));
         if let Some(seen) = known.as_ref().filter(|seen| now - seen.read_at < SEEN_FOR) {
             return Ok(seen.clone());
         }
@@ -180,6 +162,11 @@ impl Sessions {
     async fn read(&self, hash: &[u8; 32], now: OffsetDateTime) -> Result<Seen, Error> {
         let session = self.store.session_by_secret(hash).await?.ok_or(UNKNOWN)?;
         Ok(Seen { live: Arc::new(self.with_account(session).await?), read_at: now })
+    }
+
+    /// Whether the account has had another role since this was read.
+    fn is_outdated(&self, live: &Live) -> bool {
+        self.revocations.outdates(live.session.id, live.session.auth_version)
     }
 
     async fn admit(&self, hash: &[u8; 32], live: &Live, now: OffsetDateTime) -> Result<(), Error> {
@@ -233,47 +220,24 @@ impl Sessions {
         Err(Error::Contended)
     }
 
-    /// Tells of sessions that ended together with a change of their account.
-    pub async fn ended(&self, sessions: &[Uuid], at: OffsetDateTime) {
-        for session in sessions {
-            self.revoked(*session, at).await;
-        }
+    /// When sessions end at the latest whose account has this role from now on.
+    pub fn latest(&self, role: Role, now: OffsetDateTime) -> [(SessionKind, Ends); 2] {
+        self.rules.latest(role, now)
     }
 
     pub fn is_revoked(&self, session: Uuid) -> bool {
         self.revocations.contains(session)
     }
 
-    /// Whether a token of this session, issued then, no longer counts.
-    pub fn is_token_revoked(&self, session: Uuid, issued_at: OffsetDateTime) -> bool {
-        self.revocations.covers(session, issued_at)
+    /// Whether a token of this session, of this version of its account and issued then, no longer counts.
+    pub fn is_token_revoked(&self, session: Uuid, version: i64, issued_at: OffsetDateTime) -> bool {
+        self.revocations.covers(session, version, issued_at)
     }
 
-    /// Here at once, elsewhere soon: a replica that the announcement does not reach reads the rows.
-    async fn revoked(&self, session: Uuid, at: OffsetDateTime) {
-        self.note(session, at);
-        if let Err(error) = self.bus.announce(REVOKED, &Revocation { session, at }.to_bytes()).await {
-            tracing::debug!(%error, "cannot announce a revocation");
-        }
-    }
-
-    async fn read_revoked(&self, since: OffsetDateTime) -> Result<(), store::Error> {
-        // Oldest first, so that an overflow is met as it would have been met live.
-        for (session, at) in self.store.revoked_since(since, MAX_REVOKED + 1).await?.into_iter().rev() {
-            self.note(session, at);
-        }
-        Ok(())
-    }
-
-    fn note(&self, session: Uuid, revoked_at: OffsetDateTime) {
-        self.revocations.add(session, revoked_at);
-        self.standings.end(session);
-    }
-
-    pub fn standing(&self, session: Uuid, role: Role) -> Standing {
+    pub fn standing(&self, session: Uuid, version: i64, role: Role) -> Standing {
         let standing = self.standings.hold(session, role);
         // Only now, so that no revocation falls in between.
-        if self.is_revoked(session) {
+        if self.is_revoked(session) || self.revocations.outdates(session, version) {
             self.standings.end(session);
         }
         standing
@@ -303,6 +267,12 @@ impl Sessions {
 
     async fn with_account(&self, session: Session) -> Result<Live, Error> {
         let account = self.store.account(session.account_id).await?.ok_or(UNKNOWN)?;
+        let session = if session.auth_version == account.auth_version {
+            session
+        } else {
+            // The account may have changed in between, and the session with it.
+            self.store.session(session.id).await?.ok_or(UNKNOWN)?
+        };
         let role = account.role.parse()?;
         Ok(Live { session, account, role })
     }
@@ -326,16 +296,6 @@ impl Sessions {
             }
         }
     }
-}
-
-/// What the bus says next; where there is no subscription, or its bus is closed, that is nothing, ever.
-async fn next(subscription: &mut Option<Subscription>) -> Heard {
-    if let Some(subscription) = subscription
-        && let Some(heard) = subscription.next().await
-    {
-        return heard;
-    }
-    std::future::pending().await
 }
 
 const UNKNOWN: Error = Error::Refused("there is no such session");

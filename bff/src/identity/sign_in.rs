@@ -17,7 +17,7 @@ use super::session::{Client, RefreshToken};
 use super::sessions::{Ended, Live};
 use super::{Identity, event, subject_of};
 use crate::events::{Event, LoginRefusal, What};
-use crate::store::{Account, SessionKind};
+use crate::store::{Account, Session, SessionKind};
 
 pub struct Login {
     pub identifier: Identifier,
@@ -153,7 +153,10 @@ impl Identity {
     /// What a client gets for a session that has just begun.
     pub(super) fn granted(&self, live: Live, secret: Secret, now: OffsetDateTime) -> Result<SignedIn, Error> {
         match live.session.kind {
-            SessionKind::Cookie => Ok(cookie_grant(live, &secret, now)),
+            SessionKind::Cookie => {
+                let grant = cookie_grant(&live.session, &secret, now);
+                Ok(SignedIn { account: live.account, role: live.role, grant, device: None })
+            }
             SessionKind::Token => {
                 let refresh = RefreshToken { session: live.session.id, generation: live.session.generation, secret };
                 self.token_grant(live, &refresh, now)
@@ -209,8 +212,7 @@ pub fn cookie_secret(value: &str) -> Option<Secret> {
 
 const COOKIE_PREFIX: &str = "st1.";
 
-fn cookie_grant(live: Live, secret: &Secret, now: OffsetDateTime) -> SignedIn {
+pub fn cookie_grant(session: &Session, secret: &Secret, now: OffsetDateTime) -> Grant {
     let value = format!("{COOKIE_PREFIX}{}", secret.encode());
-    let grant = Grant::Cookie { value, max_age: live.session.absolute_expires_at - now };
-    SignedIn { account: live.account, role: live.role, grant, device: None }
+    Grant::Cookie { value, max_age: session.absolute_expires_at - now }
 }

@@ -39,6 +39,10 @@ impl Standings {
         let mut open = self.open();
         let watched =
             open.entry(session).or_insert_with(|| Watched { role, holders: 0, ended: CancellationToken::new() });
+        if watched.ended.is_cancelled() {
+            // What depended on it is on its way out, and does not take what is opened now along.
+            (watched.role, watched.ended) = (role, CancellationToken::new());
+        }
         watched.holders += 1;
         let ended = watched.ended.clone();
         Standing::Session(Held { session, ended, all: Arc::clone(self) })

@@ -52,6 +52,7 @@ impl Identity {
             role: visitor.role,
             email: visitor.email.clone(),
             session: visitor.id,
+            version: 0,
             kind: SessionKind::Token,
             visitor: Some(Arc::clone(visitor)),
             tokens: Arc::clone(tokens) as _,

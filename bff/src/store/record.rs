@@ -38,8 +38,12 @@ pub struct Session {
     pub last_seen_at: OffsetDateTime,
     pub idle_expires_at: OffsetDateTime,
     pub absolute_expires_at: OffsetDateTime,
-    /// The account's, when the session began.
+    /// The account's, when the session began or was renewed.
     pub auth_version: i64,
+    /// When it went on as that of an account with another role.
+    pub renewed_at: Option<OffsetDateTime>,
+    /// Tokens that were signed for an earlier version of the account do not count.
+    pub tokens_from: i64,
     pub user_agent: Option<String>,
     /// The network the client came from, not its full address.
     pub address: Option<String>,
@@ -54,7 +58,8 @@ pub enum SessionKind {
     Token,
 }
 
-/// The secret that was rotated away, and its successor, which only its holder can unseal.
+/// The secret that was rotated away, and its successor, which only its holder can unseal. Of a cookie session, whose
+/// secret stays: the one of the session that takes its place.
 #[derive(Clone)]
 pub struct Previous {
     pub secret_hash: [u8; 32],
@@ -225,16 +230,44 @@ pub enum Keep<'a> {
 /// What an account shall be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing<'a> {
-    Role { old: &'a str, new: &'a str },
+    /// Its sessions go on, until then at the latest.
+    Role {
+        old: &'a str,
+        new: &'a str,
+        latest: [(SessionKind, Ends); 2],
+    },
     Disabled,
     Enabled,
     Deleted,
 }
 
-/// An account as a change left it, and the sessions that ended with it.
+/// The idle and the absolute end of sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ends {
+    pub idle: OffsetDateTime,
+    pub absolute: OffsetDateTime,
+}
+
+/// An account as a change left it, and its sessions that ended with it or, with another role, go on.
 pub struct Changed {
     pub account: Account,
-    pub ended: Vec<Uuid>,
+    pub sessions: Vec<Uuid>,
+}
+
+/// What no longer counts of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lapse {
+    pub session: Uuid,
+    pub at: OffsetDateTime,
+    pub what: Lapsed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lapsed {
+    /// It has ended.
+    All,
+    /// Tokens that were signed for a version of the account before this one.
+    TokensBefore(i64),
 }
 
 /// Which sessions of an account shall end.

@@ -7,6 +7,7 @@ mod changes;
 mod events;
 mod key_value;
 mod queue;
+mod sessions;
 mod signing_keys;
 mod trail;
 

@@ -170,7 +170,7 @@ async fn a_service_behind_us_gets_short_tokens_of_its_own() {
     };
     let Grant::Cookie { value, .. } = identity.login(login).await.unwrap().grant else { panic!("expected a cookie") };
     let cookie = Credentials::Cookie(value);
-    let caller = || async { identity.authenticate(&cookie).await.unwrap().unwrap() };
+    let caller = || async { identity.authenticate(&cookie).await.unwrap().unwrap().caller };
     let token = |caller: Caller, audience| caller.authorization(audience).unwrap().to_str().unwrap()[7..].to_owned();
 
     let orders = token(caller().await, "orders");

@@ -33,6 +33,7 @@ mod own_account;
 mod passage;
 mod progressive;
 mod reload;
+mod roles;
 mod seed;
 mod sockets;
 mod store;

@@ -6,7 +6,7 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::http::Problem;
-use crate::http::caller::is_https;
+use crate::http::session_cookie::is_https;
 use crate::identity::{DEVICE_LIFE, Deployment, SessionKind};
 
 const BFF_DEVICE: HeaderName = HeaderName::from_static("bff-device");

@@ -8,10 +8,9 @@ use http::StatusCode;
 use http::header::SET_COOKIE;
 use time::Duration;
 
-use super::cookie;
-use crate::http::Problem;
 use crate::http::caller::Presented;
 use crate::http::openapi::Refuses;
+use crate::http::{Problem, session_cookie};
 use crate::identity::{Credentials, Ended, Identity};
 
 /// Ends the session of these credentials, which may have expired: leaving must always work.
@@ -34,7 +33,7 @@ pub async fn logout(
     };
     match credentials {
         Credentials::Cookie(_) => {
-            let gone = cookie(String::new(), Duration::ZERO, identity.deployment())?;
+            let gone = session_cookie::written(String::new(), Duration::ZERO, identity.deployment())?;
             Ok((status, [(SET_COOKIE, gone)]).into_response())
         }
         Credentials::Bearer(_) | Credentials::None => Ok(status.into_response()),

@@ -12,9 +12,8 @@ use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::cookie;
 use crate::http::openapi::Refuses;
-use crate::http::{Path, Problem, Query};
+use crate::http::{Path, Problem, Query, session_cookie};
 use crate::identity::{Caller, Client, Ending, Identity, Session, SessionKind};
 
 #[derive(Serialize, ToSchema)]
@@ -118,7 +117,7 @@ pub fn ended(identity: &Identity, caller: &Caller, own: bool) -> Result<Response
     if !own || caller.kind != SessionKind::Cookie {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let gone = cookie(String::new(), Duration::ZERO, identity.deployment())?;
+    let gone = session_cookie::written(String::new(), Duration::ZERO, identity.deployment())?;
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, gone)]).into_response())
 }
 

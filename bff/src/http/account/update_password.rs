@@ -10,10 +10,9 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::cookie;
 use super::login::checked;
 use crate::http::openapi::Refuses;
-use crate::http::{Json, Problem};
+use crate::http::{Json, Problem, session_cookie};
 use crate::identity::{Caller, Client, Grant, Identity, PasswordChange};
 
 #[derive(Deserialize, ToSchema)]
@@ -51,7 +50,7 @@ pub async fn update_password(
         PasswordChange { current: checked("/currentPassword", body.current_password)?, new: body.new_password };
     match identity.update_password(&caller, change, &client).await? {
         Some(Grant::Cookie { value, max_age }) => {
-            let cookie = cookie(value, max_age, identity.deployment())?;
+            let cookie = session_cookie::written(value, max_age, identity.deployment())?;
             Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
         }
         Some(Grant::Tokens { .. }) | None => Ok(StatusCode::NO_CONTENT.into_response()),

@@ -102,11 +102,11 @@ enum Standing {
 #[serde(deny_unknown_fields)]
 #[schema(as = AdminUserPatch)]
 pub struct Patch {
-    /// Another one ends every session of the account.
+    /// It counts on the account's next request. Tokens from before must be refreshed; what is open ends.
     #[serde(default)]
     #[schema(nullable = false, inline)]
     role: Option<RoleName>,
-    /// Whether the account is kept from signing in; this ends its sessions too.
+    /// Whether the account is kept from signing in; a change of it ends its sessions.
     #[serde(default)]
     #[schema(nullable = false)]
     disabled: Option<bool>,

@@ -5,7 +5,6 @@
 //! the token, so the whole session ends.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::hmac;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -116,9 +115,7 @@ fn is_hash_of(hash: &[u8; 32], secret: &Secret) -> bool {
 
 /// Only the holder of a token can derive the key under which its successor is kept.
 fn successor_key(token: &RefreshToken) -> SealingKey {
-    let secret = hmac::Key::new(hmac::HMAC_SHA256, token.secret.as_bytes());
-    let tag = hmac::sign(&secret, b"bff refresh token successor");
-    SealingKey::new(tag.as_ref().try_into().expect("HMAC-SHA-256 yields 32 bytes"))
+    SealingKey::new(token.secret.derive("bff refresh token successor").as_bytes())
 }
 
 fn successor_name(token: &RefreshToken) -> String {

@@ -7,8 +7,9 @@ use super::owed::{Debt, Of};
 use super::{MAX_TRIES, Sessions};
 use crate::events::{Event, What};
 use crate::identity::error::Error;
+use crate::identity::revocation::Revocation;
 use crate::identity::secret::Secret;
-use crate::identity::session::{self, Client};
+use crate::identity::session::{self, Client, Succession};
 use crate::store::{Accompanying, AuditEntry, Ending, Session, SessionKind};
 
 /// How a session came to its end.
@@ -38,7 +39,7 @@ impl Sessions {
     pub async fn revoke(&self, id: Uuid, now: OffsetDateTime) -> Result<Ended, Error> {
         match self.try_revoke(id, now).await {
             Err(Error::Store(error)) if error.is_outage() && self.owed.add(Debt { of: Of::Session(id), at: now }) => {
-                self.revoked(id, now).await;
+                self.tell(Revocation::ended(id, now)).await;
                 Ok(Ended::Owed)
             }
             result => result.map(|()| Ended::Done),
@@ -50,7 +51,7 @@ impl Sessions {
             let Some(session) = self.store.session(id).await? else { return Ok(()) };
             let Some(revoked) = session::revoke(&session, now) else { return Ok(()) };
             if self.store.update_session(&revoked).await? {
-                self.revoked(id, now).await;
+                self.tell(Revocation::ended(id, now)).await;
                 self.seen.invalidate(&session.secret_hash).await;
                 return Ok(());
             }
@@ -65,7 +66,12 @@ impl Sessions {
             return self.revoke(seen.live.session.id, now).await;
         }
         match self.store.session_by_secret(&hash).await {
-            Ok(Some(session)) if session.kind == SessionKind::Cookie => self.revoke(session.id, now).await,
+            Ok(Some(session)) if session.kind == SessionKind::Cookie => {
+                if let Succession::Done(next) = session::succession(&session, secret) {
+                    Box::pin(self.revoke_secret(&next, now)).await?;
+                }
+                self.revoke(session.id, now).await
+            }
             Ok(_) => Ok(Ended::Done),
             // Whoever does not know the session cannot use it either while the records are away.
             Err(error) if error.is_outage() && self.owed.add(Debt { of: Of::Secret(hash), at: now }) => Ok(Ended::Owed),

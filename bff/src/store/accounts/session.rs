@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Accounts;
 use crate::store::database::{Id, Query, Row, corrupt, micros, time_from};
-use crate::store::{Error, Previous, Session, SessionKind};
+use crate::store::{Error, Lapse, Lapsed, Previous, Session, SessionKind};
 
 impl Accounts {
     pub async fn session(&self, id: Uuid) -> Result<Option<Session>, Error> {
@@ -26,9 +26,12 @@ impl Accounts {
 
     /// Compare-and-put; what was revoked stays so. False if the row is no longer at `session.revision`, which the write raises by one.
     pub async fn update_session(&self, session: &Session) -> Result<bool, Error> {
+        Ok(self.session_update(session).execute("change a session").await? == 1)
+    }
+
+    pub(super) fn session_update(&self, session: &Session) -> Query<'_> {
         let previous = session.previous.as_ref();
-        let update = self
-            .database
+        self.database
             .query(UPDATE)
             .bind(Id(session.id))
             .bind(session.revision)
@@ -39,15 +42,13 @@ impl Accounts {
             .bind(previous.map(|previous| micros(previous.rotated_at)))
             .bind(micros(session.last_seen_at))
             .bind(micros(session.idle_expires_at))
-            .bind(session.revoked_at.map(micros));
-        Ok(update.execute("change a session").await? == 1)
+            .bind(session.revoked_at.map(micros))
     }
 
-    /// Sessions revoked after a moment, newest first, with the moment of each.
-    pub async fn revoked_since(&self, since: OffsetDateTime, limit: u32) -> Result<Vec<(Uuid, OffsetDateTime)>, Error> {
-        let query = self.database.query(REVOKED_SINCE).bind(micros(since)).bind(i64::from(limit));
-        let revoked = |row: &Row| Ok((row.get::<Id>("id")?.0, time_from(row.get("revoked_at")?)?));
-        query.all("list the revoked sessions", revoked).await
+    /// What was revoked after a moment, or renewed, newest first.
+    pub async fn lapsed_since(&self, since: OffsetDateTime, limit: u32) -> Result<Vec<Lapse>, Error> {
+        let query = self.database.query(LAPSED_SINCE).bind(micros(since)).bind(i64::from(limit));
+        query.all("list the revoked sessions", lapse_in).await
     }
 
     /// Those of the sessions that have not ended, each with the role of its account.
@@ -92,13 +93,15 @@ const READ: &str = "read a session";
 
 const BY_ID: &str = "
     SELECT id, account_id, kind, secret_hash, generation, previous_hash, sealed_successor, rotated_at, created_at,
-           last_seen_at, idle_expires_at, absolute_expires_at, auth_version, user_agent, address, revoked_at, revision
+           last_seen_at, idle_expires_at, absolute_expires_at, auth_version, renewed_at, tokens_from, user_agent, address,
+           revoked_at, revision
       FROM sessions
      WHERE id = $1";
 
 const BY_SECRET: &str = "
     SELECT id, account_id, kind, secret_hash, generation, previous_hash, sealed_successor, rotated_at, created_at,
-           last_seen_at, idle_expires_at, absolute_expires_at, auth_version, user_agent, address, revoked_at, revision
+           last_seen_at, idle_expires_at, absolute_expires_at, auth_version, renewed_at, tokens_from, user_agent, address,
+           revoked_at, revision
       FROM sessions
      WHERE secret_hash = $1";
 
@@ -113,11 +116,11 @@ const UPDATE: &str = "
            last_seen_at = $8, idle_expires_at = $9, revoked_at = COALESCE(revoked_at, $10), revision = revision + 1
      WHERE id = $1 AND revision = $2";
 
-const REVOKED_SINCE: &str = "
-    SELECT id, revoked_at
+const LAPSED_SINCE: &str = "
+    SELECT id, revoked_at, renewed_at, tokens_from
       FROM sessions
-     WHERE revoked_at > $1
-     ORDER BY revoked_at DESC
+     WHERE revoked_at > $1 OR renewed_at > $1
+     ORDER BY COALESCE(revoked_at, renewed_at) DESC
      LIMIT $2";
 
 /// Sessions that one statement asks about.
@@ -141,7 +144,7 @@ const FORGET: &str = "
     DELETE FROM sessions
      WHERE id IN (SELECT id FROM sessions WHERE idle_expires_at < $1 LIMIT 1000)";
 
-fn kind_name(kind: SessionKind) -> &'static str {
+pub(super) fn kind_name(kind: SessionKind) -> &'static str {
     match kind {
         SessionKind::Cookie => "cookie",
         SessionKind::Token => "token",
@@ -154,6 +157,14 @@ fn kind_from(name: &str) -> Result<SessionKind, sqlx::Error> {
         "token" => Ok(SessionKind::Token),
         _ => Err(corrupt(format!("unknown kind of session `{name}`"))),
     }
+}
+
+fn lapse_in(row: &Row) -> Result<Lapse, sqlx::Error> {
+    let (at, what) = match row.get::<Option<i64>>("revoked_at")? {
+        Some(at) => (at, Lapsed::All),
+        None => (row.get("renewed_at")?, Lapsed::TokensBefore(row.get("tokens_from")?)),
+    };
+    Ok(Lapse { session: row.get::<Id>("id")?.0, at: time_from(at)?, what })
 }
 
 pub(super) fn session_in(row: &Row) -> Result<Session, sqlx::Error> {
@@ -169,6 +180,8 @@ pub(super) fn session_in(row: &Row) -> Result<Session, sqlx::Error> {
         idle_expires_at: time_from(row.get("idle_expires_at")?)?,
         absolute_expires_at: time_from(row.get("absolute_expires_at")?)?,
         auth_version: row.get("auth_version")?,
+        renewed_at: row.get::<Option<i64>>("renewed_at")?.map(time_from).transpose()?,
+        tokens_from: row.get("tokens_from")?,
         user_agent: row.get("user_agent")?,
         address: row.get("address")?,
         revoked_at: row.get::<Option<i64>>("revoked_at")?.map(time_from).transpose()?,

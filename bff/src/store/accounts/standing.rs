@@ -29,7 +29,7 @@ impl Accounts {
         self.database.guard().call("change a profile", write).await
     }
 
-    /// Changes what an account is, which ends its sessions. Refused where nobody who may sign in would be left with
+    /// Changes what an account is, which ends its sessions; with another role they go on. Refused where nobody who may sign in would be left with
     /// the role that somebody must have.
     pub async fn change_standing(
         &self,
@@ -51,10 +51,15 @@ impl Accounts {
             if before > 0 && self.count_active(&mut transaction, needed_role).await? == 0 {
                 return Ok(Written::Needed);
             }
-            let ended = self.end_sessions(&mut transaction, account, Keep::None, now).await?;
+            let sessions = match standing {
+                Standing::Role { latest, .. } => self.renew_sessions(&mut transaction, &changed, latest, now).await?,
+                Standing::Disabled | Standing::Enabled | Standing::Deleted => {
+                    self.end_sessions(&mut transaction, account, Keep::None, now).await?
+                }
+            };
             self.accompany(&mut transaction, accompanying).await?;
             transaction.commit().await?;
-            Ok::<_, sqlx::Error>(Written::Done(Changed { account: changed, ended }))
+            Ok::<_, sqlx::Error>(Written::Done(Changed { account: changed, sessions }))
         };
         self.database.guard().call("change what an account is", write).await
     }
@@ -79,7 +84,7 @@ impl Accounts {
     fn standing_change(&self, account: Uuid, standing: Standing<'_>, now: OffsetDateTime) -> Query<'_> {
         let query = |sql| self.database.query(sql).bind(Id(account));
         match standing {
-            Standing::Role { old, new } => query(CHANGE_ROLE).bind(old.to_owned()).bind(new.to_owned()),
+            Standing::Role { old, new, .. } => query(CHANGE_ROLE).bind(old.to_owned()).bind(new.to_owned()),
             Standing::Disabled => query(DISABLE).bind(micros(now)),
             Standing::Enabled => query(ENABLE),
             Standing::Deleted => query(DELETE).bind(micros(now)),

@@ -2,8 +2,8 @@
 
 use bff::clock::Clock;
 use bff::store::{
-    self, Accompanying, Account, Config, KeyChange, KeyState, OpenError, Previous, Session, SessionKind, SigningKey,
-    Stores,
+    self, Accompanying, Account, Config, KeyChange, KeyState, Lapse, Lapsed, OpenError, Previous, Session, SessionKind,
+    SigningKey, Stores,
 };
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
@@ -15,7 +15,7 @@ use super::{Place, at_once};
 pub const BACKENDS: [super::Backend; 2] = [Sqlite, Postgres];
 pub const NOON: OffsetDateTime = datetime!(2026-01-01 12:00:00.123456 UTC);
 /// The stores follow the real clock here, and sweep what has ended by it.
-const FAR: OffsetDateTime = datetime!(2200-01-01 12:00 UTC);
+pub const FAR: OffsetDateTime = datetime!(2200-01-01 12:00 UTC);
 
 pub fn account(number: u128, email: &str) -> Account {
     Account {
@@ -49,6 +49,8 @@ pub fn session(number: u128, account: &Account) -> Session {
         idle_expires_at: FAR,
         absolute_expires_at: FAR + Duration::WEEK,
         auth_version: 1,
+        renewed_at: None,
+        tokens_from: 0,
         user_agent: Some("test".to_owned()),
         address: None,
         revoked_at: None,
@@ -163,9 +165,12 @@ async fn revoked_sessions_are_listed_newest_first() {
             let at = NOON + Duration::minutes(i64::try_from(number).unwrap());
             store.update_session(&Session { revoked_at: Some(at), ..session }).await.unwrap();
         }
-        let since = store.revoked_since(NOON + Duration::MINUTE, 2).await.unwrap();
-        let expected =
-            [4, 3].map(|minute| (Uuid::from_u128(minute), NOON + Duration::minutes(i64::try_from(minute).unwrap())));
+        let since = store.lapsed_since(NOON + Duration::MINUTE, 2).await.unwrap();
+        let expected = [4, 3].map(|minute| Lapse {
+            session: Uuid::from_u128(minute),
+            at: NOON + Duration::minutes(i64::try_from(minute).unwrap()),
+            what: Lapsed::All,
+        });
         assert_eq!(since, expected);
         stores.close().await;
     })

@@ -1,5 +1,6 @@
 //! Sessions over two replicas and through outages: what ends on one ends on the other, and what is away signs nobody out.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -16,9 +17,11 @@ use crate::conformance::wire::Wire;
 use crate::conformance::{Backend, Place, eventually};
 use crate::harness::{Answer, Caller, CookieUser, Server, TokenUser};
 use crate::own_account::text;
+use crate::roles::{cookies, refreshed, turn_into};
 
 const ALL: [Backend; 3] = [Backend::Postgres, Backend::Redis, Backend::Nats];
 const USER: &str = "user@shop.test";
+const AUDITOR: &str = "auditor@shop.test";
 const NEW: &str = "a sentence nobody guesses";
 
 async fn replica(place: &Place, folder: &Path, nats: Option<SocketAddr>) -> Server {
@@ -79,20 +82,45 @@ async fn a_role_lost_on_one_replica_is_lost_on_the_next_request_to_the_other() {
     let test = async |place: &Place| {
         let folder = tempfile::tempdir().unwrap();
         let (here, there) = replicas(place, folder.path()).await;
-        let admin = TokenUser::login(&here, "admin@shop.test", DEMO_PASSWORD).await;
-        let app = TokenUser::login(&there, "auditor@shop.test", DEMO_PASSWORD).await;
-        let browser = CookieUser::login(&there, "auditor@shop.test", DEMO_PASSWORD).await;
+        let app = TokenUser::login(&there, AUDITOR, DEMO_PASSWORD).await;
+        let browser = CookieUser::login(&there, AUDITOR, DEMO_PASSWORD).await;
         for status in [app.get("/v1/admin/audit").await.status, browser.get("/v1/admin/audit").await.status] {
             assert_eq!(status, 200);
         }
-        let path = "/v1/admin/users/01890000-0000-7000-8000-000000000003";
-        assert_eq!(admin.patch(path, json!({ "role": "user" })).await.status, 200);
-        for status in [app.get("/v1/admin/audit").await.status, browser.get("/v1/admin/audit").await.status] {
-            assert_eq!(status, 401);
-        }
+        turn_into(&here, AUDITOR, "user").await;
+        let lost = browser.get("/v1/admin/audit").await;
+        assert_eq!((app.get("/v1/admin/audit").await.status, lost.status, cookies(&lost).len()), (401, 403, 1));
+        assert_eq!(refreshed(&app).await.get("/v1/admin/audit").await.status, 403);
     };
     Place::with(&ALL, &test).await;
     // Whether or not anybody announces it.
+    Place::with(&[Backend::Postgres], &test).await;
+}
+
+#[tokio::test]
+async fn a_role_won_on_one_replica_is_soon_won_on_the_other() {
+    let test = async |place: &Place| {
+        let folder = tempfile::tempdir().unwrap();
+        let (here, there) = replicas(place, folder.path()).await;
+        let app = TokenUser::login(&there, USER, DEMO_PASSWORD).await;
+        let browser = CookieUser::login(&there, USER, DEMO_PASSWORD).await;
+        assert_eq!((app.get("/v1/auth/me").await.status, browser.get("/v1/auth/me").await.status), (200, 200));
+        turn_into(&here, USER, "auditor").await;
+        is_over(&app).await;
+        let app = refreshed(&app).await;
+        assert_eq!(app.get("/v1/admin/audit").await.status, 200);
+        let later = replica(place, folder.path(), None).await;
+        assert_eq!(at(&later, &app).get("/v1/admin/audit").await.status, 200);
+
+        // Both replicas are asked at once; the old cookie counts for a moment, and one other takes its place.
+        let elsewhere = CookieUser { server: &here, cookie: browser.cookie.clone() };
+        let both = (0..20).map(|number| if number % 2 == 0 { &browser } else { &elsewhere });
+        let answers = join_all(both.map(|browser| browser.get("/v1/admin/audit"))).await;
+        assert!(answers.iter().all(|answer| answer.status == 200));
+        let next: BTreeSet<String> = answers.iter().flat_map(cookies).collect();
+        assert_eq!((next.len(), place.ask("SELECT count(*) FROM sessions WHERE kind = 'cookie'").await), (1, 2));
+    };
+    Place::with(&ALL, &test).await;
     Place::with(&[Backend::Postgres], &test).await;
 }
 

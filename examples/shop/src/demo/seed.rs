@@ -49,9 +49,9 @@ pub async fn operator(identity: &Identity) -> anyhow::Result<MetadataValue<Ascii
         bail!("the login gave no token");
     };
     let credentials = Credentials::Bearer(access);
-    let caller = identity.authenticate(&credentials).await?.context("the login's token says nothing")?;
+    let sender = identity.authenticate(&credentials).await?.context("the login's token says nothing")?;
     identity.logout(&credentials).await?;
-    Ok(caller.tokens.authorization("orders")?.as_bytes().try_into()?)
+    Ok(sender.caller.tokens.authorization("orders")?.as_bytes().try_into()?)
 }
 
 pub async fn orders(backends: &Backends, operator: MetadataValue<Ascii>) -> anyhow::Result<()> {
