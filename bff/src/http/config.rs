@@ -37,7 +37,7 @@ pub struct Config {
     pub max_connections: usize,
     /// How many requests may be answered at once; more are answered with 503.
     pub max_requests: usize,
-    /// How long a stream of events or a WebSocket may stay open without a word.
+    /// How long a stream of events or a WebSocket may stay open without a word, and a download without being read.
     pub stream_idle_ms: u64,
     /// How long a client may read nothing of what is sent to it.
     pub write_timeout_ms: u64,

@@ -2,6 +2,7 @@
 
 mod answer;
 mod events;
+mod lasting;
 mod once;
 mod partial;
 mod progressive;
@@ -33,12 +34,13 @@ use super::facts::Facts;
 use super::{FieldError, Location, Problem, Router, Site};
 use crate::clock::Clock;
 use crate::idempotency::Idempotency;
-use crate::identity::{Access, Caller, Identity};
+use crate::identity::{self, Access, Caller, Identity};
 use crate::limits::Standing;
 use crate::views::plan::{Plan, Proxy};
 use crate::views::{Arguments, Served, VARIANT_HEADER, View, Views};
 use answer::written;
 use events::Listener;
+use lasting::lasting;
 use once::{Once, settle};
 use stream_limit::OpenStream;
 pub use stream_limit::StreamLimit;
@@ -224,13 +226,13 @@ impl Endpoint {
         let caller = arguments.caller.as_ref();
         let listener = Listener {
             _place: self.place(caller)?,
-            standing: caller.map(|caller| self.identity.standing(caller)),
+            standing: self.standing(&arguments),
             closing: self.closing.clone(),
             idle: self.stream_idle,
             retry: retry(caller),
         };
         let events = view.open(arguments).await?;
-        Ok(events::response(events, listener))
+        Ok(lasting(events::response(events, listener), None, self.stream_idle, &self.tasks))
     }
 
     async fn hand_on(
@@ -243,8 +245,12 @@ impl Endpoint {
     ) -> Result<Response, Problem> {
         let place = self.place(arguments.caller.as_ref())?;
         let Some(max_message) = proxy.max_message else {
+            let standing = if self.access == Access::Public { None } else { self.standing(&arguments) };
+            let standing = standing.map(Arc::new);
             let request = (parts.method.clone(), &parts.headers, body);
-            return proxy::hand_on(view, proxy, arguments, request, place, &self.tasks).await;
+            let bounds = proxy::Bounds { place, standing: standing.clone(), tasks: &self.tasks };
+            let response = proxy::hand_on(view, proxy, arguments, request, bounds).await?;
+            return Ok(lasting(response, standing, self.stream_idle, &self.tasks));
         };
         if self.closing.is_cancelled() {
             return Err(Problem::unavailable(RETRY));
@@ -252,7 +258,7 @@ impl Endpoint {
         let caller = arguments.caller.as_ref();
         let handshake = Handshake::of(parts, caller, self.identity.deployment())?;
         let bounds = Bounds {
-            standing: caller.map(|caller| self.identity.standing(caller)),
+            standing: self.standing(&arguments),
             closing: self.closing.clone(),
             idle: self.stream_idle,
             max_message: usize::try_from(max_message).unwrap_or(usize::MAX),
@@ -264,6 +270,11 @@ impl Endpoint {
         let (response, relay) = handshake.join(socket, bounds);
         self.tasks.spawn(relay);
         Ok(response)
+    }
+
+    /// What something depends on that stays open in the caller's name.
+    fn standing(&self, arguments: &Arguments<'_>) -> Option<identity::Standing> {
+        arguments.caller.as_ref().map(|caller| self.identity.standing(caller))
     }
 
     /// One of the places that an account has for what stays open.

@@ -2,6 +2,7 @@
 
 mod connections;
 mod hostile;
+mod sessions;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

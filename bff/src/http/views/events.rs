@@ -47,7 +47,7 @@ pub(super) fn response(events: Events, listener: Listener) -> Response {
         let silent = Instant::now() + listener.idle;
         let next = tokio::select! {
             biased;
-            () = ended(listener.standing.as_ref()) => return Some((problem(&over_problem()), None)),
+            () = ended(listener.standing.as_ref()) => return Some((problem(&session_over()), None)),
             () = listener.closing.cancelled() => return None,
             () = sleep_until(over.min(silent)) => return None,
             next = events.next() => next?,
@@ -93,6 +93,7 @@ pub(super) fn problem(problem: &Problem) -> Event {
     Event::default().event("problem").data(problem.text())
 }
 
-fn over_problem() -> Problem {
-    identity::Error::Refused("the session ended while a stream was open").into()
+/// What somebody is told whose session has ended meanwhile.
+pub(super) fn session_over() -> Problem {
+    identity::Error::Refused("the session ended while something of it was open").into()
 }

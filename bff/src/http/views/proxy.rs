@@ -5,6 +5,8 @@
 
 mod upload;
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{
@@ -19,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use super::stream_limit::OpenStream;
 use crate::http::Problem;
+use crate::identity::Standing;
 use crate::views::plan::{Plan, Proxy};
 use crate::views::{Arguments, View};
 use upload::{Upload, linger};
@@ -64,20 +67,27 @@ const HARMLESS: [&str; 12] = [
     "application/json",
 ];
 
+/// What a request that is handed on holds and depends on.
+pub(super) struct Bounds<'e> {
+    pub place: Option<OpenStream>,
+    pub standing: Option<Arc<Standing>>,
+    pub tasks: &'e TaskTracker,
+}
+
 pub(super) async fn hand_on(
     view: &View,
     proxy: &Proxy,
     arguments: Arguments<'_>,
     request: (Method, &HeaderMap, Body),
-    place: Option<OpenStream>,
-    tasks: &TaskTracker,
+    bounds: Bounds<'_>,
 ) -> Result<Response, Problem> {
     let (method, headers, body) = request;
+    let Bounds { place, standing, tasks } = bounds;
     let refuse = |(problem, rest): (Problem, Body)| {
         tasks.spawn(linger(rest));
         problem
     };
-    let upload = Upload::admitted(proxy, headers, body).map_err(|refused| refuse(*refused))?;
+    let upload = Upload::admitted(proxy, headers, body, standing).map_err(|refused| refuse(*refused))?;
     let told = REQUEST.iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect();
     let (body, refused) = upload.into_parts();
     let answer = view.hand_on(arguments, method, told, body).await;

@@ -26,7 +26,7 @@ use super::{Asked, remembering, server, user};
 use crate::harness::{ANY_PORT, Answer, Backend, Caller, Connection, Server, TokenUser};
 
 /// Reads whatever comes, piece by piece, and tells how each request's body ended.
-async fn reading(ended: mpsc::UnboundedSender<Result<usize, usize>>) -> Backend {
+pub async fn reading(ended: mpsc::UnboundedSender<Result<usize, usize>>) -> Backend {
     let read = move |request: Request| {
         let ended = ended.clone();
         async move {
@@ -46,7 +46,7 @@ async fn reading(ended: mpsc::UnboundedSender<Result<usize, usize>>) -> Backend 
 }
 
 /// A body whose length is not stated.
-fn in_pieces(pieces: impl Stream<Item = Bytes> + Send + Sync + 'static) -> reqwest::Body {
+pub fn in_pieces(pieces: impl Stream<Item = Bytes> + Send + Sync + 'static) -> reqwest::Body {
     reqwest::Body::wrap(StreamBody::new(pieces.map(|piece| Ok::<_, Infallible>(Frame::data(piece)))))
 }
 

@@ -7,6 +7,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
@@ -15,6 +17,8 @@ use tokio::time::{Instant, timeout};
 use tower_http::timeout::TimeoutError;
 
 use crate::http::Problem;
+use crate::http::views::events::{ended, session_over};
+use crate::identity::Standing;
 use crate::views;
 use crate::views::plan::Proxy;
 
@@ -26,6 +30,8 @@ pub struct Upload {
     /// As far as the client has said.
     length: Option<u64>,
     began: Instant,
+    /// The session in whose name it is sent has ended.
+    over: BoxFuture<'static, ()>,
     refused: Refused,
 }
 
@@ -41,7 +47,12 @@ const FAIR_START: Duration = Duration::from_secs(20);
 
 impl Upload {
     /// Refuses what can be refused before any of it is read.
-    pub fn admitted(proxy: &Proxy, headers: &HeaderMap, body: Body) -> Result<Self, Box<(Problem, Body)>> {
+    pub fn admitted(
+        proxy: &Proxy,
+        headers: &HeaderMap,
+        body: Body,
+        standing: Option<Arc<Standing>>,
+    ) -> Result<Self, Box<(Problem, Body)>> {
         let most = proxy.max_body;
         let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         // What is none passes for any.
@@ -53,7 +64,8 @@ impl Upload {
                 return Err((problem, body).into());
             }
         }
-        Ok(Self { body, left: most, most, length, began: Instant::now(), refused: Refused::default() })
+        let over = async move { ended(standing.as_deref()).await }.fuse().boxed();
+        Ok(Self { body, left: most, most, length, began: Instant::now(), over, refused: Refused::default() })
     }
 
     pub fn into_parts(self) -> (views::Body, Refused) {
@@ -123,6 +135,9 @@ impl HttpBody for Upload {
     type Error = Cause;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cause>>> {
+        if self.over.poll_unpin(context).is_ready() {
+            return self.refuse(session_over());
+        }
         let frame = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
