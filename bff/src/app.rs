@@ -167,7 +167,6 @@ pub async fn pull(config: &Config, source: &str, from: Option<&str>) -> Result<P
 /// Accounts and sessions over these stores, as the server has them.
 pub async fn identity(
     config: &Config,
-    master: &MasterKey,
     stores: &Stores,
     limits: &Limits,
     clock: &Clock,
@@ -175,6 +174,7 @@ pub async fn identity(
 ) -> Result<Identity, StartError> {
     let limits = limits.clone();
     let (deployment, clock, meter) = (deployment(config), clock.clone(), meter.clone());
+    let master = &master_key(config, stores)?;
     let key = SealingKey::new(master.derive("messages").as_bytes());
     let notify = Notify::new(stores.queue.clone(), key, clock.clone());
     let events = Recorder::new(&meter);
@@ -191,8 +191,7 @@ pub async fn seed(config: &Config, clock: Clock) -> Result<Seeded, StartError> {
     let stores = Stores::open(&config.store, clock.clone()).await?;
     let meter = Meter::none();
     let limits = Limits::new(stores.hot_key_value.clone(), clock.clone(), &meter);
-    let master = master_key(config, &stores)?;
-    let identity = identity(config, &master, &stores, &limits, &clock, &meter).await?;
+    let identity = identity(config, &stores, &limits, &clock, &meter).await?;
     let seeded = identity.seed(&config.seed).await?;
     stores.close().await;
     Ok(seeded)
@@ -221,11 +220,11 @@ pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<A
     let (reloader, reloads) = views::reloads(Arc::clone(&loader), views);
     let stores = Stores::open(&config.store, clock.clone()).await?;
     let limits = Limits::new(stores.hot_key_value.clone(), clock.clone(), &meter);
-    let master = master_key(&config, &stores)?;
     if let Some(cache) = &cache {
-        cache.share(&config.cache, &config.store, SealingKeys::new(master.derive("cache").as_bytes()), &meter)?;
+        let keys = SealingKeys::new(master_key(&config, &stores)?.derive("cache").as_bytes());
+        cache.share(&config.cache, &config.store, keys, &meter)?;
     }
-    let identity = Arc::new(identity(&config, &master, &stores, &limits, &clock, &meter).await?);
+    let identity = Arc::new(identity(&config, &stores, &limits, &clock, &meter).await?);
     let mailbox = (!config.is_production()).then(Mailbox::default);
     let (tries, events) = (stores.key_value.clone(), stores.events.clone());
     let delivery = Delivery::new(ways, identity.notify().clone(), tries, mailbox.clone(), meter.clone());
