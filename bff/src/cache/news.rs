@@ -234,7 +234,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         self.local.measure();
         let told = self.news.catch_up().await;
         let shared = match self.shared.get() {
-            Some(shared) => shared.catch_up().await,
+            Some(shared) => shared.catch_up().await && shared.answers().await,
             None => true,
         };
         let hears = bus.is_up() && listens && self.news.hears_itself();

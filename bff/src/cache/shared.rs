@@ -156,6 +156,11 @@ impl Shared {
         }
     }
 
+    /// Whether anything can be read and written there.
+    pub async fn answers(&self) -> bool {
+        self.values.check().await.is_ok()
+    }
+
     async fn settle(&self, values: &KeyValue) -> Result<(), Error> {
         let owed = self.owed().tags.clone();
         if owed.is_empty() {

@@ -119,6 +119,15 @@ impl KeyValue {
         }
     }
 
+    /// Succeeds if it answers; the database is asked for itself.
+    pub async fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::Embedded(_) => Ok(()),
+            // Boxed, because whoever asks would else carry the whole of Redis in its type.
+            Self::Redis(store) => Box::pin(store.check()).await,
+        }
+    }
+
     /// Whether buckets are kept elsewhere, so that asking them takes a while.
     pub fn is_remote(&self) -> bool {
         matches!(self, Self::Redis(_))

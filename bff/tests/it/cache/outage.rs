@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::max_age;
 use super::own_redis::OwnRedis;
 use super::world::World;
 use crate::conformance::{Backend, Place, eventually};
@@ -114,4 +115,17 @@ async fn nobody_notices_that_redis_is_killed_stands_still_or_has_lost_everything
         assert!(failed.sum::<f64>() > 0.0, "{page}");
     };
     Place::with(&[Backend::Postgres, Backend::Nats], &test).await;
+}
+
+#[tokio::test]
+async fn a_redis_of_the_caches_own_that_is_away_shows_although_nobody_asks() {
+    let Some(mut redis) = OwnRedis::start().await else { return };
+    let url = redis.url.clone();
+    let world = World::start_with(|config| config.cache.redis_url = Some(url.into())).await;
+    world.eventually_measured(SHARED_AWAY, |degraded| degraded == 0.0).await;
+    redis.kill();
+    world.eventually_measured(SHARED_AWAY, |degraded| degraded == 1.0).await;
+    assert_eq!(max_age(&world.get("/v1/things/a").await), Some(60));
+    redis.again().await.unwrap();
+    world.eventually_measured(SHARED_AWAY, |degraded| degraded == 0.0).await;
 }
