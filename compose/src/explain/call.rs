@@ -15,7 +15,7 @@ impl Explanation<'_> {
         fact(f, "sends", &sends(written, call))?;
         fact(f, "as", &(self.identity)(&call.source))?;
         call.reads().iter().try_for_each(|read| fact(f, "reads", read))?;
-        call.keeps().iter().try_for_each(|keep| fact(f, "kept", keep))?;
+        self.kept(written, call, f)?;
         fact(f, "changes", changes(call))?;
         fact(f, "takes", &format!("at most {} ms", call.timeout.as_millis()))?;
         let manner = self.plan.manner(call);
@@ -31,6 +31,21 @@ impl Explanation<'_> {
                 fact(f, "partial", &format!("without it the answer tells that this is missing: {}", paths.join(", ")))
             }
         }
+    }
+
+    /// For how long and whom the reply is kept, and what ends that before its time.
+    fn kept(&self, written: &definition::Call, call: &Call, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(why) = &call.identity {
+            fact(f, "whose", &format!("its caller's own: {why}"))?;
+        }
+        match &call.cache {
+            Some(cache) => fact(f, "kept", &cache.to_string())?,
+            None if call.is_kept() => fact(f, "kept", "for when it fails")?,
+            None => return if call.safe { fact(f, "kept", "no") } else { Ok(()) },
+        }
+        let tags = written.cache.iter().flat_map(|cache| &cache.tags).map(|tag| tag.place.text());
+        let tags: Vec<String> = tags.collect();
+        if tags.is_empty() { Ok(()) } else { fact(f, "until", &format!("{} is made stale", tags.join(" or "))) }
     }
 
     /// The calls it waits for, each with the value that it wants of it.

@@ -19,15 +19,16 @@ pub struct Cache {
     pub unsafe_shared: Option<String>,
 }
 
+/// How long and for whom.
 impl fmt::Display for Cache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whom = match self.scope {
             Scope::Private => "its caller",
             Scope::Shared => "everybody",
         };
-        write!(f, "kept for {whom}, {}", span(self.ttl))?;
+        write!(f, "{} for {whom}", span(self.ttl))?;
         if self.per_key.is_some() {
-            write!(f, ", by key")?;
+            write!(f, ", each key by itself")?;
         }
         if let Some(swr) = self.swr {
             write!(f, ", {} more while it is fetched again", span(swr))?;

@@ -148,8 +148,8 @@ impl Call {
 
     /// How long its reply is kept, and for whom.
     pub(crate) fn keeps(&self) -> Vec<String> {
-        let own = self.identity.as_ref().map(|why| format!("its caller's own: {why}"));
-        self.cache.iter().map(ToString::to_string).chain(own).collect()
+        let kept = self.cache.iter().map(|cache| format!("kept {cache}"));
+        kept.chain(self.identity.iter().map(|why| format!("its caller's own: {why}"))).collect()
     }
 
     /// What of its reply is read, one line each.
