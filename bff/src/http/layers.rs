@@ -17,10 +17,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::Route;
 use futures_util::FutureExt;
 use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use http_body_util::Limited;
 use tokio::time::timeout;
 use tower::layer::layer_fn;
@@ -170,6 +170,9 @@ impl Edge {
         let place = limited.then(|| self.capacity.enter()).transpose().map_err(Problem::into_response)?;
         let limit = self.address_limit.as_ref().filter(|_| limited);
         let standing = limit.map(|limit| limit.draw(&request)).transpose().map_err(Problem::into_response)?;
+        if !names_its_host(&request) {
+            return Err(described(Problem::bad_request(NO_HOST).into_response(), standing).into());
+        }
         let mut request = request;
         let accepted = if self.compresses { accepted(request.headers_mut()) } else { Accepted::default() };
         // Before anything reads a body.
@@ -196,6 +199,18 @@ impl Edge {
         Ok(request)
     }
 }
+
+/// Two that disagree about whom a request is for would be of two minds about it (RFC 9112, section 3.2).
+fn names_its_host(request: &Request) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(_), None) => true,
+        (None, _) => request.version() != Version::HTTP_11 || request.uri().authority().is_some(),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+const NO_HOST: &str = "An HTTP/1.1 request has one Host header";
 
 /// A request that was let in.
 struct Admission {

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::HeaderMap;
-use http::header::{CONTENT_TYPE, IF_NONE_MATCH};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, IF_NONE_MATCH};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -39,9 +39,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
-            return Err(input::no_json(request.body().is_end_stream()));
-        }
+        let empty = request.body().is_end_stream();
+        must_be_json(request.headers()).map_err(|unfit| input::no_json(unfit, empty))?;
         let bytes = Bytes::from_request(request, state).await?;
         let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
         match serde_path_to_error::deserialize(&mut deserializer) {
@@ -52,11 +51,30 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     }
 }
 
+/// Why a body is not read as JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoJson {
+    Type,
+    Charset,
+    Encoding,
+}
+
 /// As `application/json` or what is built on it says; browsers send neither to another site without asking it.
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence.strip_prefix("application/").is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
+pub fn must_be_json(headers: &HeaderMap) -> Result<(), NoJson> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut kind = text(CONTENT_TYPE).split(';').map(str::trim);
+    let essence = kind.next().unwrap_or_default().to_ascii_lowercase();
+    if !essence.strip_prefix("application/").is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json")) {
+        return Err(NoJson::Type);
+    }
+    let mut parameters = kind.filter_map(|parameter| parameter.split_once('='));
+    let charset = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    if charset.is_some_and(|(_, charset)| !charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")) {
+        return Err(NoJson::Charset);
+    }
+    let encoding =
+        headers.get(CONTENT_ENCODING).is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if encoding { Err(NoJson::Encoding) } else { Ok(()) }
 }
 
 /// By itself serde also fills a struct from an array, in the order of its fields.

@@ -14,16 +14,16 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{
     DefaultBodyLimit, FromRequest, FromRequestParts, OptionalFromRequestParts, RawPathParams, Request,
 };
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on_service};
-use http::header::{CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL, VARY};
+use http::header::{SEC_WEBSOCKET_PROTOCOL, VARY};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::service_fn;
@@ -31,6 +31,8 @@ use tracing::Instrument;
 
 use super::caller_limit::{CallerLimit, ViewLimit, tell};
 use super::facts::Facts;
+use super::problem::input::no_json;
+use super::request::must_be_json;
 use super::{FieldError, Location, Problem, Router, Site};
 use crate::clock::Clock;
 use crate::idempotency::Idempotency;
@@ -298,11 +300,7 @@ fn is_once(plan: &Plan) -> bool {
 }
 
 async fn json(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail("Send the body as application/json"));
-    }
+    must_be_json(headers).map_err(|unfit| no_json(unfit, body.is_end_stream()))?;
     let mut request = Request::new(body);
     // The edge has one already, as large as the configuration says.
     DefaultBodyLimit::disable().apply(&mut request);

@@ -34,8 +34,10 @@ const MAX_LOCAL_PART_BYTES: usize = 64;
 
 fn email(text: &str) -> Option<String> {
     let (local, domain) = text.rsplit_once('@')?;
-    let allowed = |c: char| c != '@' && !c.is_whitespace() && !c.is_control();
-    if local.is_empty() || local.len() > MAX_LOCAL_PART_BYTES || !local.chars().all(allowed) {
+    // A dot-atom (RFC 5322), with letters of any alphabet (RFC 6531).
+    let allowed = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
+    let is_atom = |atom: &str| !atom.is_empty() && atom.chars().all(allowed);
+    if local.len() > MAX_LOCAL_PART_BYTES || !local.split('.').all(is_atom) {
         return None;
     }
     let domain = idna::domain_to_ascii_strict(domain).ok()?;
@@ -65,12 +67,18 @@ mod tests {
     fn one_normal_form_each() {
         assert_eq!(normal(" User@Shop.TEST ").as_deref(), Some("user@shop.test"));
         assert_eq!(normal("frau@Bücher.example").as_deref(), Some("frau@xn--bcher-kva.example"));
+        assert_eq!(normal("o'neil.x+bff@shop.test").as_deref(), Some("o'neil.x+bff@shop.test"));
         assert_eq!(normal("+1 (555) 010-0001").as_deref(), Some("+15550100001"));
     }
 
     #[test]
     fn what_is_neither_is_refused() {
         let long = format!("{}@shop.test", "a".repeat(65));
+        for text in
+            ["a..b@shop.test", ".a@shop.test", "a.@shop.test", "\"a\"@shop.test", "a<b@shop.test", "a,b@shop.test"]
+        {
+            assert_eq!(normal(text), None, "{text}");
+        }
         for text in ["", "user", "@shop.test", "user@", "user@localhost", "a b@shop.test", "a@b@shop.test"] {
             assert_eq!(normal(text), None, "{text}");
         }

@@ -13,10 +13,11 @@ mod trace;
 use axum::Router;
 use axum::routing::{get, post};
 use bff::http::Config;
+use bff::identity::DEMO_PASSWORD;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Answer, Backend, Caller, Server, Stack, client};
+use crate::harness::{Answer, Backend, Caller, Connection, Server, Stack, client};
 
 #[tokio::test]
 async fn an_unknown_path_is_a_problem() {
@@ -88,6 +89,43 @@ async fn a_large_body_is_refused() {
     let answer = Answer::of(request).await;
     assert_eq!(answer.status, 413);
     assert_eq!(answer.json()["code"], "body-too-large");
+}
+
+#[tokio::test]
+async fn json_is_what_it_says_it_is() {
+    let server = Server::start().await;
+    let log_in = async |kind: &str, encoding: Option<&str>| {
+        let request = server.anonymous().request(Method::POST, "/v1/auth/login").header("content-type", kind);
+        let request =
+            encoding.into_iter().fold(request, |request, encoding| request.header("content-encoding", encoding));
+        let body = json!({ "identifier": "user@shop.test", "password": DEMO_PASSWORD });
+        Answer::of(request.body(body.to_string())).await.status
+    };
+    for kind in ["application/json", "Application/JSON; charset=\"UTF-8\"", "application/x+json;charset=utf-8;v=1"] {
+        assert_eq!(log_in(kind, Some("identity")).await, 200, "{kind}");
+    }
+    for kind in
+        ["application/json; charset=latin1", "application/json;charset=utf-16", "text/json", "application/jsonp"]
+    {
+        assert_eq!(log_in(kind, None).await, 415, "{kind}");
+    }
+    assert_eq!(log_in("application/json", Some("gzip")).await, 415);
+}
+
+#[tokio::test]
+async fn a_request_names_its_host_once() {
+    let stack = Stack::start(Router::new().route("/", get(|| async { "hello" })), Config::default()).await;
+    for (request, status) in [
+        ("GET / HTTP/1.1\r\nhost: a\r\n\r\n", "200"),
+        ("GET http://a/ HTTP/1.1\r\nhost: a\r\n\r\n", "200"),
+        ("GET / HTTP/1.0\r\n\r\n", "200"),
+        ("GET / HTTP/1.1\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", "400"),
+        ("GET / HTTP/1.0\r\nhost: a\r\nhost: a\r\n\r\n", "400"),
+    ] {
+        let answer = Connection::open(stack.address).await.unwrap().ask(request).await;
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{request}\n{answer}");
+    }
 }
 
 #[tokio::test]

@@ -55,6 +55,7 @@ async fn a_profile_changes_and_says_what_is_wrong_with_a_change() {
         (json!({ "name": " " }), "/name"),
         (json!({ "name": long }), "/name"),
         (json!({ "name": "a\u{0}b" }), "/name"),
+        (json!({ "name": "a\u{202e}b" }), "/name"),
         (json!({ "locale": "" }), "/locale"),
         (json!({ "locale": "english please" }), "/locale"),
         (json!({ "locale": "d" }), "/locale"),

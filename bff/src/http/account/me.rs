@@ -122,9 +122,18 @@ const MAX_LOCALE_BYTES: usize = 35;
 /// How people are called is their own business, within bounds.
 pub fn checked_name(text: &str) -> Result<String, Problem> {
     let name = text.trim();
-    let fits = !name.is_empty() && name.chars().count() <= MAX_NAME_CHARS && !name.chars().any(char::is_control);
-    let message = || format!("expected 1 to {MAX_NAME_CHARS} characters, none of them a control character");
+    let fits = !name.is_empty() && name.chars().count() <= MAX_NAME_CHARS && !name.chars().any(is_mark);
+    let message = || {
+        format!(
+            "expected 1 to {MAX_NAME_CHARS} characters, none of them a control character or one that turns the direction of text"
+        )
+    };
     if fits { Ok(name.to_owned()) } else { Err(invalid("/name", message())) }
+}
+
+/// Whatever is shown beside a name must read as it was written.
+fn is_mark(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn checked_locale(text: String) -> Result<String, Problem> {

@@ -6,15 +6,19 @@ use serde::de::IgnoredAny;
 use serde_path_to_error::{Path, Segment};
 
 use super::{FieldError, Location, Problem};
+use crate::http::request::NoJson;
 
 /// A body that is not there, or is said to be something else.
-pub fn no_json(empty: bool) -> Problem {
-    let detail = if empty { NO_BODY } else { OTHER_BODY };
-    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail(detail)
+pub fn no_json(unfit: NoJson, empty: bool) -> Problem {
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail(match unfit {
+        NoJson::Type if empty => NO_BODY,
+        NoJson::Type => "Send the body as application/json",
+        NoJson::Charset => "JSON is sent in UTF-8",
+        NoJson::Encoding => "Send the body as it is, without Content-Encoding",
+    })
 }
 
 const NO_BODY: &str = "This request needs a JSON body, sent with `Content-Type: application/json`";
-const OTHER_BODY: &str = "Send the body as application/json";
 
 /// A body that was not read: because it is no JSON, or not the object that it must be.
 pub fn no_object(body: &[u8], error: Option<&serde_path_to_error::Error<serde_json::Error>>) -> Problem {

@@ -18,7 +18,7 @@ async fn client(peer: &str, header: ForwardedHeader, headers: &[(&str, &str)]) -
     let tell = |Extension(facts): Extension<Facts>| async move { facts.client.unwrap().0.to_string() };
     let router = layers::public(Router::new().route("/", get(tell)), Router::new(), &config, None, &Meter::none());
     let peer = SocketAddr::new(peer.parse::<IpAddr>().unwrap(), 4711);
-    let request = Request::get("/").extension(ConnectInfo(peer));
+    let request = Request::get("/").header("host", "a").extension(ConnectInfo(peer));
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
     let response = router.oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
     let body = axum::body::to_bytes(response.into_body(), 100).await.unwrap();
