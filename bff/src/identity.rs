@@ -88,7 +88,7 @@ use code::Digester;
 use codes::{Budgets, Codes};
 use issuer::Issuers;
 use password::{Passwords, Peppers};
-use sessions::{Live, Sessions};
+use sessions::{Copies, Live, Sessions};
 use sign_in::{cookie_grant, cookie_secret};
 use token::{LEEWAY, SessionTokens, Subject, Tokens};
 
@@ -177,7 +177,9 @@ impl Identity {
         let passwords = passwords.await.map_err(|_| PasswordError::Stopped)??;
         let access_token = Duration::seconds(i64::from(config.access_token_s));
         let (rules, bus) = (config.sessions.clone(), stores.bus.clone());
-        let sessions = Sessions::open(store.clone(), bus, rules, access_token + LEEWAY, now, &meter).await?;
+        let copies = SealingKey::new(master.derive("copies of sessions").as_bytes());
+        let copies = Copies::new(stores.hot_key_value.clone(), copies);
+        let sessions = Sessions::open(store.clone(), bus, rules, copies, access_token + LEEWAY, now, &meter).await?;
         let tokens = Tokens::new(deployment.public_url.clone(), config.audience.clone(), Arc::clone(&keys));
         let attempts = Attempts::new(config.login.clone(), master, stores.key_value.clone(), limits.clone(), cores);
         let budgets = Budgets::new(&config.codes.budgets, limits, deployment.development);

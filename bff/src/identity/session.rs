@@ -5,7 +5,7 @@
 mod refresh;
 mod succession;
 
-pub use refresh::{Refresh, RefreshToken, refresh};
+pub use refresh::{Refresh, RefreshToken, is_current, refresh};
 pub use succession::{Succession, succeed, succession};
 
 use std::net::{IpAddr, Ipv6Addr};

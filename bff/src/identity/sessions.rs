@@ -1,10 +1,13 @@
 //! Sessions as they are kept: applies the rules of `session` to the store by compare-and-put.
 
+mod copies;
 mod ending;
 mod news;
 mod owed;
+mod refreshing;
 mod succession;
 
+pub use copies::Copies;
 pub use ending::Ended;
 
 use std::collections::HashMap;
@@ -19,13 +22,14 @@ use super::error::Error;
 use super::revocation::Revocations;
 use super::role::Role;
 use super::secret::Secret;
-use super::session::{self, Client, Refresh, RefreshToken, Rules};
+use super::session::{self, Client, Rules};
 use super::standing::{Standing, Standings};
 use crate::clock::Clock;
 use crate::events::{Event, What};
 use crate::meter::{Counter, Meter};
 use crate::store::{self, Accompanying, Account, Accounts, Bus, Ends, Session, SessionKind};
-use owed::Owed;
+use copies::Name;
+use owed::{Of, Owed};
 
 pub struct Sessions {
     store: Accounts,
@@ -38,7 +42,10 @@ pub struct Sessions {
     seen: Cache<[u8; 32], Seen>,
     /// Ends that the records do not know of yet, because they are away.
     owed: Owed,
+    /// What is known of sessions elsewhere than in the records.
+    copies: Copies,
     served_stale: Counter,
+    refreshed_stale: Counter,
 }
 
 /// A session and its account, and when they were read: using them does not make them younger.
@@ -59,7 +66,7 @@ pub struct Live {
 const MAX_SEEN: u64 = 50_000;
 const SEEN_FOR: time::Duration = time::Duration::seconds(30);
 /// While the records are away nothing changes in them: as long as a token would count without a look at them.
-const SEEN_FOR_WITHOUT_RECORDS: time::Duration = time::Duration::minutes(10);
+const SEEN_FOR_WITHOUT_RECORDS: std::time::Duration = copies::KEPT;
 const MAX_REVOKED: u32 = 100_000;
 /// So many sessions of what is open are read again so often: ten thousand within two seconds.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
@@ -73,16 +80,18 @@ impl Sessions {
         store: Accounts,
         bus: Bus,
         rules: Rules,
+        copies: Copies,
         token_life: time::Duration,
         now: OffsetDateTime,
         meter: &Meter,
     ) -> Result<Self, store::Error> {
         let revocations = Revocations::new(token_life, MAX_REVOKED as usize);
-        let seen =
-            Cache::builder().max_capacity(MAX_SEEN).time_to_live(SEEN_FOR_WITHOUT_RECORDS.unsigned_abs()).build();
-        let served_stale = meter.counter("bff_auth_events_total", &[("event", "session"), ("result", "stale")]);
+        let seen = Cache::builder().max_capacity(MAX_SEEN).time_to_live(SEEN_FOR_WITHOUT_RECORDS).build();
+        let stale = |event| meter.counter("bff_auth_events_total", &[("event", event), ("result", "stale")]);
+        let (served_stale, refreshed_stale) = (stale("session"), stale("refresh"));
         let (standings, owed) = (Arc::default(), Owed::default());
-        let sessions = Self { store, bus, rules, revocations, standings, seen, owed, served_stale };
+        let sessions =
+            Self { store, bus, rules, revocations, standings, seen, owed, copies, served_stale, refreshed_stale };
         sessions.read_lapses(now - token_life).await?;
         Ok(sessions)
     }
@@ -100,6 +109,7 @@ impl Sessions {
         let event = Event { account: Some(account.id), actor: None, at: now, origin: client.origin(), what };
         let accompanying = Accompanying { events: vec![event.outbox()], ..Accompanying::default() };
         self.store.begin_session(&session, &accompanying).await?;
+        self.copies.keep(&Live { session: session.clone(), account: account.clone(), role }, now).await;
         Ok((session, secret))
     }
 
@@ -137,26 +147,38 @@ impl Sessions {
         let seen = self.touched(hash, seen, now).await?;
         self.admit(hash, &seen.live, now).await?;
         if !seen.live.role.is_privileged() {
+            if seen.read_at == now {
+                self.copies.keep(&seen.live, now).await;
+            }
             self.seen.insert(*hash, seen.clone()).await;
         }
         Ok(seen.live)
     }
 
-    /// From memory while that is fresh, then from the records, and from memory again while those are away.
+    /// From memory while that is fresh, then from the records, and from memory again, or a copy, while those are away.
     async fn look(&self, hash: &[u8; 32], now: OffsetDateTime) -> Result<Seen, Error> {
         let known = self.seen.get(hash).await.filter(|seen| !self.is_outdated(&seen.live));
         if let Some(seen) = known.as_ref().filter(|seen| now - seen.read_at < SEEN_FOR) {
             return Ok(seen.clone());
         }
-        match (self.read(hash, now).await, known) {
-            (Err(Error::Store(error)), Some(seen))
-                if error.is_outage() && now - seen.read_at < SEEN_FOR_WITHOUT_RECORDS =>
-            {
+        match self.read(hash, now).await {
+            Err(Error::Store(error)) if error.is_outage() => {
+                let seen = match known.filter(|seen| now - seen.read_at < SEEN_FOR_WITHOUT_RECORDS) {
+                    Some(seen) => Some(seen),
+                    None => self.copied(hash, now).await,
+                };
+                let seen = seen.ok_or(Error::Store(error))?;
                 self.served_stale.increment(1);
                 Ok(seen)
             }
-            (read, _) => read,
+            read => read,
         }
+    }
+
+    async fn copied(&self, hash: &[u8; 32], now: OffsetDateTime) -> Option<Seen> {
+        let (live, read_at) = self.copies.find(&Name::Secret(*hash), now).await?;
+        let seen = Seen { live: Arc::new(live), read_at };
+        (!self.is_outdated(&seen.live) && !self.owed.holds(Of::Secret(*hash))).then_some(seen)
     }
 
     async fn read(&self, hash: &[u8; 32], now: OffsetDateTime) -> Result<Seen, Error> {
@@ -184,40 +206,6 @@ impl Sessions {
         let live = self.with_account(session).await?;
         let over = !session::is_live(&live.session, &live.account, now) || self.is_revoked(id);
         if over { Err(ENDED) } else { Ok(live) }
-    }
-
-    /// Uses a refresh token and hands out the next one.
-    pub async fn refresh(
-        &self,
-        token: &RefreshToken,
-        client: &Client,
-        now: OffsetDateTime,
-    ) -> Result<(Live, RefreshToken), Error> {
-        if self.is_revoked(token.session) {
-            return Err(ENDED);
-        }
-        let successor = Secret::random();
-        for _ in 0..MAX_TRIES {
-            let session = self.store.session(token.session).await?.ok_or(UNKNOWN)?;
-            let live = self.with_account(session).await?;
-            if !session::is_live(&live.session, &live.account, now) {
-                return Err(ENDED);
-            }
-            match session::refresh(&self.rules, &live.session, token, successor.clone(), live.role, now) {
-                Refresh::Rotated(session, next) => {
-                    if self.store.update_session(&session).await? {
-                        return Ok((Live { session: *session, ..live }, next));
-                    }
-                }
-                Refresh::Repeated(next) => return Ok((live, next)),
-                Refresh::Reused => {
-                    self.end_reused(&live.session, client, now).await?;
-                    return Err(ENDED);
-                }
-                Refresh::Ended => return Err(ENDED),
-            }
-        }
-        Err(Error::Contended)
     }
 
     /// When sessions end at the latest whose account has this role from now on.

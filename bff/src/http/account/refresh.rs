@@ -25,7 +25,7 @@ pub struct Body {
     post, path = "/v1/auth/refresh", tag = "account", operation_id = "auth-refresh",
     request_body = Body,
     responses(
-        (status = 200, description = "New tokens; the refresh token is spent.", body = WithTokens),
+        (status = 200, description = "New tokens; the refresh token is spent, unless the answer has the same one.", body = WithTokens),
         Refuses<400>, Refuses<401>, Refuses<403>, Refuses<413>, Refuses<415>, Refuses<503>,
     )
 )]

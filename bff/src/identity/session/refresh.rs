@@ -15,6 +15,7 @@ use crate::seal::SealingKey;
 use crate::store::{Previous, Session, SessionKind};
 
 /// `rt1.<session>.<generation>.<secret>`
+#[derive(Clone)]
 pub struct RefreshToken {
     pub session: Uuid,
     pub generation: u32,
@@ -62,13 +63,18 @@ pub fn refresh(
     if session.kind != SessionKind::Token || session.revoked_at.is_some() || over {
         return Refresh::Ended;
     }
-    if token.generation == session.generation && is_hash_of(&session.secret_hash, &token.secret) {
+    if is_current(session, token) {
         return rotate(rules, session, token, successor, role, now);
     }
     match repeat(rules, session, token, now) {
         Some(successor) => Refresh::Repeated(successor),
         None => Refresh::Reused,
     }
+}
+
+/// Whether the token is the one that is to be used next.
+pub fn is_current(session: &Session, token: &RefreshToken) -> bool {
+    token.generation == session.generation && is_hash_of(&session.secret_hash, &token.secret)
 }
 
 const PREFIX: &str = "rt1.";

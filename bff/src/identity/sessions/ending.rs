@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::copies::Name;
 use super::owed::{Debt, Of};
 use super::{MAX_TRIES, Sessions};
 use crate::events::{Event, What};
@@ -73,8 +74,12 @@ impl Sessions {
                 self.revoke(session.id, now).await
             }
             Ok(_) => Ok(Ended::Done),
-            // Whoever does not know the session cannot use it either while the records are away.
-            Err(error) if error.is_outage() && self.owed.add(Debt { of: Of::Secret(hash), at: now }) => Ok(Ended::Owed),
+            Err(error) if error.is_outage() => match self.copies.find(&Name::Secret(hash), now).await {
+                Some((live, _)) => self.revoke(live.session.id, now).await,
+                // Whoever does not know the session cannot use it either while the records are away.
+                None if self.owed.add(Debt { of: Of::Secret(hash), at: now }) => Ok(Ended::Owed),
+                None => Err(error.into()),
+            },
             Err(error) => Err(error.into()),
         }
     }

@@ -36,6 +36,10 @@ impl Owed {
         room
     }
 
+    pub fn holds(&self, of: Of) -> bool {
+        self.debts().iter().any(|debt| debt.of == of)
+    }
+
     pub fn take(&self) -> Vec<Debt> {
         std::mem::take(&mut self.debts())
     }

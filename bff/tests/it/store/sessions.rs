@@ -1,5 +1,7 @@
 //! Sessions over two replicas and through outages: what ends on one ends on the other, and what is away signs nobody out.
 
+mod away;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -7,7 +9,6 @@ use std::time::Duration;
 
 use bff::identity::DEMO_PASSWORD;
 use futures_util::future::join_all;
-use reqwest::Method;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -238,91 +239,4 @@ async fn what_owners_and_admins_do_is_told_in_order() {
         assert_eq!(names[2..], all);
     };
     Place::with(&ALL, &test).await;
-}
-
-const WHO: &str = "view: who\nroute: GET /v1/who\naccess: [user, admin]\nshape: { id: $auth.sub }\n";
-
-async fn who(caller: &impl Caller) -> u16 {
-    caller.get("/v1/who").await.status
-}
-
-/// A server with one of its stores at the end of a wire, and a view that asks nobody.
-async fn over_a_wire(place: &Place, folder: &Path, backend: Backend) -> (Server, Wire, String) {
-    let target = host_of(backend).unwrap();
-    let wire = Wire::to(target.clone()).await;
-    let address = wire.address;
-    let master_key = folder.join("master.key");
-    std::fs::write(&master_key, "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\n").unwrap();
-    let server = Server::start_with(|mut config| {
-        config.store = place.config.clone();
-        match backend {
-            Backend::Redis => config.store.redis_url = Some(format!("redis://{address}").into()),
-            Backend::Nats => config.store.nats_url = Some(format!("nats://{address}").into()),
-            _ => config.store.database_url = format!("postgres://bff@{address}/{}", place.config.namespace).into(),
-        }
-        config.store.timeout_ms = 1_000;
-        config.identity.master_key_file = Some(master_key);
-        std::fs::write(format!("{}/who.yaml", config.views.dir), WHO).unwrap();
-        config
-    })
-    .await;
-    (server, wire, target)
-}
-
-#[tokio::test]
-async fn without_the_database_nobody_is_signed_out_and_leaving_works() {
-    let test = async |place: &Place| {
-        let folder = tempfile::tempdir().unwrap();
-        let (server, wire, target) = over_a_wire(place, folder.path(), Backend::Postgres).await;
-        let app = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
-        let leaving = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
-        let browser = CookieUser::login(&server, USER, DEMO_PASSWORD).await;
-        let departing = CookieUser::login(&server, USER, DEMO_PASSWORD).await;
-        let staff = CookieUser::login(&server, "admin@shop.test", DEMO_PASSWORD).await;
-        assert_eq!((who(&app).await, who(&browser).await), (200, 200));
-        assert_eq!((who(&departing).await, who(&staff).await), (200, 200));
-        let address = wire.address;
-        wire.cut().await;
-
-        assert_eq!((who(&app).await, who(&browser).await), (200, 200));
-        assert_eq!(who(&staff).await, 503, "what an admin may do is worth a look at the records");
-        assert_eq!(refresh(&server, &app.refresh_token).await.status, 503, "503, never 401");
-        assert_eq!(leaving.post("/v1/auth/logout", json!({})).await.status, 202);
-        let left = Answer::of(departing.request(Method::POST, "/v1/auth/logout")).await;
-        assert_eq!((left.status, left.header("set-cookie").split(';').next()), (202, Some("sid=")));
-        assert_eq!((who(&leaving).await, who(&departing).await), (401, 401), "over here at once");
-        server.clock.advance(Duration::from_secs(120));
-        assert_eq!(who(&browser).await, 200);
-        server.clock.advance(Duration::from_secs(600));
-        assert_eq!(who(&browser).await, 503, "too long ago to be served, and no reason to sign anyone out");
-
-        let _wire = Wire::at(address, target).await;
-        eventually(async || (who(&browser).await == 200).then_some(())).await;
-        eventually(async || {
-            (place.ask("SELECT count(*) FROM sessions WHERE revoked_at IS NOT NULL").await == 2).then_some(())
-        })
-        .await;
-        assert_eq!(refresh(&server, &app.refresh_token).await.status, 200);
-        assert_eq!(refresh(&server, &leaving.refresh_token).await.status, 401);
-    };
-    Place::with(&[Backend::Postgres], &test).await;
-}
-
-#[tokio::test]
-async fn without_redis_or_nats_sessions_are_served_and_ended() {
-    for backend in [Backend::Redis, Backend::Nats] {
-        let test = async |place: &Place| {
-            let folder = tempfile::tempdir().unwrap();
-            let (server, wire, _) = over_a_wire(place, folder.path(), backend).await;
-            let app = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
-            let browser = CookieUser::login(&server, USER, DEMO_PASSWORD).await;
-            wire.cut().await;
-            assert_eq!((app.get("/v1/auth/me").await.status, browser.get("/v1/auth/me").await.status), (200, 200));
-            assert_eq!(refresh(&server, &app.refresh_token).await.status, 200);
-            assert_eq!(app.post("/v1/auth/logout", json!({})).await.status, 204);
-            assert_eq!(browser.delete("/v1/auth/sessions?keep=none").await.status, 204);
-            assert_eq!((app.get("/v1/auth/me").await.status, browser.get("/v1/auth/me").await.status), (401, 401));
-        };
-        Place::with(&[Backend::Postgres, backend], &test).await;
-    }
 }
