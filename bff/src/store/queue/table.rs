@@ -17,11 +17,9 @@ use crate::store::guard::Guard;
 pub struct Table {
     database: Database,
     clock: Clock,
-    /// Wakes who waits in this process; others look now and then.
+    /// Wakes who waits in this process; others, and who waits for a job that was given back, look once in each claim.
     published: Arc<Notify>,
 }
-
-const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 impl Table {
     pub fn new(database: Database, clock: Clock) -> Self {
@@ -54,15 +52,10 @@ impl Table {
         let end = Instant::now() + CLAIM_WAIT;
         loop {
             let published = self.published.notified();
-            if let Some(job) = self.claim_due(topic).await? {
-                return Ok(Some(job));
+            let job = self.claim_due(topic).await?;
+            if job.is_some() || timeout_at(end, published).await.is_err() {
+                return Ok(job);
             }
-            let now = Instant::now();
-            if now >= end {
-                return Ok(None);
-            }
-            // Either way it is time to look again.
-            let _ = timeout_at(end.min(now + LOOK_EVERY), published).await;
         }
     }
 
