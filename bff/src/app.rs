@@ -182,8 +182,7 @@ pub async fn identity(
     Ok(Identity::open(&config.identity, ground).await?)
 }
 
-/// What seals whatever nobody but this installation may read.
-pub fn master_key(config: &Config, stores: &Stores) -> Result<MasterKey, StartError> {
+fn master_key(config: &Config, stores: &Stores) -> Result<MasterKey, StartError> {
     Ok(identity::master_key(&config.identity, &deployment(config), &stores.accounts)?)
 }
 

@@ -37,8 +37,7 @@ async fn main() -> anyhow::Result<()> {
     let stores = Stores::open(&config.store, clock.clone()).await?;
     let meter = Meter::none();
     let limits = Limits::new(stores.hot_key_value.clone(), clock.clone(), &meter);
-    let master = app::master_key(&config, &stores)?;
-    let identity = app::identity(&config, &master, &stores, &limits, &clock, &meter).await?;
+    let identity = app::identity(&config, &stores, &limits, &clock, &meter).await?;
     let mut tokens = String::new();
     for number in 0..arguments.count {
         tokens += &token(&stores, &identity, &clock, number).await?;
