@@ -176,7 +176,7 @@ pub async fn identity(
     let (deployment, clock, meter) = (deployment(config), clock.clone(), meter.clone());
     let master = &master_key(config, stores)?;
     let key = SealingKey::new(master.derive("messages").as_bytes());
-    let notify = Notify::new(stores.queue.clone(), key, clock.clone());
+    let notify = Notify::new(stores.queue.clone(), key, clock.clone(), config.notify.reach(config.is_production()));
     let events = Recorder::new(&meter);
     let ground = Ground { deployment, master, stores, notify, events, limits, clock, meter };
     Ok(Identity::open(&config.identity, ground).await?)

@@ -12,7 +12,7 @@ mod sms;
 mod smtp;
 mod texts;
 
-pub use config::{BodyType, Config, Deliver, SmsConfig, SmtpConfig, Tls};
+pub use config::{BodyType, Config, Deliver, Reach, SmsConfig, SmtpConfig, Tls};
 pub use delivery::Delivery;
 pub use mailbox::{Mail, Mailbox};
 pub use message::{Channel, CodePurpose, Message, Template};
@@ -33,6 +33,7 @@ pub struct Notify {
     queue: Queue,
     key: Arc<SealingKey>,
     clock: Clock,
+    reach: Reach,
 }
 
 /// What is said, and over what, as the configuration has it.
@@ -51,8 +52,13 @@ const TEXTS: Topic = Topic { name: "texts", lease: LEASE, max_deliveries: MAX_DE
 
 impl Notify {
     /// What the queue holds opens under this key alone: the same for every replica.
-    pub fn new(queue: Queue, key: SealingKey, clock: Clock) -> Self {
-        Self { queue, key: Arc::new(key), clock }
+    pub fn new(queue: Queue, key: SealingKey, clock: Clock, reach: Reach) -> Self {
+        Self { queue, key: Arc::new(key), clock, reach }
+    }
+
+    /// Over what messages reach anybody.
+    pub fn reach(&self) -> Reach {
+        self.reach
     }
 
     /// Leaves it for the worker; the same id again, within ten minutes, is the same message.

@@ -295,6 +295,9 @@ impl From<identity::Error> for Problem {
                 code: "not-served".to_owned(),
                 message: error.to_string(),
             }]),
+            Error::NoChannel(reason) => {
+                Self::bad_request(reason).code("channel-unavailable", "No codes are sent there")
+            }
             Error::IssuerAway => Self::unavailable(Duration::from_secs(10)),
             Error::Store(_) | Error::Contended => {
                 tracing::error!(error = %chain(&error), "identity is not available");

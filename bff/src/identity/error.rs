@@ -68,6 +68,9 @@ pub enum Error {
     BudgetSpent(Duration),
     #[error("no messages are sent to numbers like this")]
     NotServed,
+    /// Nothing delivers what is sent to identifiers of this kind.
+    #[error("{0}")]
+    NoChannel(&'static str),
 }
 
 impl From<TokenError> for Error {

@@ -27,6 +27,7 @@ fn refusal(error: &Error) -> &'static str {
         Error::Limited(_) | Error::TooOften(_) => "too-often",
         Error::BudgetSpent(_) => "budget-spent",
         Error::NotServed => "not-served",
+        Error::NoChannel(_) => "no-channel",
         _ => "error",
     }
 }

@@ -14,6 +14,7 @@ use super::sessions::Live;
 use super::sign_in::SignedIn;
 use super::{Asker, Identity, event};
 use crate::events::What;
+use crate::notify::Reach;
 use crate::store::{self, Account, SessionKind, Written};
 
 pub struct Registration {
@@ -36,9 +37,24 @@ pub struct CodeProof {
 impl Identity {
     /// Sends a code, if there is a reason to; answers the same in any case, and before anybody has looked.
     pub async fn ask_for_code(&self, ask: Ask) -> Result<Asked, Error> {
-        let result = self.codes.ask(ask, self.clock.now()).await;
+        let result = match self.reaches(&ask.identifier) {
+            Ok(()) => self.codes.ask(ask, self.clock.now()).await,
+            Err(unreachable) => Err(unreachable),
+        };
         event::count(&self.meter, "code-asked", &result);
         result
+    }
+
+    /// Says nothing about anybody: only over what this installation sends.
+    fn reaches(&self, identifier: &Identifier) -> Result<(), Error> {
+        let Reach { email, sms } = self.notify.reach();
+        match identifier {
+            Identifier::Email(_) if email => Ok(()),
+            Identifier::Phone(_) if sms => Ok(()),
+            _ if email => Err(Error::NoChannel("accounts here are reached by e-mail only")),
+            _ if sms => Err(Error::NoChannel("accounts here are reached by SMS only")),
+            _ => Err(Error::NoChannel("no codes are sent here")),
+        }
     }
 
     /// Makes an account with the role of a user and begins its first session.

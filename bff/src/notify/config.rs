@@ -33,6 +33,13 @@ pub enum Deliver {
     Off,
 }
 
+/// Over what messages reach anybody: a provider, or development's mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    pub email: bool,
+    pub sms: bool,
+}
+
 /// `[notify.smtp]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -136,6 +143,11 @@ const MAX_TIMEOUT_MS: u64 = 30_000;
 const MAX_SITE_CHARS: usize = 40;
 
 impl Config {
+    pub fn reach(&self, production: bool) -> Reach {
+        let reaches = |configured: bool| !production || (configured && self.deliver == Deliver::Auto);
+        Reach { email: reaches(self.smtp.server.is_some()), sms: reaches(self.sms.url.is_some()) }
+    }
+
     /// Every option that cannot be used, and what to write instead.
     pub fn problems(&self, production: bool) -> Vec<String> {
         let nothing = self.smtp.server.is_none() && self.sms.url.is_none();

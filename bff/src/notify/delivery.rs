@@ -13,7 +13,7 @@ use super::message::{Channel, Message};
 use super::sms::Gateway;
 use super::smtp::Smtp;
 use super::texts::Texts;
-use super::{Notify, Ways, topic};
+use super::{Notify, Reach, Ways, topic};
 use crate::meter::{Gauge, Meter};
 use crate::store::{Error, Job, KeyValue};
 
@@ -62,9 +62,14 @@ impl Delivery {
                 Provider::Mailbox(_) => {
                     tracing::info!(channel, "no provider: GET /dev/messages on the admin address shows what is sent");
                 }
-                Provider::Nowhere => tracing::warn!(channel, "no provider: what is sent is dropped"),
+                Provider::Nowhere => {
+                    tracing::warn!(channel, "no provider: codes are refused, and what else is sent is dropped");
+                }
                 Provider::Smtp(_) | Provider::Gateway(_) => {}
             }
+        }
+        if notify.reach() == (Reach { email: false, sms: false }) {
+            tracing::warn!("no provider at all: nobody can register, or reset a forgotten password");
         }
         Self { notify, tries, texts: ways.texts, email, sms, meter }
     }

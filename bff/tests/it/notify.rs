@@ -7,12 +7,13 @@ mod smtp;
 use std::time::Duration;
 
 use bff::clock::Clock;
-use bff::notify::{Channel, CodePurpose, Message, Template};
+use bff::config::Config;
+use bff::notify::{Channel, CodePurpose, Deliver, Message, Template};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::harness::{Answer, Server};
+use crate::harness::{Answer, Caller, Server};
 
 fn code(to: &str, code: &str, clock: &Clock) -> Message {
     Message {
@@ -117,22 +118,69 @@ async fn a_message_whose_code_is_over_is_dropped() {
     assert_eq!((found.len(), &found[0]["code"]), (1, &json!("678901")));
 }
 
+async fn production(change: impl FnOnce(&mut Config)) -> Server {
+    Server::start_with(|mut config| {
+        let key = format!("{}.key", config.views.dir);
+        std::fs::write(&key, "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=").unwrap();
+        config.environment = bff::config::Environment::Production;
+        config.identity.master_key_file = Some(key.clone().into());
+        config.identity.pepper_file = Some(key.into());
+        change(&mut config);
+        config
+    })
+    .await
+}
+
 #[tokio::test]
 async fn production_has_no_mailbox() {
     let answer = |server: Server| async move {
         Answer::of(server.client.get(format!("{}/dev/messages", server.admin_url))).await.status
     };
     assert_eq!(answer(Server::start().await).await, 200);
-    let production = Server::start_with(|mut config| {
-        let key = format!("{}.key", config.views.dir);
-        std::fs::write(&key, "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=").unwrap();
-        config.environment = bff::config::Environment::Production;
-        config.identity.master_key_file = Some(key.clone().into());
-        config.identity.pepper_file = Some(key.into());
-        config
+    assert_eq!(answer(production(|_| {}).await).await, 404);
+}
+
+#[tokio::test]
+async fn a_code_that_nothing_would_deliver_is_refused() {
+    let smtp = |config: &mut Config| {
+        config.notify.smtp.server = Some("127.0.0.1:1".to_owned());
+        config.notify.smtp.from = Some("Shop <no-reply@shop.test>".to_owned());
+    };
+    let gateway = |config: &mut Config| {
+        config.notify.sms.url = Some("https://127.0.0.1:1/".to_owned());
+        config.identity.codes.budgets.sms_per_day = [("+1".to_owned(), 10)].into();
+    };
+    let by_email = production(smtp).await;
+    let by_sms = production(gateway).await;
+    let neither = production(|config| {
+        smtp(config);
+        gateway(config);
+        config.notify.deliver = Deliver::Off;
     })
     .await;
-    assert_eq!(answer(production).await, 404);
+    let (email, phone) = ("user@shop.test", "+15550100001");
+    let cases = [
+        (&by_email, email, None),
+        (&by_email, phone, Some("accounts here are reached by e-mail only")),
+        (&by_sms, phone, None),
+        (&by_sms, email, Some("accounts here are reached by SMS only")),
+        (&neither, email, Some("no codes are sent here")),
+        (&neither, phone, Some("no codes are sent here")),
+    ];
+    for (server, identifier, refused) in cases {
+        let register = json!({ "identifier": identifier, "purpose": "register" });
+        for (path, body) in [("verify-code", register), ("reset-password", json!({ "identifier": identifier }))] {
+            let answer = server.anonymous().post(&format!("/v1/auth/{path}"), body).await;
+            match refused {
+                None => assert_eq!(answer.status, 202, "{path} {identifier}: {answer:?}"),
+                Some(reason) => {
+                    let problem = answer.json();
+                    assert_eq!((answer.status, &problem["code"]), (400, &json!("channel-unavailable")), "{identifier}");
+                    assert_eq!(problem["detail"], reason);
+                }
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ pub struct Body {
     identifier: String,
 }
 
+/// Where nothing delivers to identifiers of this kind it is 400 `channel-unavailable`, whoever is asked about.
 #[utoipa::path(
     post, path = "/v1/auth/reset-password", tag = "account", operation_id = "auth-reset-password",
     request_body = Body,

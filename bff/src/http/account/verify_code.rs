@@ -36,6 +36,7 @@ enum CodePurpose {
     VerifyPhone,
 }
 
+/// Where nothing delivers to identifiers of this kind it is 400 `channel-unavailable`, whoever is asked about.
 #[utoipa::path(
     post, path = "/v1/auth/verify-code", tag = "account", operation_id = "auth-verify-code",
     request_body = Body,
