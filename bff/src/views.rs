@@ -200,7 +200,7 @@ impl View {
         let door = self.door(sender);
         let answer = run(&self.plan, inputs, &door, deadline).await?;
         if let (Some(cache), false) = (&self.cache, answer.invalidates.is_empty()) {
-            cache.invalidate(&answer.invalidates).await;
+            Box::pin(cache.invalidate(&answer.invalidates)).await;
         }
         let left = Duration::from_millis(door.left.into_inner());
         Ok(Served { answer, left })

@@ -4,11 +4,12 @@
 //! `"x"`, which is all that handlers and services ever see.
 
 use std::convert::Infallible;
-use std::future::ready;
 use std::mem::{replace, take};
 
 use axum::body::Body;
 use axum::response::Response;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Either, Ready, ready};
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, VARY};
 use http::{Extensions, HeaderMap, HeaderValue, Request, StatusCode, Version};
 use tower::{Layer, ServiceExt, service_fn};
@@ -71,19 +72,23 @@ fn not_modified(mut response: Response, has: &[HeaderValue]) -> Response {
 }
 
 /// In brotli or gzip, as the client prefers; most answers are not worth the layer's way around them.
-pub async fn compressed(response: Response, accepted: Accepted) -> Response {
+pub fn compressed(response: Response, accepted: Accepted) -> Either<Ready<Response>, BoxFuture<'static, Response>> {
     let Accepted { encodings, has } = accepted;
     if response.status() == StatusCode::NOT_MODIFIED {
-        return not_modified(response, &has);
+        return Either::Left(ready(not_modified(response, &has)));
     }
     if !worthwhile().should_compress(&response) {
-        return response;
+        return Either::Left(ready(response));
     }
     let mut response = response;
     if encodings.is_empty() {
         response.headers_mut().append(VARY, HeaderValue::from(ACCEPT_ENCODING));
-        return response;
+        return Either::Left(ready(response));
     }
+    Either::Right(encoded(response, encodings).boxed())
+}
+
+async fn encoded(mut response: Response, encodings: HeaderMap) -> Response {
     let mut request = Request::new(());
     *request.headers_mut() = encodings;
     let was_encoded = response.headers().contains_key(CONTENT_ENCODING);

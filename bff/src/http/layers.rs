@@ -16,6 +16,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::Route;
 use futures_util::FutureExt;
+use futures_util::future::{Either, ready};
 use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS,
@@ -125,8 +126,9 @@ fn accompanied(edge: Arc<Edge>, answers: Answers, inner: impl Answering) -> impl
         }
         let answer = inner.call(request).instrument(ongoing.span().clone());
         let https = edge.https;
-        async move {
-            let Ok(response) = answer.await;
+        // `map` keeps the future where it is; an `async` block would hold it twice.
+        answer.map(move |answer| {
+            let Ok(response) = answer;
             // Turns what was refused within into problems.
             let (mut response, problem) = settled(response, &id);
             // After all that fails, so that no answer leaves without them.
@@ -137,7 +139,7 @@ fn accompanied(edge: Arc<Edge>, answers: Answers, inner: impl Answering) -> impl
             response.headers_mut().insert(X_REQUEST_ID, id.0);
             ongoing.answered(response.status(), problem);
             Ok(response)
-        }
+        })
     })
 }
 
@@ -149,16 +151,9 @@ fn shared(cors: Option<CorsLayer>, inner: impl Answering) -> impl Answering {
 /// What lets a request through to its route, within limits.
 fn guarded(edge: Arc<Edge>, route: Route) -> impl Answering {
     let mut route = route;
-    service_fn(move |request: Request| {
-        let answer = edge.admit(request).map(|(admission, request)| (admission, route.call(request)));
-        let (timeout, compresses) = (edge.timeout, edge.compresses);
-        async move {
-            let response = match answer {
-                Ok((admission, answer)) => admission.answer(answer, timeout, compresses).await,
-                Err(refusal) => *refusal,
-            };
-            Ok(response)
-        }
+    service_fn(move |request: Request| match edge.admit(request) {
+        Ok((admission, request)) => Either::Left(admission.answer(route.call(request), edge.timeout, edge.compresses)),
+        Err(refusal) => Either::Right(ready(Ok(*refusal))),
     })
 }
 
@@ -220,23 +215,27 @@ struct Admission {
 }
 
 impl Admission {
-    async fn answer(
+    fn answer(
         self,
         answer: impl Future<Output = Result<Response, Infallible>>,
         limit: Duration,
         compresses: bool,
-    ) -> Response {
+    ) -> impl Future<Output = Result<Response, Infallible>> {
         // A panic costs one request, not the connection.
         let answer = AssertUnwindSafe(answer).catch_unwind();
         // Innermost, so that the clock covers the handler alone; it is not started for an answer that is there at once.
-        let response = match timeout(limit, answer).await {
-            Ok(Ok(Ok(response))) => response,
-            Ok(Err(panic)) => panicked(panic),
-            Err(_) => Problem::gateway_timeout().into_response(),
-        };
-        let response = described(response, self.standing);
-        // Sees the whole answer.
-        if compresses { compressed(response, self.accepted).await } else { response }
+        timeout(limit, answer).then(move |answer| {
+            let response = match answer {
+                Ok(Ok(Ok(response))) => response,
+                Ok(Err(panic)) => panicked(panic),
+                Err(_) => Problem::gateway_timeout().into_response(),
+            };
+            let Self { _place, standing, accepted } = self;
+            let response = described(response, standing);
+            // Sees the whole answer.
+            let response = if compresses { compressed(response, accepted) } else { Either::Left(ready(response)) };
+            response.map(Ok)
+        })
     }
 }
 
