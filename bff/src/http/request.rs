@@ -5,6 +5,8 @@ use std::marker::PhantomData;
 
 use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::middleware::Next;
+use axum::response::Response;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, IF_NONE_MATCH};
 use serde::de::value::MapAccessDeserializer;
@@ -27,6 +29,15 @@ pub struct Path<T>(pub T);
 #[derive(Debug, FromRequestParts)]
 #[from_request(via(axum::extract::Query), rejection(Problem))]
 pub struct Query<T>(pub T);
+
+/// Around the routes that take no query: a parameter that does nothing must not look as if it did.
+pub async fn refuse_query(_: Query<Nothing>, request: Request, next: Next) -> Response {
+    next.run(request).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
 
 /// The client has what this ETag names.
 pub fn is_known(headers: &HeaderMap, etag: &str) -> bool {

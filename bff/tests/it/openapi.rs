@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use bff::config::{self, Config};
+use bff::identity::DEMO_PASSWORD;
 use bff::upstream;
 use bff::{app, http};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Caller, Server};
+use crate::harness::{Answer, Caller, Server, TokenUser};
+
+const ID: &str = "01890000-0000-7000-8000-000000000009";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -328,4 +331,35 @@ async fn a_change_is_described_with_its_body_and_key() {
             "additionalProperties": false,
         })
     );
+}
+
+#[tokio::test]
+async fn account_and_admin_routes_take_the_parameters_that_are_described_and_no_others() {
+    let server = Server::start().await;
+    let admin = TokenUser::login(&server, "admin@shop.test", DEMO_PASSWORD).await;
+    let document = document(&server).await;
+    let mut seen = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        if !path.starts_with("/v1/auth/") && !path.starts_with("/v1/admin/") {
+            continue;
+        }
+        for (method, operation) in methods.as_object().unwrap() {
+            let url = path.replace("{id}", ID).replace("{session}", ID);
+            let method = method.to_uppercase().parse().unwrap();
+            let refused = Answer::of(admin.request(method, &format!("{url}?surprise=1")).json(&json!({}))).await;
+            let problem = refused.json();
+            assert_eq!((refused.status, &problem["code"]), (400, &json!("invalid-query")), "{path}: {problem}");
+            let error = &problem["errors"][0];
+            assert_eq!((&error["parameter"], &error["code"]), (&json!("surprise"), &json!("unknown")), "{path}");
+            let message = error["message"].as_str().unwrap();
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let known: Vec<&str> =
+                parameters.filter(|it| it["in"] == "query").map(|it| it["name"].as_str().unwrap()).collect();
+            assert!(known.iter().all(|name| message.contains(&format!("`{name}`"))), "{path}: {message}");
+            assert_eq!(message.matches('`').count(), 2 * known.len(), "{path}: {message}");
+            assert!(operation["responses"]["400"].is_object(), "{path}: {operation}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 24, "{seen}");
 }

@@ -19,7 +19,7 @@ use crate::identity::{Credentials, Ended, Identity};
     responses(
         (status = 204, description = "Signed out."),
         (status = 202, description = "Signed out here; the records are away, and told when they are back."),
-        Refuses<401>, Refuses<403>, Refuses<503>,
+        Refuses<400>, Refuses<401>, Refuses<403>, Refuses<503>,
     ),
     security(("bearer" = []), ("cookie" = []))
 )]

@@ -42,7 +42,7 @@ pub struct Me {
 
 #[utoipa::path(
     get, path = "/v1/auth/me", tag = "account", operation_id = "auth-me",
-    responses((status = 200, description = "The caller's account.", body = Me), Refuses<401>, Refuses<503>),
+    responses((status = 200, description = "The caller's account.", body = Me), Refuses<400>, Refuses<401>, Refuses<503>),
     security(("bearer" = []), ("cookie" = []))
 )]
 pub async fn me(State(identity): State<Arc<Identity>>, caller: Caller) -> Result<axum::Json<Me>, Problem> {

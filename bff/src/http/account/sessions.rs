@@ -66,7 +66,7 @@ enum Kept {
 
 #[utoipa::path(
     get, path = "/v1/auth/sessions", tag = "account", operation_id = "auth-sessions",
-    responses((status = 200, description = "Where the caller is signed in.", body = Sessions), Refuses<401>, Refuses<503>),
+    responses((status = 200, description = "Where the caller is signed in.", body = Sessions), Refuses<400>, Refuses<401>, Refuses<503>),
     security(("bearer" = []), ("cookie" = []))
 )]
 pub async fn sessions(State(identity): State<Arc<Identity>>, caller: Caller) -> Result<Json<Sessions>, Problem> {
@@ -78,7 +78,7 @@ pub async fn sessions(State(identity): State<Arc<Identity>>, caller: Caller) -> 
     params(("id" = String, Path, format = "uuid")),
     responses(
         (status = 204, description = "It has ended."),
-        Refuses<401>, Refuses<403>, Refuses<404>, Refuses<503>,
+        Refuses<400>, Refuses<401>, Refuses<403>, Refuses<404>, Refuses<503>,
     ),
     security(("bearer" = []), ("cookie" = []))
 )]

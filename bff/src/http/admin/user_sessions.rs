@@ -18,7 +18,7 @@ use crate::identity::{Admin, Caller, Client, Ending, Identity, Role};
     params(("id" = String, Path, format = "uuid")),
     responses(
         (status = 200, description = "Where the account is signed in.", body = Sessions),
-        Refuses<401>, Refuses<403>, Refuses<404>, Refuses<503>,
+        Refuses<400>, Refuses<401>, Refuses<403>, Refuses<404>, Refuses<503>,
     ),
     security(("bearer" = []), ("cookie" = []))
 )]

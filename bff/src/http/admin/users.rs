@@ -150,7 +150,7 @@ pub async fn users(
     get, path = "/v1/admin/users/{id}", tag = "admin", operation_id = "admin-user", params(("id" = String, Path, format = "uuid")),
     responses(
         (status = 200, description = "The account, also one that is deleted.", body = User),
-        Refuses<401>, Refuses<403>, Refuses<404>, Refuses<503>,
+        Refuses<400>, Refuses<401>, Refuses<403>, Refuses<404>, Refuses<503>,
     ),
     security(("bearer" = []), ("cookie" = []))
 )]

@@ -45,7 +45,7 @@ impl From<QueryRejection> for Problem {
         let error = causes.find_map(|error| error.downcast_ref::<QueryError>());
         let errors = error.map(|error| {
             let Mistake { inner, code, message } = mistake(&error.inner().to_string());
-            let name = inner.unwrap_or_else(|| error.path().to_string());
+            let name = inner.unwrap_or_else(|| error.path().to_string()).chars().take(MAX_NAME_CHARS).collect();
             FieldError { location: Location::Parameter(name), code: code.to_owned(), message }
         });
         Self::new(StatusCode::BAD_REQUEST)
@@ -53,6 +53,9 @@ impl From<QueryRejection> for Problem {
             .errors(errors.into_iter().collect())
     }
 }
+
+/// A name from outside is repeated no longer than this.
+const MAX_NAME_CHARS: usize = 64;
 
 type QueryError = serde_path_to_error::Error<serde::de::value::Error>;
 
@@ -88,7 +91,7 @@ fn mistake(text: &str) -> Mistake {
     if text.starts_with("unknown field ") {
         return match expected(text) {
             Some(known) => of("unknown", &format!("is not known; known: {}", names(known))),
-            None => of("unknown", "is not known"),
+            None => of("unknown", "is not known; nothing is taken here"),
         };
     }
     if let Some(field) = text.strip_prefix("duplicate field ") {
