@@ -76,16 +76,22 @@ async fn accounts_are_found_in_pages() {
     assert_eq!(found(&admin, "state=disabled").await, [""; 0]);
 
     let mut seen = Vec::new();
-    let mut query = "limit=3".to_owned();
+    let mut query = "pageSize=3".to_owned();
     loop {
         let page = admin.get(&format!("/v1/admin/users?{query}")).await.json();
         seen.extend(page["users"].as_array().unwrap().iter().map(|user| user["id"].as_str().unwrap().to_owned()));
-        let Some(next) = page["next"].as_str() else { break };
-        query = format!("limit=3&before={next}");
+        let Some(next) = page["nextPageToken"].as_str() else { break };
+        query = format!("pageSize=3&pageToken={next}");
     }
     seen.sort();
     assert_eq!(seen, [1, 2, 3, 4].map(id));
-    for wrong in ["limit=0", "limit=101", "before=x", "identifier=x", "role=partner", "page=2"] {
+    let full = admin.get("/v1/admin/users?pageSize=4").await.json();
+    assert_eq!(
+        (full["users"].as_array().unwrap().len(), &full["nextPageToken"]),
+        (4, &Value::Null),
+        "no empty page follows"
+    );
+    for wrong in ["pageSize=0", "pageSize=101", "pageToken=x", "identifier=x", "role=partner", "page=2"] {
         assert_eq!(admin.get(&format!("/v1/admin/users?{wrong}")).await.status, 400, "{wrong}");
     }
     let wrong = admin.get("/v1/admin/users?identifier=x").await.json();
@@ -217,16 +223,16 @@ async fn the_audit_tells_of_every_change_in_pages() {
     server.clock.advance(Duration::from_secs(1));
     user.delete("/v1/auth/sessions?keep=none").await;
 
-    let first = admin.get("/v1/admin/audit?limit=2").await.json();
+    let first = admin.get("/v1/admin/audit?pageSize=2").await.json();
     let actions = |page: &Value| {
         let entries = page["entries"].as_array().unwrap().iter();
         entries.map(|entry| entry["action"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(actions(&first), ["sessions-revoked", "password-changed"]);
     assert_eq!(first["entries"][0]["actor"], id(1));
-    let next = first["next"].as_str().unwrap();
-    let second = admin.get(&format!("/v1/admin/audit?limit=2&before={next}")).await.json();
+    let next = first["nextPageToken"].as_str().unwrap();
+    let second = admin.get(&format!("/v1/admin/audit?pageSize=2&pageToken={next}")).await.json();
     assert_eq!(actions(&second), ["profile-changed"]);
-    assert_eq!(second["next"], Value::Null);
+    assert_eq!(second["nextPageToken"], Value::Null);
     assert!(!format!("{first}{second}").contains("sentence"), "no password is in it");
 }

@@ -221,13 +221,13 @@ async fn a_query_s_mistakes_are_told_in_the_client_s_terms() {
     let server = Server::start().await;
     let admin = TokenUser::login(&server, "admin@shop.test", DEMO_PASSWORD).await;
     let roles = "must be one of `user`, `operator`, `auditor`, `admin`";
-    let known = "is not known; known: `limit` or `before`";
+    let known = "is not known; known: `pageSize` or `pageToken`";
     for (path, parameter, code, message) in [
         ("/v1/admin/users?role=king", "role", "type", roles),
-        ("/v1/admin/users?limit=many", "limit", "type", "must be a whole number"),
-        ("/v1/admin/users?limit=99999999999", "limit", "range", "is too large"),
-        ("/v1/admin/audit?before=x", "before", "invalid", "expected `next` of the page before"),
-        ("/v1/auth/me/logins?limit=1&limit=2", "limit", "duplicate", "is given more than once"),
+        ("/v1/admin/users?pageSize=many", "pageSize", "type", "must be a whole number"),
+        ("/v1/admin/users?pageSize=99999999999", "pageSize", "range", "is too large"),
+        ("/v1/admin/audit?pageToken=x", "pageToken", "invalid", "expected `nextPageToken` of the page before"),
+        ("/v1/auth/me/logins?pageSize=1&pageSize=2", "pageSize", "duplicate", "is given more than once"),
         ("/v1/auth/me/logins?page=1", "page", "unknown", known),
     ] {
         let answer = admin.get(path).await;

@@ -79,16 +79,16 @@ async fn the_history_is_read_page_by_page() {
     }
     let all = history(&app, 5).await;
     let mut pages = Vec::new();
-    let mut path = "/v1/auth/me/logins?limit=2".to_owned();
+    let mut path = "/v1/auth/me/logins?pageSize=2".to_owned();
     loop {
         let page = app.get(&path).await.json();
         pages.push(page["logins"].as_array().unwrap().clone());
-        let Some(next) = page["next"].as_str() else { break };
-        path = format!("/v1/auth/me/logins?limit=2&before={next}");
+        let Some(next) = page["nextPageToken"].as_str() else { break };
+        path = format!("/v1/auth/me/logins?pageSize=2&pageToken={next}");
     }
     assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 1]);
     assert_eq!(pages.concat(), all);
-    for query in ["limit=0", "limit=101", "limit=x", "before=x", "before=", "account=1"] {
+    for query in ["pageSize=0", "pageSize=101", "pageSize=x", "pageToken=x", "pageToken=", "account=1"] {
         let answer = app.get(&format!("/v1/auth/me/logins?{query}")).await;
         assert_eq!(answer.status, 400, "{query}: {answer:?}");
     }

@@ -130,7 +130,7 @@ async fn a_view_tells_of_the_new_cookie_too_and_so_does_an_error() {
     let answer = first.get("/v1/who").await;
     assert_eq!(answer.json(), json!({ "role": "operator" }));
     assert_eq!(text(&with(&first, &answer).get("/v1/who").await, "role"), "operator");
-    let missing = second.get("/v1/auth/me/logins?limit=0").await;
+    let missing = second.get("/v1/auth/me/logins?pageSize=0").await;
     assert_eq!(missing.status, 400);
     with(&second, &missing);
 }

@@ -4,23 +4,23 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use crate::http::openapi::Refuses;
-use crate::http::page::{Cursor, Page};
+use crate::http::page::{PageSize, PageToken};
 use crate::http::{Problem, Query};
 use crate::identity::{Caller, Identity, LoginEntry, Position};
 
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Logins {
     /// Newest first.
     logins: Vec<Attempt>,
-    /// Where the next page begins; left out on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, nullable = false)]
-    next: Option<Cursor>,
+    /// What `pageToken` is for the next page, with the same other parameters; null on the last page.
+    #[schema(value_type = Option<String>, required)]
+    next_page_token: Option<PageToken>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -42,12 +42,22 @@ struct Attempt {
     result: String,
 }
 
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Page {
+    /// How many, 20 unless said.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    page_size: PageSize,
+    /// `nextPageToken` of the page before, with the same other parameters; the first page without it.
+    #[param(value_type = Option<String>)]
+    page_token: Option<PageToken>,
+}
+
 #[utoipa::path(
     get, path = "/v1/auth/me/logins", tag = "account", operation_id = "auth-me-logins",
-    params(
-        ("limit" = Option<u32>, Query, description = "How many, 20 unless said.", minimum = 1, maximum = 100),
-        ("before" = Option<String>, Query, description = "`next` of the page before."),
-    ),
+    params(Page),
     responses(
         (status = 200, description = "Who has signed in to the caller's account, or tried to, in the last 90 days.", body = Logins),
         Refuses<400>, Refuses<401>, Refuses<503>,
@@ -59,11 +69,10 @@ pub async fn logins(
     caller: Caller,
     Query(page): Query<Page>,
 ) -> Result<Json<Logins>, Problem> {
-    let limit = page.limit()?;
-    let before = page.before.map(|Cursor(position)| position);
-    let entries = identity.logins(&caller, before, limit).await?;
-    let next = Cursor::after(&entries, limit, |entry| Position { at: entry.at, id: entry.id });
-    Ok(Json(Logins { logins: entries.into_iter().map(Attempt::from).collect(), next }))
+    let before = page.page_token.map(|PageToken(position)| position);
+    let found = identity.logins(&caller, before, page.page_size.and_one()).await?;
+    let (entries, next_page_token) = page.page_size.cut(found, |entry| Position { at: entry.at, id: entry.id });
+    Ok(Json(Logins { logins: entries.into_iter().map(Attempt::from).collect(), next_page_token }))
 }
 
 impl From<LoginEntry> for Attempt {

@@ -9,18 +9,18 @@ use utoipa::ToSchema;
 
 use super::require;
 use crate::http::openapi::Refuses;
-use crate::http::page::{Cursor, Page};
+use crate::http::page::{PageSize, PageToken};
 use crate::http::{Problem, Query};
 use crate::identity::{AuditEntry, Caller, Identity, Position, Role};
 
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Audit {
     /// The newest first.
     entries: Vec<Line>,
-    /// What `before` must be to see the next page; there is none without it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, nullable = false, required = false)]
-    next: Option<Cursor>,
+    /// What `pageToken` is for the next page, with the same other parameters; null on the last page.
+    #[schema(value_type = Option<String>, required)]
+    next_page_token: Option<PageToken>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -51,18 +51,18 @@ struct Line {
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Search {
     /// Only what was done to this account or key.
-    #[param(max_length = 128)]
     target: Option<String>,
-    /// The `next` of the page before.
-    #[param(value_type = Option<String>)]
-    before: Option<Cursor>,
     /// How many, 20 unless said.
-    #[param(minimum = 1, maximum = 100)]
-    limit: Option<u32>,
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    page_size: PageSize,
+    /// `nextPageToken` of the page before, with the same other parameters; the first page without it.
+    #[param(value_type = Option<String>)]
+    page_token: Option<PageToken>,
 }
 
 /// For auditors and admins.
@@ -80,11 +80,10 @@ pub async fn audit(
     Query(search): Query<Search>,
 ) -> Result<axum::Json<Audit>, Problem> {
     require(&caller, Role::Auditor)?;
-    let limit = Page::new(search.before, search.limit).limit()?;
-    let before = search.before.map(|Cursor(position)| position);
-    let entries = identity.audit(search.target.as_deref(), before, limit).await?;
-    let next = Cursor::after(&entries, limit, |entry| Position { at: entry.at, id: entry.id });
-    Ok(axum::Json(Audit { entries: entries.into_iter().map(Line::from).collect(), next }))
+    let before = search.page_token.map(|PageToken(position)| position);
+    let found = identity.audit(search.target.as_deref(), before, search.page_size.and_one()).await?;
+    let (entries, next_page_token) = search.page_size.cut(found, |entry| Position { at: entry.at, id: entry.id });
+    Ok(axum::Json(Audit { entries: entries.into_iter().map(Line::from).collect(), next_page_token }))
 }
 
 impl From<AuditEntry> for Line {

@@ -11,20 +11,20 @@ use uuid::Uuid;
 
 use super::{checked_reason, queried_reason, require};
 use crate::http::openapi::Refuses;
-use crate::http::page::{Cursor, Page};
+use crate::http::page::{PageSize, PageToken};
 use crate::http::{FieldError, Json, Location, Path, Problem, Query};
 use crate::identity::{
     Account, AccountChange, AccountFilter, AccountState, Admin, Caller, Client, Identifier, Identity, Position, Role,
 };
 
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Users {
     /// The newest first.
     users: Vec<User>,
-    /// What `before` must be to see the next page; there is none without it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, nullable = false, required = false)]
-    next: Option<Cursor>,
+    /// What `pageToken` is for the next page, with the same other parameters; null on the last page.
+    #[schema(value_type = Option<String>, required)]
+    next_page_token: Option<PageToken>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -60,24 +60,24 @@ pub struct User {
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Search {
     /// An e-mail address or a phone number, the whole.
     identifier: Option<String>,
     /// How the name begins, whatever the case of its letters.
-    #[param(max_length = 200)]
     name: Option<String>,
     #[param(inline)]
     role: Option<RoleName>,
     #[param(inline)]
     state: Option<Standing>,
-    /// The `next` of the page before.
-    #[param(value_type = Option<String>)]
-    before: Option<Cursor>,
     /// How many, 20 unless said.
-    #[param(minimum = 1, maximum = 100)]
-    limit: Option<u32>,
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    page_size: PageSize,
+    /// `nextPageToken` of the page before, with the same other parameters; the first page without it.
+    #[param(value_type = Option<String>)]
+    page_token: Option<PageToken>,
 }
 
 /// What a person can be.
@@ -139,11 +139,11 @@ pub async fn users(
     Query(search): Query<Search>,
 ) -> Result<axum::Json<Users>, Problem> {
     require(&caller, Role::Admin)?;
-    let limit = Page::new(search.before, search.limit).limit()?;
-    let before = search.before.map(|Cursor(position)| position);
-    let found = identity.accounts(&search.filter()?, before, limit).await?;
-    let next = Cursor::after(&found, limit, |account| Position { at: account.created_at, id: account.id });
-    Ok(axum::Json(Users { users: found.into_iter().map(User::from).collect(), next }))
+    let before = search.page_token.map(|PageToken(position)| position);
+    let found = identity.accounts(&search.filter()?, before, search.page_size.and_one()).await?;
+    let position = |account: &Account| Position { at: account.created_at, id: account.id };
+    let (accounts, next_page_token) = search.page_size.cut(found, position);
+    Ok(axum::Json(Users { users: accounts.into_iter().map(User::from).collect(), next_page_token }))
 }
 
 #[utoipa::path(
