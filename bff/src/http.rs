@@ -33,6 +33,7 @@ mod session_cookie;
 mod static_file;
 mod tls;
 mod trace_context;
+mod user;
 mod views;
 
 pub use address_limit::{AddressLimit, RateLimit};

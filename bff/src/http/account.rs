@@ -35,6 +35,7 @@ use http::header::SET_COOKIE;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
+use super::user::User;
 use super::{Problem, session_cookie};
 use crate::identity::{Deployment, Grant, SessionKind, SignedIn};
 
@@ -89,28 +90,9 @@ struct WithCookie {
     user: User,
 }
 
-#[derive(Serialize, ToSchema)]
-struct User {
-    id: String,
-    name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    email: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    phone: Option<String>,
-    role: &'static str,
-}
-
 fn answer(signed_in: SignedIn, deployment: &Deployment) -> Result<Response, Problem> {
-    let SignedIn { account, role, grant, device } = signed_in;
-    let user = User {
-        id: account.id.to_string(),
-        name: account.name,
-        email: account.email,
-        phone: account.phone,
-        role: role.as_str(),
-    };
+    let SignedIn { account, grant, device } = signed_in;
+    let user = User::from(account);
     let (mut response, kind) = match grant {
         Grant::Cookie { value, max_age } => {
             let body = SignedInAnswer::Cookie(WithCookie { user });

@@ -11,7 +11,6 @@ use super::code::Asker;
 use super::demo::is_demo;
 use super::error::Error;
 use super::password::{Lane, Verdict};
-use super::role::Role;
 use super::secret::Secret;
 use super::session::{Client, RefreshToken};
 use super::sessions::{Ended, Live};
@@ -29,7 +28,6 @@ pub struct Login {
 /// A successful login or refresh.
 pub struct SignedIn {
     pub account: Account,
-    pub role: Role,
     pub grant: Grant,
     /// After a login: by what this client is known from now on.
     pub device: Option<String>,
@@ -155,7 +153,7 @@ impl Identity {
         match live.session.kind {
             SessionKind::Cookie => {
                 let grant = cookie_grant(&live.session, &secret, now);
-                Ok(SignedIn { account: live.account, role: live.role, grant, device: None })
+                Ok(SignedIn { account: live.account, grant, device: None })
             }
             SessionKind::Token => {
                 let refresh = RefreshToken { session: live.session.id, generation: live.session.generation, secret };
@@ -201,7 +199,7 @@ impl Identity {
         let lifetime = self.access_token.min(live.session.absolute_expires_at - now);
         let access = self.tokens.mint(&subject_of(&live), lifetime, now)?;
         let grant = Grant::Tokens { access, refresh: refresh.encode(), expires_in: lifetime };
-        Ok(SignedIn { account: live.account, role: live.role, grant, device: None })
+        Ok(SignedIn { account: live.account, grant, device: None })
     }
 }
 

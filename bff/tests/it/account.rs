@@ -12,6 +12,7 @@ use crate::harness::{Answer, Caller, CookieUser, Server, TokenUser};
 
 const USER: &str = "user@shop.test";
 const USER_ID: &str = "01890000-0000-7000-8000-000000000001";
+const NOON: &str = "2026-01-01T12:00:00Z";
 
 async fn login(server: &Server, body: Value) -> Answer {
     server.anonymous().post("/v1/auth/login", body).await
@@ -42,6 +43,7 @@ async fn signs_in_by_e_mail_and_by_phone() {
             json!({
                 "user": {
                     "id": USER_ID, "name": "Ada Lovelace", "email": USER, "phone": "+15550100001", "role": "user",
+                    "locale": "en", "createdAt": NOON, "emailVerifiedAt": NOON, "phoneVerifiedAt": NOON,
                 },
                 "tokenType": "Bearer",
                 "expiresIn": 600,

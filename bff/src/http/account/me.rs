@@ -5,47 +5,22 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer, Serialize};
-use time::OffsetDateTime;
+use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
 use super::login::checked;
 use super::sessions::ended;
 use crate::http::openapi::Refuses;
+use crate::http::user::User;
 use crate::http::{FieldError, Json, Location, Problem};
-use crate::identity::{Account, Caller, Client, Identity, Profile};
-
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Me {
-    id: String,
-    name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    email: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    phone: Option<String>,
-    role: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    locale: Option<String>,
-    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    email_verified_at: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    phone_verified_at: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339")]
-    created_at: OffsetDateTime,
-}
+use crate::identity::{Caller, Client, Identity, Profile};
 
 #[utoipa::path(
     get, path = "/v1/auth/me", tag = "account", operation_id = "auth-me",
-    responses((status = 200, description = "The caller's account.", body = Me), Refuses<400>, Refuses<401>, Refuses<503>),
+    responses((status = 200, description = "The caller's account.", body = User), Refuses<400>, Refuses<401>, Refuses<503>),
     security(("bearer" = []), ("cookie" = []))
 )]
-pub async fn me(State(identity): State<Arc<Identity>>, caller: Caller) -> Result<axum::Json<Me>, Problem> {
+pub async fn me(State(identity): State<Arc<Identity>>, caller: Caller) -> Result<axum::Json<User>, Problem> {
     Ok(axum::Json(identity.me(&caller).await?.into()))
 }
 
@@ -75,7 +50,7 @@ pub struct Deletion {
     patch, path = "/v1/auth/me", tag = "account", operation_id = "auth-me-update",
     request_body = Patch,
     responses(
-        (status = 200, description = "The account as it is now.", body = Me),
+        (status = 200, description = "The account as it is now.", body = User),
         Refuses<400>, Refuses<401>, Refuses<403>, Refuses<413>, Refuses<415>, Refuses<503>,
     ),
     security(("bearer" = []), ("cookie" = []))
@@ -85,7 +60,7 @@ pub async fn update_me(
     caller: Caller,
     client: Client,
     Json(patch): Json<Patch>,
-) -> Result<axum::Json<Me>, Problem> {
+) -> Result<axum::Json<User>, Problem> {
     let name = patch.name.as_deref().map(checked_name).transpose()?;
     let locale = patch.locale.map(|locale| locale.map(checked_locale).transpose()).transpose()?;
     Ok(axum::Json(identity.update_profile(&caller, Profile { name, locale }, &client).await?.into()))
@@ -147,20 +122,4 @@ fn checked_locale(text: String) -> Result<String, Problem> {
 fn invalid(pointer: &str, message: String) -> Problem {
     let location = Location::Pointer(pointer.to_owned());
     Problem::invalid(vec![FieldError { location, code: "invalid".to_owned(), message }])
-}
-
-impl From<Account> for Me {
-    fn from(account: Account) -> Self {
-        Self {
-            id: account.id.to_string(),
-            name: account.name,
-            email: account.email,
-            phone: account.phone,
-            role: account.role,
-            locale: account.locale,
-            email_verified_at: account.email_verified_at,
-            phone_verified_at: account.phone_verified_at,
-            created_at: account.created_at,
-        }
-    }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{checked_reason, queried_reason, require};
 use crate::http::openapi::Refuses;
 use crate::http::page::{PageSize, PageToken};
+use crate::http::user::User;
 use crate::http::{FieldError, Json, Location, Path, Problem, Query};
 use crate::identity::{
     Account, AccountChange, AccountFilter, AccountState, Admin, Caller, Client, Identifier, Identity, Position, Role,
@@ -25,38 +25,6 @@ pub struct Users {
     /// What `pageToken` is for the next page, with the same other parameters; null on the last page.
     #[schema(value_type = Option<String>, required)]
     next_page_token: Option<PageToken>,
-}
-
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = AdminUser)]
-pub struct User {
-    id: String,
-    name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    email: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    phone: Option<String>,
-    role: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    locale: Option<String>,
-    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    email_verified_at: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    phone_verified_at: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339")]
-    created_at: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    disabled_at: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    deleted_at: Option<OffsetDateTime>,
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -241,24 +209,6 @@ impl From<RoleName> for Role {
             RoleName::Operator => Self::Operator,
             RoleName::Auditor => Self::Auditor,
             RoleName::Admin => Self::Admin,
-        }
-    }
-}
-
-impl From<Account> for User {
-    fn from(account: Account) -> Self {
-        Self {
-            id: account.id.to_string(),
-            name: account.name,
-            email: account.email,
-            phone: account.phone,
-            role: account.role,
-            locale: account.locale,
-            email_verified_at: account.email_verified_at,
-            phone_verified_at: account.phone_verified_at,
-            created_at: account.created_at,
-            disabled_at: account.disabled_at,
-            deleted_at: account.deleted_at,
         }
     }
 }
