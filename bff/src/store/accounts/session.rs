@@ -142,7 +142,7 @@ static LIVE_AMONG: LazyLock<String> = LazyLock::new(|| {
 
 const FORGET: &str = "
     DELETE FROM sessions
-     WHERE id IN (SELECT id FROM sessions WHERE idle_expires_at < $1 LIMIT 1000)";
+     WHERE id IN (SELECT id FROM sessions WHERE idle_expires_at < $1 OR revoked_at < $1 LIMIT 1000)";
 
 pub(super) fn kind_name(kind: SessionKind) -> &'static str {
     match kind {

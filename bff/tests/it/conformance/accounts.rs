@@ -14,7 +14,7 @@ use super::{Place, at_once};
 
 pub const BACKENDS: [super::Backend; 2] = [Sqlite, Postgres];
 pub const NOON: OffsetDateTime = datetime!(2026-01-01 12:00:00.123456 UTC);
-/// The stores follow the real clock here, and sweep what has ended by it.
+/// Beyond the sweep of stores that follow the real clock.
 pub const FAR: OffsetDateTime = datetime!(2200-01-01 12:00 UTC);
 
 pub fn account(number: u128, email: &str) -> Account {
@@ -72,7 +72,7 @@ fn signing_key(kid: &str, state: KeyState) -> SigningKey {
 #[tokio::test]
 async fn an_account_is_found_by_what_it_is_called() {
     Place::each(&BACKENDS, async |place| {
-        let stores = place.open().await;
+        let stores = place.open_at(NOON).await;
         let store = &stores.accounts;
         let ada = Account { phone: Some("+15550100001".to_owned()), ..account(1, "ada@shop.test") };
         assert!(store.insert_account(&ada).await.unwrap());
@@ -93,7 +93,7 @@ async fn an_account_is_found_by_what_it_is_called() {
 #[tokio::test]
 async fn an_address_belongs_to_one_account_until_it_is_deleted() {
     Place::each(&BACKENDS, async |place| {
-        let stores = place.open().await;
+        let stores = place.open_at(NOON).await;
         let store = &stores.accounts;
         let deleted = Account { deleted_at: Some(NOON), ..account(1, "ada@shop.test") };
         assert!(store.insert_account(&deleted).await.unwrap());
@@ -109,7 +109,7 @@ async fn an_address_belongs_to_one_account_until_it_is_deleted() {
 #[tokio::test]
 async fn a_hash_is_replaced_only_by_who_knows_it() {
     Place::each(&BACKENDS, async |place| {
-        let stores = place.open().await;
+        let stores = place.open_at(NOON).await;
         let store = &stores.accounts;
         let ada = account(1, "ada@shop.test");
         store.insert_account(&ada).await.unwrap();
@@ -124,7 +124,7 @@ async fn a_hash_is_replaced_only_by_who_knows_it() {
 #[tokio::test]
 async fn of_two_writers_of_a_session_one_wins() {
     Place::each(&BACKENDS, async |place| {
-        let stores = place.open().await;
+        let stores = place.open_at(NOON).await;
         let store = &stores.accounts;
         let ada = account(1, "ada@shop.test");
         store.insert_account(&ada).await.unwrap();
@@ -155,7 +155,7 @@ async fn of_two_writers_of_a_session_one_wins() {
 #[tokio::test]
 async fn revoked_sessions_are_listed_newest_first() {
     Place::each(&BACKENDS, async |place| {
-        let stores = place.open().await;
+        let stores = place.open_at(NOON).await;
         let store = &stores.accounts;
         let ada = account(1, "ada@shop.test");
         store.insert_account(&ada).await.unwrap();
@@ -180,7 +180,7 @@ async fn revoked_sessions_are_listed_newest_first() {
 #[tokio::test]
 async fn sessions_that_have_ended_are_forgotten_and_a_revocation_stays() {
     Place::each(&BACKENDS, async |place| {
-        let stores = place.open().await;
+        let stores = place.open_at(NOON).await;
         let store = &stores.accounts;
         let ada = account(1, "ada@shop.test");
         store.insert_account(&ada).await.unwrap();
@@ -196,6 +196,8 @@ async fn sessions_that_have_ended_are_forgotten_and_a_revocation_stays() {
         // Whoever knows the new revision but not the end cannot take it back.
         assert!(store.update_session(&Session { revision: kept.revision + 1, ..kept }).await.unwrap());
         assert_eq!(store.session(Uuid::from_u128(2)).await.unwrap().unwrap().revoked_at, Some(NOON));
+        assert_eq!(store.forget_sessions(NOON).await.unwrap(), 0);
+        assert_eq!(store.forget_sessions(NOON + Duration::SECOND).await.unwrap(), 1, "long before it would have ended");
         stores.close().await;
     })
     .await;
@@ -204,7 +206,7 @@ async fn sessions_that_have_ended_are_forgotten_and_a_revocation_stays() {
 #[tokio::test]
 async fn of_many_sessions_those_that_go_on_are_known_with_their_roles() {
     Place::each(&BACKENDS, async |place| {
-        let stores = place.open().await;
+        let stores = place.open_at(NOON).await;
         let store = &stores.accounts;
         let ada = account(1, "ada@shop.test");
         let bob = Account { role: "operator".to_owned(), ..account(2, "bob@shop.test") };
@@ -248,10 +250,10 @@ async fn of_many_sessions_those_that_go_on_are_known_with_their_roles() {
 #[tokio::test]
 async fn a_second_opening_finds_what_the_first_has_left() {
     Place::each(&BACKENDS, async |place| {
-        let stores = place.open().await;
+        let stores = place.open_at(NOON).await;
         stores.accounts.insert_account(&account(1, "ada@shop.test")).await.unwrap();
         stores.close().await;
-        let stores = place.open().await;
+        let stores = place.open_at(NOON).await;
         assert!(stores.accounts.account_by_email("ada@shop.test").await.unwrap().is_some());
         stores.close().await;
     })
@@ -261,7 +263,7 @@ async fn a_second_opening_finds_what_the_first_has_left() {
 #[tokio::test]
 async fn of_200_writers_of_a_session_one_wins() {
     Place::each(&BACKENDS, async |place| {
-        let stores = place.open().await;
+        let stores = place.open_at(NOON).await;
         let ada = account(1, "ada@shop.test");
         stores.accounts.insert_account(&ada).await.unwrap();
         let first = session(7, &ada);
@@ -296,7 +298,7 @@ async fn replicas_that_start_at_once_agree_on_tables_and_key() {
             }
         });
         assert_eq!(won.await.into_iter().filter(|won| *won).count(), 1);
-        let stores = place.open().await;
+        let stores = place.open_at(NOON).await;
         assert_eq!(stores.accounts.signing_keys().await.unwrap().len(), 1);
         stores.close().await;
     })
@@ -319,14 +321,14 @@ async fn who_may_not_migrate_waits_for_who_may() {
 #[tokio::test]
 async fn an_older_release_starts_over_newer_tables() {
     Place::each(&BACKENDS, async |place| {
-        place.open().await.close().await;
+        place.open_at(NOON).await.close().await;
         let newer = place.ask(
             "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
              SELECT 9999, description, success, checksum, execution_time FROM _sqlx_migrations WHERE version = 1
              RETURNING version",
         );
         assert_eq!(newer.await, 9999);
-        place.open().await.close().await;
+        place.open_at(NOON).await.close().await;
     })
     .await;
 }

@@ -65,7 +65,7 @@ pub async fn told(store: &Accounts) -> (Vec<String>, Vec<String>) {
 }
 
 pub async fn with_ada(place: &Place, sessions: u128) -> (Stores, Account, Vec<Session>) {
-    let stores = place.open().await;
+    let stores = place.open_at(NOON).await;
     let ada = account(1, "ada@shop.test");
     stores.accounts.insert_account(&ada).await.unwrap();
     let sessions: Vec<Session> = (1..=sessions).map(|number| session(number, &ada)).collect();
@@ -85,7 +85,7 @@ pub async fn live(store: &Accounts, account: &Account) -> Vec<Uuid> {
 #[tokio::test]
 async fn a_challenge_registers_one_account_with_its_session() {
     Place::each(&BACKENDS, async |place| {
-        let stores = place.open().await;
+        let stores = place.open_at(NOON).await;
         let store = &stores.accounts;
         let (ada, bob) = (newcomer(1, "ada@shop.test"), newcomer(2, "bob@shop.test"));
         let first =
@@ -111,7 +111,7 @@ async fn a_challenge_registers_one_account_with_its_session() {
 #[tokio::test]
 async fn of_fifty_uses_of_a_challenge_one_counts() {
     Place::each(&BACKENDS, async |place| {
-        let stores = place.open().await;
+        let stores = place.open_at(NOON).await;
         let won = at_once(50, |number| {
             let store = stores.accounts.clone();
             let number = number as u128 + 1;
@@ -241,7 +241,7 @@ async fn a_change_of_standing_but_of_the_role_ends_every_session() {
 #[tokio::test]
 async fn of_two_admins_who_remove_each_other_one_stays() {
     Place::each(&BACKENDS, async |place| {
-        let stores = place.open().await;
+        let stores = place.open_at(NOON).await;
         for number in 1..=2 {
             let admin = Account { role: "admin".to_owned(), ..account(number, &format!("a{number}@shop.test")) };
             stores.accounts.insert_account(&admin).await.unwrap();

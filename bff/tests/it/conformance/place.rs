@@ -8,6 +8,7 @@ use futures_util::{FutureExt, StreamExt};
 use secrecy::ExposeSecret;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,11 @@ impl Place {
 
     pub async fn open(&self) -> Stores {
         Stores::open(&self.config, Clock::system()).await.unwrap()
+    }
+
+    /// With a clock that stands still, for records of that time.
+    pub async fn open_at(&self, now: OffsetDateTime) -> Stores {
+        Stores::open(&self.config, Clock::manual(now)).await.unwrap()
     }
 
     /// What the database says, past the server.

@@ -15,7 +15,7 @@ const LEASE: Duration = Duration::from_secs(30);
 #[tokio::test]
 async fn the_audit_is_read_in_pages_and_never_rewritten() {
     Place::each(&BACKENDS, async |place| {
-        let stores = place.open().await;
+        let stores = place.open_at(NOON).await;
         let store = &stores.accounts;
         let (ada, bob) = (Uuid::from_u128(1), Uuid::from_u128(2));
         // All at once: their ids alone tell them apart.
@@ -40,7 +40,7 @@ async fn the_audit_is_read_in_pages_and_never_rewritten() {
 #[tokio::test]
 async fn events_are_claimed_in_order_by_one_publisher() {
     Place::each(&BACKENDS, async |place| {
-        let stores = place.open().await;
+        let stores = place.open_at(NOON).await;
         let store = &stores.accounts;
         let events: Vec<_> = ["a", "b", "c"].map(|name| event(name, Uuid::nil())).into();
         store.note(&Accompanying { audit: Vec::new(), events: events.clone() }).await.unwrap();
@@ -60,7 +60,7 @@ async fn events_are_claimed_in_order_by_one_publisher() {
 #[tokio::test]
 async fn of_twenty_publishers_one_gets_the_events() {
     Place::each(&BACKENDS, async |place| {
-        let stores = place.open().await;
+        let stores = place.open_at(NOON).await;
         let events = (0..10).map(|_| event("a", Uuid::nil())).collect();
         stores.accounts.note(&Accompanying { audit: Vec::new(), events }).await.unwrap();
         let claimed = at_once(20, |_| {
@@ -76,7 +76,7 @@ async fn of_twenty_publishers_one_gets_the_events() {
 #[tokio::test]
 async fn a_login_is_remembered_once() {
     Place::each(&BACKENDS, async |place| {
-        let stores = place.open().await;
+        let stores = place.open_at(NOON).await;
         let store = &stores.accounts;
         let login = |number: u128, at: OffsetDateTime| LoginEntry {
             id: Uuid::from_u128(number),
@@ -107,7 +107,7 @@ async fn a_login_is_remembered_once() {
 #[tokio::test]
 async fn accounts_are_found_by_everything_that_is_given() {
     Place::each(&BACKENDS, async |place| {
-        let stores = place.open().await;
+        let stores = place.open_at(NOON).await;
         let store = &stores.accounts;
         let named = |number: u128, name: &str| Account {
             name: name.to_owned(),
