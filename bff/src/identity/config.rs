@@ -91,6 +91,7 @@ impl Config {
             mobile_absolute_s,
             staff_idle_s,
             staff_absolute_s,
+            per_account,
             ..
         } = self.sessions;
         let lives = [
@@ -104,6 +105,9 @@ impl Config {
         let none = lives.into_iter().filter(|(_, seconds)| *seconds == 0);
         let mut problems: Vec<String> =
             none.map(|(name, _)| format!("identity.sessions.{name}: must be at least 1")).collect();
+        if !(1..=session::MAX_PER_ACCOUNT).contains(&per_account) {
+            problems.push(format!("identity.sessions.per_account: must be 1 to {}", session::MAX_PER_ACCOUNT));
+        }
         if self.audience.is_empty() {
             problems.push("identity.audience: must name whom the tokens are for, as in \"bff\"".to_owned());
         }

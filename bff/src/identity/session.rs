@@ -31,6 +31,8 @@ pub struct Rules {
     pub staff_absolute_s: u32,
     /// How long a client may ask again for the answer to a refresh that it did not receive.
     pub refresh_grace_s: u32,
+    /// How many sessions an account has at the most: with one more, the one that was used longest ago ends.
+    pub per_account: u32,
 }
 
 impl Default for Rules {
@@ -43,11 +45,14 @@ impl Default for Rules {
             staff_idle_s: 30 * 60,
             staff_absolute_s: 12 * 60 * 60,
             refresh_grace_s: 30,
+            per_account: MAX_PER_ACCOUNT,
         }
     }
 }
 
 const DAY_S: u32 = 24 * 60 * 60;
+/// As many as are listed.
+pub const MAX_PER_ACCOUNT: u32 = 100;
 
 /// What is known of a client that asks for a session; the session remembers some of it. No `Debug`: the device is a secret.
 #[derive(Clone, Default)]

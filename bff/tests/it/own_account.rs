@@ -1,5 +1,7 @@
 //! What the owner of an account does to it, through the front door.
 
+use std::time::Duration;
+
 use bff::identity::DEMO_PASSWORD;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -207,6 +209,38 @@ async fn sessions_are_listed_and_ended() {
     assert!(all.header("set-cookie").starts_with("sid=;"));
     assert_eq!((browser.get("/v1/auth/me").await.status, here.get("/v1/auth/me").await.status), (401, 401));
     assert_eq!(stranger.get("/v1/auth/me").await.status, 200);
+}
+
+#[tokio::test]
+async fn with_one_session_too_many_the_one_used_longest_ago_ends() {
+    let server = Server::start_with(|mut config| {
+        config.identity.sessions.per_account = 3;
+        config
+    })
+    .await;
+    let later = || server.clock.advance(Duration::from_secs(1));
+    let stranger = TokenUser::login(&server, "operator@shop.test", DEMO_PASSWORD).await;
+    let first = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
+    later();
+    let browser = CookieUser::login(&server, USER, DEMO_PASSWORD).await;
+    later();
+    let second = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
+    later();
+    // The first to begin, and the last to be used.
+    let used = text(&refresh(&server, &first.refresh_token).await, "refreshToken");
+    let third = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
+    assert_eq!(browser.get("/v1/auth/me").await.status, 401);
+    for caller in [&first, &second, &third, &stranger] {
+        assert_eq!(caller.get("/v1/auth/me").await.status, 200);
+    }
+    assert_eq!(refresh(&server, &used).await.status, 200);
+    assert_eq!(third.get("/v1/auth/sessions").await.json()["sessions"].as_array().unwrap().len(), 3);
+
+    let _fourth = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
+    assert_eq!(
+        (second.get("/v1/auth/me").await.status, refresh(&server, &second.refresh_token).await.status),
+        (401, 401)
+    );
 }
 
 #[tokio::test]

@@ -36,6 +36,18 @@ impl Sessions {
         Ok(())
     }
 
+    /// Of more sessions than an account may have, those used longest ago end.
+    pub(super) async fn end_surplus(&self, account: Uuid, client: &Client, now: OffsetDateTime) -> Result<(), Error> {
+        for session in self.store.surplus_of(account, self.rules.per_account, now).await? {
+            let what = What::SessionsRevoked { sessions: vec![session] };
+            let event = Event { account: Some(account), actor: None, at: now, origin: client.origin(), what };
+            let accompanying = Accompanying { events: vec![event.outbox()], ..Accompanying::default() };
+            let ended = self.store.end_sessions_of(account, Ending::One(session), now, &accompanying).await?;
+            self.ended(&ended, now).await;
+        }
+        Ok(())
+    }
+
     /// Ends a session; ending one that is over is no error, and neither is it that the records are away.
     pub async fn revoke(&self, id: Uuid, now: OffsetDateTime) -> Result<Ended, Error> {
         match self.try_revoke(id, now).await {

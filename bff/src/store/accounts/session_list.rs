@@ -65,6 +65,12 @@ impl Accounts {
         query.all("list the sessions of an account", session_in).await
     }
 
+    /// Those of them that are more than so many: the ones used longest ago, no more than a hundred.
+    pub async fn surplus_of(&self, account: Uuid, most: u32, now: OffsetDateTime) -> Result<Vec<Uuid>, Error> {
+        let query = self.database.query(SURPLUS).bind(Id(account)).bind(micros(now)).bind(i64::from(most));
+        query.all("count the sessions of an account", |row| Ok(row.get::<Id>("id")?.0)).await
+    }
+
     /// Ends sessions of an account, and gives their ids; nothing is written where there is nothing to end.
     pub async fn end_sessions_of(
         &self,
@@ -107,6 +113,15 @@ const LIVE: &str = "
        AND auth_version = (SELECT auth_version FROM accounts WHERE id = $1)
      ORDER BY last_seen_at DESC, id DESC
      LIMIT $3";
+
+const SURPLUS: &str = "
+    SELECT id
+      FROM sessions
+     WHERE account_id = $1 AND revoked_at IS NULL AND idle_expires_at > $2
+       AND (kind = 'token' OR previous_hash IS NULL)
+       AND auth_version = (SELECT auth_version FROM accounts WHERE id = $1)
+     ORDER BY last_seen_at DESC, id DESC
+     LIMIT 100 OFFSET $3";
 
 const HOLD: &str = "UPDATE accounts SET auth_version = auth_version WHERE id = $1";
 

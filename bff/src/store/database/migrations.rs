@@ -8,22 +8,24 @@ use sqlx::{ColumnIndex, Database, Decode, Executor, IntoArguments, Pool, SqlSafe
 
 type File = (i64, &'static str, &'static str);
 
-pub const SQLITE: [File; 6] = [
+pub const SQLITE: [File; 7] = [
     (1, "identity", include_str!("../../../../migrations/bff/sqlite/0001_identity.sql")),
     (2, "ports", include_str!("../../../../migrations/bff/sqlite/0002_ports.sql")),
     (3, "session ends", include_str!("../../../../migrations/bff/sqlite/0003_session_ends.sql")),
     (4, "trail", include_str!("../../../../migrations/bff/sqlite/0004_trail.sql")),
     (5, "next key", include_str!("../../../../migrations/bff/sqlite/0005_next_key.sql")),
     (6, "renewed sessions", include_str!("../../../../migrations/bff/sqlite/0006_renewed_sessions.sql")),
+    (7, "live sessions", include_str!("../../../../migrations/bff/sqlite/0007_live_sessions.sql")),
 ];
 
-pub const POSTGRES: [File; 6] = [
+pub const POSTGRES: [File; 7] = [
     (1, "identity", include_str!("../../../../migrations/bff/postgres/0001_identity.sql")),
     (2, "ports", include_str!("../../../../migrations/bff/postgres/0002_ports.sql")),
     (3, "session ends", include_str!("../../../../migrations/bff/postgres/0003_session_ends.sql")),
     (4, "trail", include_str!("../../../../migrations/bff/postgres/0004_trail.sql")),
     (5, "next key", include_str!("../../../../migrations/bff/postgres/0005_next_key.sql")),
     (6, "renewed sessions", include_str!("../../../../migrations/bff/postgres/0006_renewed_sessions.sql")),
+    (7, "live sessions", include_str!("../../../../migrations/bff/postgres/0007_live_sessions.sql")),
 ];
 
 pub fn migrator(files: &[File]) -> Migrator {
