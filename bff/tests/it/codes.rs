@@ -2,6 +2,7 @@
 
 mod attack;
 mod contention;
+mod known_device;
 mod outage;
 mod silence;
 mod trail;
