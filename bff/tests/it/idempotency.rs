@@ -15,6 +15,7 @@ use bff::identity::DEMO_PASSWORD;
 use bff::upstream;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use sqlx::{Connection, SqliteConnection};
 use tokio::sync::Semaphore;
 
 use crate::conformance::wire::Wire;
@@ -157,6 +158,23 @@ async fn the_same_request_is_carried_out_once_and_answered_alike_for_a_day() {
     server.clock.advance(Duration::from_secs(24 * 3_600));
     let user = self::user(&server).await;
     assert_eq!(ask(&user, "/v1/place", "k1", json!({ "item": "coffee" })).await.json()["number"], 5, "a day later");
+}
+
+#[tokio::test]
+async fn a_key_that_is_forgotten_leaves_nothing_behind() {
+    let (service, _) = service().await;
+    let server = Server::start_with(|config| with_views(config, &service)).await;
+    assert_eq!(ask(&user(&server).await, "/v1/place", "k", json!({ "item": "tea" })).await.status, 201);
+    let url = format!("sqlite:{}", server.folder.path().join("bff.db").display());
+    let kept = async || {
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        let sql = "SELECT count(*) FROM expiring_values WHERE key LIKE 'idempotency:%'";
+        sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut connection).await.unwrap()
+    };
+    assert_eq!(kept().await, 1);
+    server.clock.advance(Duration::from_secs(24 * 3_600));
+    let _server = server.restart_with(|config| with_views(config, &service)).await;
+    eventually(async || (kept().await == 0).then_some(())).await;
 }
 
 #[tokio::test]

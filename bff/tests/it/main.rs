@@ -38,6 +38,7 @@ mod seed;
 mod sockets;
 mod store;
 mod subjects;
+mod sweep;
 mod telemetry;
 mod throttle;
 mod tidy;
