@@ -242,7 +242,7 @@ pub async fn build(config: Config, clock: Clock, audience: Audience) -> Result<A
         clock,
         address_limit: address_limit.clone(),
         caller_limit: CallerLimit::new(&config.limits, config.is_production(), &limits),
-        streams: StreamLimit::default(),
+        streams: StreamLimit::new(&config.http, &meter),
         meter,
         closing: draining.clone(),
         tasks: tasks.clone(),

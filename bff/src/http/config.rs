@@ -39,6 +39,10 @@ pub struct Config {
     pub max_requests: usize,
     /// How long a stream of events or a WebSocket may stay open without a word, and a download without being read.
     pub stream_idle_ms: u64,
+    /// How many streams, WebSockets, uploads and downloads one account may have open at once, and one address where
+    /// nobody signed in.
+    pub streams_per_account: usize,
+    pub streams_per_address: usize,
     /// How long a client may read nothing of what is sent to it.
     pub write_timeout_ms: u64,
     /// How long open requests may go on after a stop signal.
@@ -76,6 +80,10 @@ impl Default for Config {
             // A few times of what a core answers in the time that a client is glad to wait.
             max_requests: 2_000,
             stream_idle_ms: 1_800_000,
+            // Several devices with several pages each.
+            streams_per_account: 32,
+            // An office of many.
+            streams_per_address: 256,
             write_timeout_ms: 60_000,
             drain_ms: 10_000,
             docs: true,
@@ -137,6 +145,8 @@ impl Config {
             ("read_timeout_ms", self.read_timeout_ms),
             ("idle_timeout_ms", self.idle_timeout_ms),
             ("stream_idle_ms", self.stream_idle_ms),
+            ("streams_per_account", self.streams_per_account as u64),
+            ("streams_per_address", self.streams_per_address as u64),
             ("write_timeout_ms", self.write_timeout_ms),
             ("max_connections", self.max_connections as u64),
             ("max_requests", self.max_requests as u64),

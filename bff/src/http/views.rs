@@ -30,6 +30,7 @@ use tower::service_fn;
 use tracing::Instrument;
 
 use super::caller_limit::{CallerLimit, ViewLimit, tell};
+use super::client_address::ClientAddress;
 use super::facts::Facts;
 use super::problem::input::no_json;
 use super::request::must_be_json;
@@ -147,7 +148,7 @@ impl Endpoint {
             standings[0] = self.caller_limit.take(caller).await?;
         }
         if let Some(limit) = &self.view_limit {
-            let client = parts.extensions.get::<Facts>().and_then(|facts| facts.client);
+            let client = client(&parts);
             standings[1] = Some(limit.take(caller.as_ref(), client).await?);
         }
         self.run(caller, parts, body).await
@@ -169,7 +170,7 @@ impl Endpoint {
         let facts = parts.extensions.get::<Facts>();
         let reservation = match &idempotency_key {
             Some(key) if is_once(plan) => {
-                let client = facts.and_then(|facts| facts.client);
+                let client = client(&parts);
                 let target = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
                 let once = Once { plan, caller: caller.as_ref(), client, key, target, body: &body };
                 match Box::pin(once.begin(&self.idempotency)).await? {
@@ -193,7 +194,8 @@ impl Endpoint {
             return Box::pin(self.hand_on(view, proxy, arguments, &parts, unread)).await;
         }
         if plan.stream.is_some() {
-            return Box::pin(self.open(Arc::clone(view), arguments)).await;
+            let place = self.place(arguments.caller.as_ref(), &parts)?;
+            return Box::pin(self.open(Arc::clone(view), arguments, place)).await;
         }
         if reservation.is_none() && progressive::is_possible(plan) && progressive::is_wanted(&parts.headers) {
             let parts = progressive::response(Arc::clone(view).progress(arguments)?).await;
@@ -224,10 +226,10 @@ impl Endpoint {
         response
     }
 
-    async fn open(&self, view: Arc<View>, arguments: Arguments<'_>) -> Result<Response, Problem> {
+    async fn open(&self, view: Arc<View>, arguments: Arguments<'_>, place: OpenStream) -> Result<Response, Problem> {
         let caller = arguments.caller.as_ref();
         let listener = Listener {
-            _place: self.place(caller)?,
+            _place: place,
             standing: self.standing(&arguments),
             closing: self.closing.clone(),
             idle: self.stream_idle,
@@ -245,7 +247,7 @@ impl Endpoint {
         parts: &Parts,
         body: Body,
     ) -> Result<Response, Problem> {
-        let place = self.place(arguments.caller.as_ref())?;
+        let place = self.place(arguments.caller.as_ref(), parts)?;
         let Some(max_message) = proxy.max_message else {
             let standing = if self.access == Access::Public { None } else { self.standing(&arguments) };
             let standing = standing.map(Arc::new);
@@ -279,9 +281,9 @@ impl Endpoint {
         arguments.caller.as_ref().map(|caller| self.identity.standing(caller))
     }
 
-    /// One of the places that an account has for what stays open.
-    fn place(&self, caller: Option<&Caller>) -> Result<Option<OpenStream>, Problem> {
-        caller.map(|caller| self.streams.open(caller.sub)).transpose()
+    /// One of the places that whoever asks has for what stays open.
+    fn place(&self, caller: Option<&Caller>, parts: &Parts) -> Result<OpenStream, Problem> {
+        self.streams.open(caller, client(parts))
     }
 
     fn admit(&self, caller: Option<&Caller>) -> Result<(), Problem> {
@@ -292,6 +294,11 @@ impl Endpoint {
             Some(_) => Err(Problem::forbidden()),
         }
     }
+}
+
+/// Where the request comes from.
+fn client(parts: &Parts) -> Option<ClientAddress> {
+    parts.extensions.get::<Facts>().and_then(|facts| facts.client)
 }
 
 /// What is handed on or stays open has no answer to keep: the service alone knows the key.

@@ -33,8 +33,9 @@ const COUNTERS: [(&str, &str); 16] = [
     ("bff_events_dropped_total", "Events of refused logins that were lost because too many waited"),
 ];
 
-const GAUGES: [(&str, &str); 7] = [
+const GAUGES: [(&str, &str); 8] = [
     ("bff_http_in_flight", "Requests that are being answered"),
+    ("bff_streams_open", "Streams, WebSockets, uploads and downloads that are open"),
     ("bff_upstream_in_flight", "Calls and streams that a service is busy with"),
     ("bff_upstream_connections", "Open connections to a service"),
     ("bff_breaker_state", "0 while a service is called, 1 while a few calls try it, 2 while it is left alone"),

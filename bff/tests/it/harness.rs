@@ -8,7 +8,7 @@ mod process;
 mod stack;
 mod traces;
 
-pub use backend::{Backend, grpc_frame, grpc_reply};
+pub use backend::{Backend, grpc_frame, grpc_reply, settled};
 pub use browser::Browser;
 pub use caller::{Anonymous, Answer, Caller, CookieUser, TokenUser};
 pub use mail_server::MailServer;
@@ -89,9 +89,8 @@ impl Server {
 
     /// The same, with these changes to a bare configuration.
     pub async fn restart_with(self, change: impl FnOnce(Config) -> Config) -> Self {
-        let Self { url, clock, folder, running, shutdown, .. } = self;
-        drop(shutdown);
-        running.wait().await;
+        let (url, clock) = (self.url.clone(), self.clock.clone());
+        let folder = self.stop().await;
         let listen = url.trim_start_matches("http://").parse().unwrap();
         let change = |config: Config| {
             let mut config = change(config);
@@ -99,6 +98,13 @@ impl Server {
             config
         };
         Self::start_in(folder, clock, change).await
+    }
+
+    /// Returns once it has stopped, with its files.
+    pub async fn stop(self) -> TempDir {
+        drop(self.shutdown);
+        self.running.wait().await;
+        self.folder
     }
 
     async fn start_in(folder: TempDir, clock: Clock, change: impl FnOnce(Config) -> Config) -> Self {

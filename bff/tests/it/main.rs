@@ -37,6 +37,7 @@ mod roles;
 mod seed;
 mod sockets;
 mod store;
+mod streams;
 mod subjects;
 mod sweep;
 mod telemetry;

@@ -66,16 +66,16 @@ impl Checker<'_> {
         }
     }
 
-    /// A WebSocket is opened with GET, and counted by account.
+    /// A WebSocket is opened with GET.
     fn websocket(&mut self, proxy: &definition::Proxy) {
         let view = self.view;
-        let Some(place) = &proxy.websocket else {
+        if proxy.websocket.is_none() {
             if let Some(size) = &proxy.max_message {
                 let help = "remove `max_message`, or write `websocket: true`";
                 self.problem(ErrorCode::Unused, &size.place, "there are messages on WebSockets alone", help);
             }
             return;
-        };
+        }
         if view.route.method != "GET" {
             self.problem(
                 ErrorCode::Conflict,
@@ -83,10 +83,6 @@ impl Checker<'_> {
                 "a WebSocket is opened with GET",
                 "write `GET` instead",
             );
-        }
-        if view.access.iter().any(|access| access.value == "public") {
-            let message = "a WebSocket is not open to everybody: those who hold one are counted by account";
-            self.problem(ErrorCode::Conflict, place, message, "name roles in `access`");
         }
     }
 

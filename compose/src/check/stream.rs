@@ -25,14 +25,6 @@ impl Checker<'_> {
         if view.route.method != "GET" {
             self.problem(ErrorCode::Conflict, &view.route.place, "events are read with GET", "write `GET` instead");
         }
-        if view.access.iter().any(|access| access.value == "public") {
-            self.problem(
-                ErrorCode::Conflict,
-                &stream.name.place,
-                "a stream is not open to everybody: its listeners are counted by account",
-                "name roles in `access`",
-            );
-        }
         let (call, reply) = match &stream.subject {
             Some(subject) => self.subject(stream, subject, rules)?,
             None => self.method(stream, rules)?,

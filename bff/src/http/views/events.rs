@@ -27,7 +27,7 @@ pub(super) struct Listener {
     /// How soon to connect again: not all at the same moment.
     pub retry: Duration,
     /// The place that the stream occupies, and gives back when it is dropped.
-    pub _place: Option<OpenStream>,
+    pub _place: OpenStream,
 }
 
 /// Then the client connects again, and shows again who it is: no stream outlives a session by more.

@@ -69,7 +69,7 @@ const HARMLESS: [&str; 12] = [
 
 /// What a request that is handed on holds and depends on.
 pub(super) struct Bounds<'e> {
-    pub place: Option<OpenStream>,
+    pub place: OpenStream,
     pub standing: Option<Arc<Standing>>,
     pub tasks: &'e TaskTracker,
 }

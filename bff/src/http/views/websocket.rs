@@ -41,7 +41,7 @@ pub(super) struct Bounds {
     pub idle: Duration,
     /// Of what the client sends.
     pub max_message: usize,
-    pub _place: Option<OpenStream>,
+    pub _place: OpenStream,
 }
 
 type Connection = WebSocketStream<TokioIo<Upgraded>>;

@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, Full};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::sleep;
 
 use super::ANY_PORT;
 
@@ -63,6 +64,18 @@ impl Drop for Backend {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
+        }
+    }
+}
+
+/// What a service has sent once it stays the same for a while.
+pub async fn settled(sent: &AtomicUsize) -> usize {
+    let mut before = 0;
+    loop {
+        sleep(Duration::from_millis(300)).await;
+        match sent.load(Ordering::Relaxed) {
+            now if now == before && now > 0 => return now,
+            now => before = now,
         }
     }
 }

@@ -23,7 +23,7 @@ use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 
 use super::{Asked, remembering, server, user};
-use crate::harness::{ANY_PORT, Answer, Backend, Caller, Connection, Server, TokenUser};
+use crate::harness::{ANY_PORT, Answer, Backend, Caller, Connection, Server, TokenUser, settled};
 
 /// Reads whatever comes, piece by piece, and tells how each request's body ended.
 pub async fn reading(ended: mpsc::UnboundedSender<Result<usize, usize>>) -> Backend {
@@ -191,18 +191,6 @@ pub async fn endless(sent: &Arc<AtomicUsize>) -> Backend {
         async { Response::builder().header("content-type", "image/png").body(Body::from_stream(pieces)).unwrap() }
     };
     Backend::start(Router::new().fallback(any(endless))).await
-}
-
-/// What has been sent once it stays the same for a while.
-async fn settled(sent: &AtomicUsize) -> usize {
-    let mut before = 0;
-    loop {
-        sleep(Duration::from_millis(300)).await;
-        match sent.load(Ordering::Relaxed) {
-            now if now == before && now > 0 => return now,
-            now => before = now,
-        }
-    }
 }
 
 #[tokio::test]
