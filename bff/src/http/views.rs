@@ -43,7 +43,7 @@ use crate::views::plan::{Plan, Proxy};
 use crate::views::{Arguments, Served, VARIANT_HEADER, View, Views};
 use answer::written;
 use events::Listener;
-use lasting::lasting;
+use lasting::{Ends, lasting};
 use once::{Once, settle};
 use stream_limit::OpenStream;
 pub use stream_limit::StreamLimit;
@@ -228,15 +228,17 @@ impl Endpoint {
 
     async fn open(&self, view: Arc<View>, arguments: Arguments<'_>, place: OpenStream) -> Result<Response, Problem> {
         let caller = arguments.caller.as_ref();
+        let standing = self.standing(&arguments).map(Arc::new);
         let listener = Listener {
             _place: place,
-            standing: self.standing(&arguments),
+            standing: standing.clone(),
             closing: self.closing.clone(),
             idle: self.stream_idle,
             retry: retry(caller),
         };
         let events = view.open(arguments).await?;
-        Ok(lasting(events::response(events, listener), None, self.stream_idle, &self.tasks))
+        let ends = Ends { standing, idle: self.stream_idle, last_word: Some(events::LAST_WORD) };
+        Ok(lasting(events::response(events, listener), ends, &self.tasks))
     }
 
     async fn hand_on(
@@ -254,7 +256,8 @@ impl Endpoint {
             let request = (parts.method.clone(), &parts.headers, body);
             let bounds = proxy::Bounds { place, standing: standing.clone(), tasks: &self.tasks };
             let response = proxy::hand_on(view, proxy, arguments, request, bounds).await?;
-            return Ok(lasting(response, standing, self.stream_idle, &self.tasks));
+            let ends = Ends { standing, idle: self.stream_idle, last_word: None };
+            return Ok(lasting(response, ends, &self.tasks));
         };
         if self.closing.is_cancelled() {
             return Err(Problem::unavailable(RETRY));

@@ -2,6 +2,7 @@
 
 mod ends;
 mod limits;
+mod readers;
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! Events of a view as `text/event-stream` (the HTML standard's server-sent events).
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -19,7 +20,7 @@ use crate::views::{self, Events};
 /// Whoever a stream is for, and what ends it beside its source.
 pub(super) struct Listener {
     /// The session that must go on; none where nobody signed in.
-    pub standing: Option<Standing>,
+    pub standing: Option<Arc<Standing>>,
     /// The server stops.
     pub closing: CancellationToken,
     /// For how long there may be no event.
@@ -34,6 +35,8 @@ pub(super) struct Listener {
 const MAX_AGE: Duration = Duration::from_secs(3_600);
 /// Proxies give up on connections that say nothing for a minute or so.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// For whoever reads slowly to take an event that says why there are no more.
+pub(super) const LAST_WORD: Duration = Duration::from_secs(5);
 /// Asks nginx not to collect events before it passes them on.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -47,7 +50,7 @@ pub(super) fn response(events: Events, listener: Listener) -> Response {
         let silent = Instant::now() + listener.idle;
         let next = tokio::select! {
             biased;
-            () = ended(listener.standing.as_ref()) => return Some((problem(&session_over()), None)),
+            () = ended(listener.standing.as_deref()) => return Some((problem(&session_over()), None)),
             () = listener.closing.cancelled() => return None,
             () = sleep_until(over.min(silent)) => return None,
             next = events.next() => next?,

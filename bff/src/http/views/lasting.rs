@@ -1,5 +1,5 @@
-//! The body of an answer that may take long. What it comes from is let go as soon as the session ends that it depends on,
-//! or the client has taken nothing for too long, whether or not anybody asks for the next piece.
+//! The body of an answer that may take long. What it comes from is let go when the session ends that it depends on, or
+//! the client has taken nothing for too long, whether or not anybody asks for the next piece.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,28 +34,38 @@ struct State {
     offered: Option<Instant>,
 }
 
-/// The answer, whose body breaks off when `standing` ends, or nobody has taken anything for `idle`.
-pub(super) fn lasting(
-    response: Response,
-    standing: Option<Arc<Standing>>,
-    idle: Duration,
-    tasks: &TaskTracker,
-) -> Response {
+/// What makes a body break off.
+pub(super) struct Ends {
+    /// The session that must go on.
+    pub standing: Option<Arc<Standing>>,
+    /// For how long the client may take nothing.
+    pub idle: Duration,
+    /// The same once the session has ended, where the body itself still says so; without it the body ends at once.
+    pub last_word: Option<Duration>,
+}
+
+pub(super) fn lasting(response: Response, ends: Ends, tasks: &TaskTracker) -> Response {
     if response.body().is_end_stream() {
         return response;
     }
     response.map(|body| {
         let state = State { body: Some(body), offered: Some(Instant::now()) };
         let open = Arc::new(Open { state: Mutex::new(state), client: AtomicWaker::new() });
-        let watch = tasks.spawn(watch(Arc::clone(&open), standing, idle));
+        let watch = tasks.spawn(watch(Arc::clone(&open), ends));
         Body::new(Lasting { open, _watch: AbortOnDropHandle::new(watch) })
     })
 }
 
-async fn watch(open: Arc<Open>, standing: Option<Arc<Standing>>, idle: Duration) {
+async fn watch(open: Arc<Open>, ends: Ends) {
+    let over = async {
+        ended(ends.standing.as_deref()).await;
+        if let Some(last_word) = ends.last_word {
+            open.neglected(last_word).await;
+        }
+    };
     tokio::select! {
-        () = ended(standing.as_deref()) => {}
-        () = open.neglected(idle) => {}
+        () = over => {}
+        () = open.neglected(ends.idle) => {}
     }
     let let_go = open.state().body.take();
     drop(let_go);
