@@ -66,10 +66,11 @@ pub async fn serve(
     let endpoint = Arc::new(Endpoint::new(router.into(), tls, limits, closing.clone()));
     let permits = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
     let connections = TaskTracker::new();
+    let cut = CancellationToken::new();
     let open = |stream, peer, permit: OwnedSemaphorePermit| {
-        let endpoint = Arc::clone(&endpoint);
+        let (endpoint, cut) = (Arc::clone(&endpoint), cut.clone());
         connections.spawn(async move {
-            endpoint.serve(stream, peer).await;
+            cut.run_until_cancelled(endpoint.serve(stream, peer)).await;
             drop(permit);
         })
     };
@@ -84,6 +85,9 @@ pub async fn serve(
         connections.close();
         if timeout(limits.drain, connections.wait()).await.is_err() {
             tracing::warn!(open = connections.len(), "stopped with requests still open");
+            // What goes on behind them would hold up the stop for as long as they last.
+            cut.cancel();
+            connections.wait().await;
         }
     };
     tokio::select! {
