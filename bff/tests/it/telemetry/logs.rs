@@ -50,13 +50,15 @@ async fn each_line_of_a_request_names_it() {
     );
 
     let login = json!({ "identifier": "user@shop.test", "password": "password-secret" });
-    let url = format!("{}/v1/auth/login?token=query-secret", process.url);
-    let login = client().post(url).bearer_auth("bearer-secret").json(&login);
-    assert_eq!(login.send().await.unwrap().status(), 401);
-    assert_eq!(process.line("answered").await["code"], "invalid-credentials");
+    for (query, status, code) in [("", 401, "invalid-credentials"), ("?token=query-secret", 400, "invalid-query")] {
+        let url = format!("{}/v1/auth/login{query}", process.url);
+        let login = client().post(url).bearer_auth("bearer-secret").json(&login);
+        assert_eq!(login.send().await.unwrap().status(), status);
+        assert_eq!(process.line("answered").await["code"], code);
+    }
     let log = process.stop().await;
     assert!(!log.contains("secret") && !log.contains("user@shop"), "{log}");
-    assert_eq!(log.matches("\"answered\"").count(), 2, "one line a request:\n{log}");
+    assert_eq!(log.matches("\"answered\"").count(), 3, "one line a request:\n{log}");
     assert!(log.ends_with('}') && log.contains("\"stopped\""), "{log}");
 }
 
