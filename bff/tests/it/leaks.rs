@@ -1,4 +1,4 @@
-//! What neither the log nor a store may hold, whatever happens: passwords, codes and tokens.
+//! What neither the log nor a trace nor a store may hold, whatever happens: passwords, codes and tokens.
 
 use reqwest::header::SET_COOKIE;
 use reqwest::{Client, StatusCode};
@@ -9,6 +9,7 @@ use crate::conformance::Backend::{Nats, Postgres, Redis, Sqlite};
 use crate::conformance::{Place, eventually};
 use crate::harness::{Process, Traces, Wiretap, client};
 use crate::store::host_of;
+use crate::telemetry::traces::Collector;
 
 const EMAIL: &str = "leaky@shop.test";
 const PHONE: &str = "+15550100099";
@@ -76,9 +77,11 @@ impl Visitor<'_> {
         login["session"] = json!("cookie");
         let request = self.client.post(format!("{}/v1/auth/login", self.process.url)).json(&login);
         let answer = request.header("sec-fetch-site", "same-origin").send().await.unwrap();
-        let cookie = answer.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap();
-        let cookie = json!(cookie.split_once('=').unwrap().1);
-        self.keep("a cookie", &cookie);
+        let cookies = answer.headers().get_all(SET_COOKIE).iter().map(|cookie| cookie.to_str().unwrap());
+        for cookie in cookies.map(|cookie| cookie.split(';').next().unwrap()) {
+            let (name, value) = cookie.split_once('=').unwrap();
+            self.keep(&format!("the cookie {name}"), &json!(value));
+        }
         self.keep("an access token", &refreshed["accessToken"])
     }
 
@@ -110,9 +113,13 @@ async fn nothing_leaks(place: &Place) {
     let redis = url(&store.redis_url);
     let wiretap = if store.nats_url.is_some() { Some(Wiretap::to(host_of(Nats).unwrap()).await) } else { None };
     let nats = wiretap.as_ref().map(|tap| format!("nats://{}", tap.address));
+    let collector = Collector::default();
+    let receiver = collector.start().await;
+    let endpoint = receiver.url();
     let key = folder.path().join("master.key").display().to_string();
     let mut variables = vec![
         ("BFF__TELEMETRY__LEVEL", "trace"),
+        ("BFF__TELEMETRY__OTLP_ENDPOINT", &endpoint),
         ("BFF__IDENTITY__MASTER_KEY_FILE", &key),
         ("BFF__STORE__DATABASE_URL", database),
         ("BFF__STORE__NAMESPACE", &store.namespace),
@@ -149,10 +156,11 @@ async fn nothing_leaks(place: &Place) {
     let mut traces = Traces::default();
     traces.add_stores(store).await;
     traces.add("the log", process.stop().await);
+    traces.add("the spans", format!("{:?}", collector.spans()));
     traces.add_stores(store).await;
     traces.add("nats", wiretap.map(Wiretap::heard).unwrap_or_default());
     for (used, places) in [
-        (true, &["the log"][..]),
+        (true, &["the log", "the spans"][..]),
         (database.starts_with("postgres"), &["postgres, table outbox", "postgres, table accounts"]),
         (database.starts_with("sqlite"), &["sqlite"]),
         (redis.is_some(), &["redis"]),

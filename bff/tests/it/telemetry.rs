@@ -3,4 +3,4 @@
 mod logs;
 mod measures;
 mod screen;
-mod traces;
+pub mod traces;

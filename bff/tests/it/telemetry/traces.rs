@@ -17,7 +17,7 @@ const PARENT: &str = "b7ad6b7169203331";
 
 /// Keeps every span that it is sent.
 #[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<Span>>>);
+pub struct Collector(Arc<Mutex<Vec<Span>>>);
 
 #[tonic::async_trait]
 impl TraceService for Collector {
@@ -32,11 +32,11 @@ impl TraceService for Collector {
 }
 
 impl Collector {
-    async fn start(&self) -> Backend {
+    pub async fn start(&self) -> Backend {
         Backend::start(Routes::new(TraceServiceServer::new(self.clone())).into_axum_router()).await
     }
 
-    fn spans(&self) -> Vec<Span> {
+    pub fn spans(&self) -> Vec<Span> {
         self.0.lock().unwrap().clone()
     }
 }
