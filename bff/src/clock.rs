@@ -43,7 +43,8 @@ impl Clock {
     }
 }
 
+/// In whole microseconds, as it is stored: what is written is what is read again.
 #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine for the time")]
 fn system_time() -> OffsetDateTime {
-    OffsetDateTime::now_utc()
+    OffsetDateTime::now_utc().truncate_to_microsecond()
 }

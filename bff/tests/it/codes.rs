@@ -9,6 +9,7 @@ mod trail;
 
 use std::time::Duration;
 
+use bff::clock::Clock;
 use bff::identity::DEMO_PASSWORD;
 use serde_json::{Value, json};
 
@@ -103,6 +104,16 @@ async fn an_address_or_a_number_signs_up_and_is_verified() {
         assert_eq!(me.json()[format!("{member}VerifiedAt")], "2026-01-01T12:00:00Z");
         TokenUser::login(&server, identifier, PASSWORD).await;
     }
+}
+
+#[tokio::test]
+async fn who_signs_up_is_shown_as_is_kept() {
+    let server = Server::start_at(Clock::system(), |config| config).await;
+    let id = challenge(&verify_code(&server, NEW, "register").await);
+    let answer = register(&server, registration(&id, &code(&server, NEW, 1).await, NEW)).await.json();
+    let access_token = answer["accessToken"].as_str().unwrap().to_owned();
+    let me = TokenUser { server: &server, access_token, refresh_token: String::new() }.get("/v1/auth/me").await;
+    assert_eq!(me.json(), answer["user"], "to the microsecond");
 }
 
 #[tokio::test]
