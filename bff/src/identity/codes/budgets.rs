@@ -64,12 +64,14 @@ impl Budgets {
 
     pub async fn take_from_address(&self, address: Option<IpAddr>) -> Result<(), Error> {
         let Some(address) = address else { return Ok(()) };
-        self.take(&Key::address(address), self.address.as_ref()).await.map_err(Error::TooOften)
+        self.take(&Key::address(address), self.address.as_ref()).await.map_err(Error::Limited)
     }
 
     pub async fn take_from_channel(&self, identifier: &Identifier) -> Result<(), Error> {
         let everybody = Key::Everybody;
-        let spent = Error::BudgetSpent;
+        let spent = |Limited { retry_after, .. }: Limited| {
+            Error::BudgetSpent(time::Duration::try_from(retry_after).unwrap_or(time::Duration::MAX))
+        };
         match (identifier, &self.numbers) {
             (Identifier::Email(_), _) => self.take(&everybody, self.email.as_ref()).await.map_err(spent),
             (Identifier::Phone(number), numbers) => {
@@ -82,12 +84,11 @@ impl Budgets {
         }
     }
 
-    async fn take(&self, key: &Key, policy: Option<&Policy>) -> Result<(), time::Duration> {
-        let Some(policy) = policy else { return Ok(()) };
-        let taken = self.limits.take(key, policy).await;
-        taken
-            .map(drop)
-            .map_err(|Limited { retry_after, .. }| time::Duration::try_from(retry_after).unwrap_or(time::Duration::MAX))
+    async fn take(&self, key: &Key, policy: Option<&Policy>) -> Result<(), Limited> {
+        match policy {
+            Some(policy) => self.limits.take(key, policy).await.map(drop),
+            None => Ok(()),
+        }
     }
 }
 

@@ -215,6 +215,7 @@ async fn one_client_has_no_more_than_twenty_codes_an_hour() {
     }
     let answer = post_from(&server, "192.0.2.1", "/v1/auth/verify-code", &ask(20)).await;
     assert_eq!((answer.status, answer.header("retry-after")), (429, "180"));
+    assert_eq!(answer.header("ratelimit-policy"), "\"codes-address\";q=20;w=3600");
     assert_eq!(post_from(&server, "192.0.2.2", "/v1/auth/verify-code", &ask(20)).await.status, 202);
 }
 
