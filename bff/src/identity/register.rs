@@ -81,7 +81,8 @@ impl Identity {
             }
         };
         let (live, secret) = self.with_code(Purpose::Register, &proof, None, now, write).await?;
-        self.granted(live, secret, now)
+        let device = self.attempts.devices.issue(client.device.as_deref(), &live.account, now);
+        Ok(SignedIn { device: Some(device), ..self.granted(live, secret, now)? })
     }
 
     /// Does what a code is good for, once. Whatever stands in its way but an outage is told as a wrong code.

@@ -29,7 +29,7 @@ pub struct Login {
 pub struct SignedIn {
     pub account: Account,
     pub grant: Grant,
-    /// After a login: by what this client is known from now on.
+    /// After a login or a registration: by what this client is known from now on.
     pub device: Option<String>,
 }
 

@@ -42,7 +42,10 @@ pub struct Body {
     responses(
         (
             status = 201, description = "Signed up and in; with `session: \"cookie\"` the tokens are left out.",
-            body = inline(SignedInAnswer), headers(("Set-Cookie" = String, description = "With `session: \"cookie\"`."))
+            body = inline(SignedInAnswer), headers(
+                ("Set-Cookie" = String, description = "With `session: \"cookie\"`: the session, and what the device is known by."),
+                ("bff-device" = String, description = "With tokens: as a login leaves it.")
+            )
         ),
         Refuses<400>, Refuses<403>, Refuses<413>, Refuses<415>, Refuses<429>, Refuses<503>,
     )

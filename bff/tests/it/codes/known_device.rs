@@ -6,7 +6,7 @@ use bff::identity::DEMO_PASSWORD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{PASSWORD, USER, another, challenge, code, new_password, problem};
+use super::{NEW, PASSWORD, USER, another, challenge, code, new_password, problem, registration};
 use crate::harness::{Answer, Caller, Server};
 use crate::throttle::{behind_a_proxy, try_from};
 
@@ -56,6 +56,21 @@ async fn strangers_who_spend_all_tries_and_codes_keep_no_owner_from_resetting() 
     let done = post(&server, HOME, &mine, CONFIRM, new_password(&id, &right, USER)).await;
     assert_eq!(done.status, 204, "{done:?}");
     assert_eq!(try_from(&server, HOME, USER, PASSWORD, &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn who_signs_up_is_known_at_once() {
+    let server = Server::start_with(behind_a_proxy).await;
+    let ask = json!({ "identifier": NEW, "purpose": "register" });
+    let id = challenge(&post(&server, HOME, "", "/v1/auth/verify-code", ask).await);
+    let body = registration(&id, &code(&server, NEW, 1).await, NEW);
+    let answer = post(&server, HOME, "", "/v1/auth/register", body).await;
+    let mine = answer.header("bff-device").to_owned();
+    for _ in 0..5 {
+        assert_eq!(try_from(&server, STRANGER, NEW, "wrong", &[]).await.status, 401);
+    }
+    assert_eq!(try_from(&server, HOME, NEW, PASSWORD, &[]).await.status, 429);
+    assert_eq!(try_from(&server, HOME, NEW, PASSWORD, &[("bff-device", &mine)]).await.status, 200);
 }
 
 #[tokio::test]
