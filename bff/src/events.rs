@@ -54,7 +54,6 @@ pub enum What {
 pub enum LoginRefusal {
     InvalidCredentials,
     Disabled,
-    Throttled,
 }
 
 /// An event of a large change names so many sessions at the most.
@@ -96,7 +95,6 @@ impl LoginRefusal {
         match self {
             Self::InvalidCredentials => "invalid-credentials",
             Self::Disabled => "disabled",
-            Self::Throttled => "throttled",
         }
     }
 }

@@ -114,7 +114,6 @@ fn reason_number(reason: LoginRefusal) -> i32 {
     let reason = match reason {
         LoginRefusal::InvalidCredentials => Reason::InvalidCredentials,
         LoginRefusal::Disabled => Reason::Disabled,
-        LoginRefusal::Throttled => Reason::Throttled,
     };
     reason.into()
 }
@@ -124,7 +123,6 @@ fn reason_from(reason: Reason) -> Option<LoginRefusal> {
         Reason::Unspecified => None,
         Reason::InvalidCredentials => Some(LoginRefusal::InvalidCredentials),
         Reason::Disabled => Some(LoginRefusal::Disabled),
-        Reason::Throttled => Some(LoginRefusal::Throttled),
     }
 }
 
@@ -153,8 +151,7 @@ mod tests {
             What::Registered,
             What::LoggedIn { session, kind: SessionKind::Cookie },
             What::LoginFailed { reason: LoginRefusal::InvalidCredentials, kind: SessionKind::Token },
-            What::LoginFailed { reason: LoginRefusal::Disabled, kind: SessionKind::Token },
-            What::LoginFailed { reason: LoginRefusal::Throttled, kind: SessionKind::Cookie },
+            What::LoginFailed { reason: LoginRefusal::Disabled, kind: SessionKind::Cookie },
             What::PasswordChanged { reset: true },
             What::IdentifierChanged,
             What::RoleChanged { from: "user".to_owned(), to: "operator".to_owned() },

@@ -148,7 +148,7 @@ async fn events_wait_in_the_outbox_for_a_publisher() {
     };
     // As a replica that dies after its transaction leaves it.
     let stores = bff::store::Stores::open(&store, server.clock.clone()).await.unwrap();
-    let what = What::LoginFailed { reason: LoginRefusal::Throttled, kind: SessionKind::Cookie };
+    let what = What::LoginFailed { reason: LoginRefusal::Disabled, kind: SessionKind::Cookie };
     let left = Event { account: Some(account), ..event(what) };
     let accompanying = Accompanying { events: vec![left.outbox()], ..Accompanying::default() };
     stores.accounts.note(&accompanying).await.unwrap();
@@ -156,7 +156,7 @@ async fn events_wait_in_the_outbox_for_a_publisher() {
     let server = server.restart().await;
     let app = TokenUser::login(&server, USER, PASSWORD).await;
     let results: Vec<Value> = history(&app, 3).await.into_iter().map(|login| login["result"].clone()).collect();
-    assert!(results.contains(&json!("throttled")), "{results:?}");
+    assert!(results.contains(&json!("disabled")), "{results:?}");
 }
 
 #[tokio::test]

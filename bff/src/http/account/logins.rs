@@ -38,7 +38,7 @@ struct Attempt {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     user_agent: Option<String>,
-    /// `ok`, or why not: `invalid-credentials`, `disabled`, `throttled`.
+    /// `ok`, or why not: `invalid-credentials`, `disabled`.
     result: String,
 }
 
