@@ -49,7 +49,7 @@ pub struct Policy {
     pub swr: Duration,
     /// It is worth keeping so long, for when fetching fails.
     pub keep: Duration,
-    /// What of a reply is read; one that was checked for other readers is checked again.
+    /// Tells apart those who read other things of a reply.
     pub reader: u64,
 }
 
@@ -63,11 +63,19 @@ pub enum Grade {
     Old,
 }
 
-pub struct Cache<E> {
-    local: Local,
+/// An entry, and what its reader makes of it.
+pub struct Usable<R> {
+    pub entry: Arc<Entry<R>>,
+    pub grade: Grade,
+    pub reading: R,
+}
+
+/// `F` fetches what is not kept.
+pub struct Cache<F: Fetch> {
+    local: Local<F::Reading>,
     shared: OnceLock<Shared>,
     generations: Generations,
-    ongoing: Ongoing<E>,
+    ongoing: Ongoing<F>,
     news: News,
     /// Others may have invalidated something without this replica hearing of it.
     deaf: AtomicBool,
@@ -81,7 +89,7 @@ pub struct Cache<E> {
 /// An entry that was not confirmed for so long is no longer trusted while nothing is heard of other replicas.
 const TRUST_UNHEARD: Duration = Duration::from_secs(30);
 
-impl<E: Clone + Send + Sync + 'static> Cache<E> {
+impl<F: Fetch> Cache<F> {
     /// None where nothing is to be kept. Nothing is connected yet.
     pub fn open(
         config: &Config,
@@ -128,23 +136,21 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         entry::millis(self.clock.now())
     }
 
-    /// What is in memory, if it may be used. `fits` is asked where it is not known that this reader can read it.
+    /// What is in memory, if it may be used.
     pub fn peek(
         &self,
         key: &[u8],
         policy: &Policy,
         now: i64,
-        fits: impl FnOnce(&Bytes) -> bool,
-    ) -> Option<(Arc<Entry>, Grade)> {
+        read: impl FnOnce(Option<&Bytes>) -> Option<F::Reading>,
+    ) -> Option<Usable<F::Reading>> {
         let entry = self.local.get(key).filter(|entry| self.generations.are_current(entry))?;
-        if !entry.suits(policy.reader, fits) {
-            return None;
-        }
+        let reading = entry.read(policy.reader, read, F::bytes)?;
         let grade = self.grade(&entry, policy, now);
-        Some((entry, grade))
+        Some(Usable { entry, grade, reading })
     }
 
-    fn grade(&self, entry: &Entry, policy: &Policy, now: i64) -> Grade {
+    fn grade(&self, entry: &Entry<F::Reading>, policy: &Policy, now: i64) -> Grade {
         let age = entry.age(now);
         let trusted = !self.deaf.load(Ordering::Relaxed) || entry.unconfirmed(now) < TRUST_UNHEARD;
         match age {

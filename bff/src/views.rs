@@ -51,7 +51,7 @@ pub use crate::upstream::{Body, Socket};
 
 use crate::identity::Caller;
 use crate::meter::Meter;
-use crate::upstream::{self, Headers};
+use crate::upstream::Headers;
 use destination::Destination;
 use door::{Door, Sender};
 use passage::Gate;
@@ -115,7 +115,7 @@ impl Default for Config {
 }
 
 /// What is kept of the services' replies.
-pub type Cache = crate::cache::Cache<upstream::Error>;
+pub type Cache = crate::cache::Cache<fetching::Fetching>;
 
 /// An answer, and how long what is in it may still be kept.
 pub struct Served {

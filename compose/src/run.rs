@@ -4,12 +4,14 @@ mod found;
 mod head;
 mod keyed;
 mod progress;
+mod reading;
 mod send;
 mod start;
 mod stream;
 mod tags;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -20,7 +22,7 @@ pub(crate) use found::{Found, Key};
 pub use head::forward;
 pub use keyed::Keyed;
 pub use progress::{Part, progress};
-pub use send::fits;
+pub use reading::Reading;
 pub use stream::{Event, Events, open};
 pub use tags::Tags;
 
@@ -76,7 +78,7 @@ pub struct Failure {
 pub(crate) enum Outcome {
     Pending,
     Reply {
-        tape: Tape,
+        tape: Arc<Tape>,
         /// Those that the call reads, in its order.
         headers: Vec<Option<String>>,
     },

@@ -10,7 +10,7 @@ use futures_util::stream::BoxStream;
 use tokio::time::Instant;
 
 use crate::plan::Call;
-pub use crate::run::{Keyed, Tags};
+pub use crate::run::{Keyed, Reading, Tags};
 
 /// Answers one call of a plan.
 pub trait Upstream: Sync {
@@ -25,12 +25,12 @@ pub trait Upstream: Sync {
     }
 
     /// What is kept of an earlier reply to the same request, where it is fresh and at hand.
-    fn kept(&self, _call: &Call, _request: &Request) -> Option<Reply> {
+    fn kept(&self, _call: &Call, _request: &Request) -> Option<Kept> {
         None
     }
 
-    /// The same of every key of a batch; none where one of them is not at hand.
-    fn kept_keys(&self, _call: &Call, _keyed: &Keyed) -> Option<Vec<Part>> {
+    /// The same of every key of a batch, none of a key without a result; none at all where one of them is not at hand.
+    fn kept_keys(&self, _call: &Call, _keyed: &Keyed) -> Option<Vec<Option<Reading>>> {
         None
     }
 
@@ -53,6 +53,13 @@ pub trait Upstream: Sync {
 #[derive(Debug, Default)]
 pub struct Reply {
     pub body: Bytes,
+    pub headers: Vec<Option<String>>,
+}
+
+/// An earlier answer.
+#[derive(Debug)]
+pub struct Kept {
+    pub reading: Reading,
     pub headers: Vec<Option<String>>,
 }
 

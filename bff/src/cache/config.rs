@@ -10,7 +10,7 @@ use crate::store::{self, KeyValue, MAX_VALUE_BYTES, OpenError};
 pub struct Config {
     /// Whether replies are kept as the views' `cache` says; without it every call is made.
     pub enabled: bool,
-    /// What is kept in the memory of one replica, altogether.
+    /// What is kept in the memory of one replica, altogether: replies, and what is decoded of them.
     pub max_bytes: u64,
     /// A larger reply is not kept.
     pub max_entry_bytes: usize,

@@ -29,27 +29,34 @@ pub struct Asked {
 }
 
 /// Gets replies from where they are made.
-pub trait Fetch<E>: Send + Sync + 'static {
-    /// A result for each of these, by their places in what is asked for.
-    fn fetch(self: Arc<Self>, places: Vec<usize>) -> BoxFuture<'static, Vec<Result<Fetched, E>>>;
+pub trait Fetch: Send + Sync + 'static {
+    type Error: Clone + Send + Sync + 'static;
+    /// What is made of a reply, or of there being no such thing, before it is used.
+    type Reading: Clone + Send + Sync + 'static;
 
-    /// Whether a reply can be read.
-    fn fits(&self, body: &Bytes) -> bool;
+    /// A result for each of these, by their places in what is asked for.
+    fn fetch(self: Arc<Self>, places: Vec<usize>) -> BoxFuture<'static, Vec<Result<Fetched, Self::Error>>>;
+
+    /// None where it cannot be read.
+    fn read(&self, body: Option<&Bytes>) -> Option<Self::Reading>;
+
+    /// What a reading takes in memory beside its reply.
+    fn bytes(reading: &Self::Reading) -> usize;
 
     /// How old a copy may be that is better than this failure.
-    fn instead(&self, error: &E) -> Option<Duration>;
+    fn instead(&self, error: &Self::Error) -> Option<Duration>;
 
     /// Whoever fetched it gave up sooner than others have to.
-    fn gave_up(&self, error: &E) -> bool;
+    fn gave_up(&self, error: &Self::Error) -> bool;
 
     /// There was no reply in time.
-    fn late(&self) -> E;
+    fn late(&self) -> Self::Error;
 }
 
 /// A reply, and where it comes from.
 #[derive(Debug)]
-pub struct Served {
-    pub entry: Arc<Entry>,
+pub struct Served<R> {
+    pub entry: Arc<Entry<R>>,
     pub how: How,
 }
 
@@ -64,44 +71,45 @@ pub enum How {
     Coalesced,
 }
 
-pub struct Ongoing<E> {
-    flying: Mutex<HashMap<Key, Flying<E>>>,
+pub struct Ongoing<F: Fetch> {
+    flying: Mutex<HashMap<Key, Flying<F>>>,
     numbers: AtomicU64,
     refreshes: Arc<Semaphore>,
 }
 
-struct Flying<E> {
+struct Flying<F: Fetch> {
     number: u64,
     began: u64,
-    landing: Landing<E>,
+    landing: Landing<F>,
 }
 
-type Landed<E> = Result<(Arc<Entry>, How), E>;
-type Landing<E> = Common<oneshot::Receiver<Landed<E>>>;
+type Landed<F> = Result<(Arc<Entry<<F as Fetch>::Reading>>, How), <F as Fetch>::Error>;
+type Landing<F> = Common<oneshot::Receiver<Landed<F>>>;
+type Outcome<F> = Result<Served<<F as Fetch>::Reading>, <F as Fetch>::Error>;
 
 /// A key that this fetch leads.
-struct Led<E: Clone + Send + Sync + 'static> {
-    cache: Arc<Cache<E>>,
+struct Led<F: Fetch> {
+    cache: Arc<Cache<F>>,
     place: usize,
     key: Key,
     number: u64,
     began: u64,
-    sender: Option<oneshot::Sender<Landed<E>>>,
+    sender: Option<oneshot::Sender<Landed<F>>>,
 }
 
 /// What is waited for, by its place.
-struct Awaited<E> {
+struct Awaited<F: Fetch> {
     place: usize,
-    landing: Landing<E>,
+    landing: Landing<F>,
     joined: bool,
 }
 
 /// Everything that one fetch needs.
-struct Flight<E> {
+struct Flight<F> {
     asked: Arc<[Asked]>,
     policy: Policy,
     deadline: Instant,
-    fetch: Arc<dyn Fetch<E>>,
+    fetch: Arc<F>,
 }
 
 /// Entries are fetched again in the background by so many at a time; the rest stay stale a little longer.
@@ -111,7 +119,7 @@ const SHARED_PATIENCE: u32 = 4;
 /// How often one that gave up sooner is followed by another try.
 const ROUNDS: usize = 2;
 
-impl<E> Default for Ongoing<E> {
+impl<F: Fetch> Default for Ongoing<F> {
     fn default() -> Self {
         Self {
             flying: Mutex::default(),
@@ -121,17 +129,17 @@ impl<E> Default for Ongoing<E> {
     }
 }
 
-impl<E: Clone + Send + Sync + 'static> Cache<E> {
+impl<F: Fetch> Cache<F> {
     /// A reply for each that is asked for, or why there is none, in their order.
     pub async fn get_or_fetch(
         self: &Arc<Self>,
         asked: Arc<[Asked]>,
         policy: Policy,
         deadline: Instant,
-        fetch: Arc<dyn Fetch<E>>,
-    ) -> Vec<Result<Served, E>> {
+        fetch: Arc<F>,
+    ) -> Vec<Outcome<F>> {
         let flight = Flight { asked, policy, deadline, fetch };
-        let mut served: Vec<Option<Result<Served, E>>> = flight.asked.iter().map(|_| None).collect();
+        let mut served: Vec<Option<Outcome<F>>> = flight.asked.iter().map(|_| None).collect();
         let mut stale = Vec::new();
         for (place, asked) in flight.asked.iter().enumerate() {
             match self.usable(&flight, asked) {
@@ -145,7 +153,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         }
         self.refresh(&flight, stale);
         for _ in 0..ROUNDS {
-            let is_open = |served: &Option<Result<Served, E>>| match served {
+            let is_open = |served: &Option<Outcome<F>>| match served {
                 None => true,
                 Some(Err(error)) => flight.fetch.gave_up(error) && Instant::now() < deadline,
                 Some(Ok(_)) => false,
@@ -164,7 +172,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         served.map(|(served, asked)| self.or_older(served.unwrap_or_else(late), asked, &flight)).collect()
     }
 
-    async fn landed(&self, awaited: Awaited<E>, flight: &Flight<E>) -> Result<Served, E> {
+    async fn landed(&self, awaited: Awaited<F>, flight: &Flight<F>) -> Outcome<F> {
         let Awaited { landing, joined, .. } = awaited;
         match timeout_at(flight.deadline, landing).await {
             Ok(Ok(Ok((entry, how)))) => Ok(Served { entry, how: if joined { How::Coalesced } else { how } }),
@@ -174,7 +182,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// An old copy where that is better than the failure.
-    fn or_older(&self, served: Result<Served, E>, asked: &Asked, flight: &Flight<E>) -> Result<Served, E> {
+    fn or_older(&self, served: Outcome<F>, asked: &Asked, flight: &Flight<F>) -> Outcome<F> {
         served.or_else(|error| {
             let old = flight.fetch.instead(&error).and_then(|most| {
                 let entry = self.usable(flight, asked)?.0;
@@ -184,12 +192,13 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         })
     }
 
-    fn usable(&self, flight: &Flight<E>, asked: &Asked) -> Option<(Arc<Entry>, Grade)> {
-        self.peek(&asked.key, &flight.policy, self.now(), |body| flight.fetch.fits(body))
+    fn usable(&self, flight: &Flight<F>, asked: &Asked) -> Option<(Arc<Entry<F::Reading>>, Grade)> {
+        let usable = self.peek(&asked.key, &flight.policy, self.now(), |body| flight.fetch.read(body))?;
+        Some((usable.entry, usable.grade))
     }
 
     /// Fetches again what still answers for now, unless too many others do.
-    fn refresh(self: &Arc<Self>, flight: &Flight<E>, places: Vec<usize>) {
+    fn refresh(self: &Arc<Self>, flight: &Flight<F>, places: Vec<usize>) {
         if places.is_empty() {
             return;
         }
@@ -201,10 +210,10 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// Joins what is under way, and begins the rest.
     fn begin(
         self: &Arc<Self>,
-        flight: &Flight<E>,
+        flight: &Flight<F>,
         places: Vec<usize>,
         refresh: Option<OwnedSemaphorePermit>,
-    ) -> Vec<Awaited<E>> {
+    ) -> Vec<Awaited<F>> {
         let (mut awaited, mut led) = (Vec::with_capacity(places.len()), Vec::new());
         let mut flying = self.ongoing.flying();
         for place in places {
@@ -239,7 +248,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Looks where other replicas keep it, fetches what is not there, and keeps that.
-    async fn lead(self: Arc<Self>, flight: Flight<E>, led: Vec<Led<E>>, _refresh: Option<OwnedSemaphorePermit>) {
+    async fn lead(self: Arc<Self>, flight: Flight<F>, led: Vec<Led<F>>, _refresh: Option<OwnedSemaphorePermit>) {
         let looks = self.look(&flight, &led).await;
         let mut wanted = Vec::with_capacity(led.len());
         for (mut led, look) in led.into_iter().zip(looks) {
@@ -271,7 +280,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         }
     }
 
-    async fn look(&self, flight: &Flight<E>, led: &[Led<E>]) -> Vec<Look> {
+    async fn look(&self, flight: &Flight<F>, led: &[Led<F>]) -> Vec<Look> {
         let nothing = || led.iter().map(|_| Look::default()).collect();
         let Some(shared) = self.shared.get() else { return nothing() };
         let left = flight.deadline.saturating_duration_since(Instant::now());
@@ -280,14 +289,12 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// What was found where other replicas keep it, into this replica's memory; what still answers is handed out.
-    fn found(&self, flight: &Flight<E>, led: &mut Led<E>, kept: Kept) -> Option<Grade> {
+    fn found(&self, flight: &Flight<F>, led: &mut Led<F>, kept: Kept) -> Option<Grade> {
         let fetched = Fetched { body: kept.body, headers: kept.headers };
         let tags = flight.asked[led.place].tags.clone();
         let entry = Entry::new(fetched, kept.born, led.began, tags, flight.policy.keep);
         entry.confirm(self.now());
-        if !entry.suits(flight.policy.reader, |body| flight.fetch.fits(body)) {
-            return None;
-        }
+        entry.read(flight.policy.reader, |body| flight.fetch.read(body), F::bytes)?;
         let grade = self.grade(&entry, &flight.policy, self.now());
         let entry = Arc::new(entry);
         self.local.put(Arc::clone(&led.key), Arc::clone(&entry));
@@ -300,7 +307,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// The entry, and whether it is kept.
-    fn fetched(&self, flight: &Flight<E>, led: &Led<E>, fetched: Fetched) -> (Arc<Entry>, bool) {
+    fn fetched(&self, flight: &Flight<F>, led: &Led<F>, fetched: Fetched) -> (Arc<Entry<F::Reading>>, bool) {
         let tags = flight.asked[led.place].tags.clone();
         let is_current = self.generations.have_seen(led.began, &tags);
         // In memory of its own, so that it holds nothing else.
@@ -309,26 +316,25 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let is_kept = is_current && entry.bytes() <= self.max_entry_bytes;
         let entry = Arc::new(entry);
         if is_kept {
-            entry.suits(flight.policy.reader, |_| true);
             self.local.put(Arc::clone(&led.key), Arc::clone(&entry));
         }
         (entry, is_kept)
     }
 }
 
-impl<E> Ongoing<E> {
+impl<F: Fetch> Ongoing<F> {
     fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn flying(&self) -> MutexGuard<'_, HashMap<Key, Flying<E>>> {
+    fn flying(&self) -> MutexGuard<'_, HashMap<Key, Flying<F>>> {
         self.flying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<E: Clone + Send + Sync + 'static> Led<E> {
+impl<F: Fetch> Led<F> {
     /// Tells whoever waits; the key stays taken until this is dropped.
-    fn land(&mut self, landed: Landed<E>) {
+    fn land(&mut self, landed: Landed<F>) {
         if let Some(sender) = self.sender.take() {
             // Nobody may wait any more.
             drop(sender.send(landed));
@@ -336,7 +342,7 @@ impl<E: Clone + Send + Sync + 'static> Led<E> {
     }
 }
 
-impl<E: Clone + Send + Sync + 'static> Drop for Led<E> {
+impl<F: Fetch> Drop for Led<F> {
     fn drop(&mut self) {
         let mut flying = self.cache.ongoing.flying();
         // Another one may have begun in the meantime.
@@ -345,4 +351,36 @@ impl<E: Clone + Send + Sync + 'static> Drop for Led<E> {
         drop(flying);
         drop(removed);
     }
+}
+
+/// Fetches nothing, for tests of what is kept.
+#[cfg(test)]
+pub(super) struct Never;
+
+#[cfg(test)]
+impl Fetch for Never {
+    type Error = ();
+    type Reading = ();
+
+    fn fetch(self: Arc<Self>, places: Vec<usize>) -> BoxFuture<'static, Vec<Result<Fetched, ()>>> {
+        async move { places.into_iter().map(|_| Err(())).collect() }.boxed()
+    }
+
+    fn read(&self, _: Option<&Bytes>) -> Option<()> {
+        Some(())
+    }
+
+    fn bytes((): &()) -> usize {
+        0
+    }
+
+    fn instead(&self, (): &()) -> Option<Duration> {
+        None
+    }
+
+    fn gave_up(&self, (): &()) -> bool {
+        false
+    }
+
+    fn late(&self) {}
 }

@@ -90,7 +90,7 @@ impl Generations {
         began >= raised.floor && tags.iter().all(|tag| raised.tags.get(tag).is_none_or(|last| began >= *last))
     }
 
-    pub fn are_current(&self, entry: &Entry) -> bool {
+    pub fn are_current<R>(&self, entry: &Entry<R>) -> bool {
         let current = self.current();
         if entry.looked_up.load(Ordering::Relaxed) == current {
             return true;

@@ -12,8 +12,8 @@ use super::entry::Entry;
 use super::key::Key;
 use crate::meter::{Gauge, Meter};
 
-pub struct Local {
-    entries: Cache<Key, Arc<Entry>, DefaultHashBuilder>,
+pub struct Local<R> {
+    entries: Cache<Key, Arc<Entry<R>>, DefaultHashBuilder>,
     bytes: Gauge,
     count: Gauge,
 }
@@ -23,21 +23,21 @@ const OVERHEAD: usize = 128;
 
 struct Life;
 
-impl Expiry<Key, Arc<Entry>> for Life {
-    fn expire_after_create(&self, _: &Key, entry: &Arc<Entry>, _: Instant) -> Option<Duration> {
+impl<R> Expiry<Key, Arc<Entry<R>>> for Life {
+    fn expire_after_create(&self, _: &Key, entry: &Arc<Entry<R>>, _: Instant) -> Option<Duration> {
         Some(entry.keep)
     }
 
-    fn expire_after_update(&self, _: &Key, entry: &Arc<Entry>, _: Instant, _: Option<Duration>) -> Option<Duration> {
+    fn expire_after_update(&self, _: &Key, entry: &Arc<Entry<R>>, _: Instant, _: Option<Duration>) -> Option<Duration> {
         Some(entry.keep)
     }
 }
 
-impl Local {
+impl<R: Clone + Send + Sync + 'static> Local<R> {
     pub fn new(max_bytes: u64, meter: &Meter) -> Self {
         let evictions = meter.counter("bff_cache_evictions_total", &[]);
         let weigh =
-            |key: &Key, entry: &Arc<Entry>| u32::try_from(key.len() + entry.bytes() + OVERHEAD).unwrap_or(u32::MAX);
+            |key: &Key, entry: &Arc<Entry<R>>| u32::try_from(key.len() + entry.weight() + OVERHEAD).unwrap_or(u32::MAX);
         let entries = Cache::builder()
             .max_capacity(max_bytes)
             .weigher(weigh)
@@ -51,11 +51,11 @@ impl Local {
         Self { entries, bytes: meter.gauge("bff_cache_bytes", &[]), count: meter.gauge("bff_cache_entries", &[]) }
     }
 
-    pub fn get(&self, key: &[u8]) -> Option<Arc<Entry>> {
+    pub fn get(&self, key: &[u8]) -> Option<Arc<Entry<R>>> {
         self.entries.get(key)
     }
 
-    pub fn put(&self, key: Key, entry: Arc<Entry>) {
+    pub fn put(&self, key: Key, entry: Arc<Entry<R>>) {
         self.entries.insert(key, entry);
     }
 

@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 
-use super::Cache;
 use super::generations::TagId;
+use super::{Cache, Fetch};
 use crate::meter::{Gauge, Meter};
 use crate::store::{Bus, Heard, MAX_ANNOUNCEMENT_BYTES, Subscription};
 
@@ -199,7 +199,7 @@ impl Own {
     }
 }
 
-impl<E: Clone + Send + Sync + 'static> Cache<E> {
+impl<F: Fetch> Cache<F> {
     /// Keeps up with what other replicas invalidate, and this one with what it owes them; never ends.
     pub async fn follow(&self, bus: &Bus) {
         let bus = self.news.bus.get_or_init(|| bus.clone());
@@ -286,6 +286,7 @@ mod tests {
     use tokio_util::task::TaskTracker;
 
     use super::*;
+    use crate::cache::fetch::Never;
     use crate::cache::{Config, Entry, Fetched, Key};
     use crate::clock::Clock;
     use crate::store;
@@ -327,7 +328,7 @@ mod tests {
     fn what_is_kept_before_a_replica_hears_itself_is_forgotten_when_it_does() {
         let store = store::Config { database_url: "postgres://nowhere/bff".into(), ..store::Config::default() };
         let (clock, tasks) = (Clock::system(), TaskTracker::new());
-        let cache = Cache::<()>::open(&Config::default(), &store, clock, &tasks, &Meter::none()).unwrap();
+        let cache = Cache::<Never>::open(&Config::default(), &store, clock, &tasks, &Meter::none()).unwrap();
         let key: Key = b"key".as_slice().into();
         let keep = || {
             let fetched = Fetched { body: None, headers: Vec::new() };

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use compose::definition::Scope;
 use compose::plan::{Call, Plan};
 use compose::run::Keyed;
-use compose::upstream::{CallError, Code, Part, Replies, Reply, Request, Streamed, Target, Upstream};
+use compose::upstream::{CallError, Code, Kept, Part, Reading, Replies, Reply, Request, Streamed, Target, Upstream};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::StreamExt;
@@ -91,11 +91,11 @@ impl Upstream for Door<'_> {
         self.destinations[call.index].keeping().is_some()
     }
 
-    fn kept(&self, call: &Call, request: &Request) -> Option<Reply> {
+    fn kept(&self, call: &Call, request: &Request) -> Option<Kept> {
         self.at_hand(call, request)
     }
 
-    fn kept_keys(&self, call: &Call, keyed: &Keyed) -> Option<Vec<Part>> {
+    fn kept_keys(&self, call: &Call, keyed: &Keyed) -> Option<Vec<Option<Reading>>> {
         self.keys_at_hand(call, keyed)
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use compose::definition::Missing;
 use compose::plan::{Call, Plan};
-use compose::run::{Keyed, fits};
+use compose::run::{Keyed, Reading};
 use compose::upstream::{CallError, Code};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -20,14 +20,14 @@ use crate::cache::{Fetch, Fetched};
 use crate::upstream::{self, Error, Kind};
 
 /// Holds all that it needs, so that it goes on when nobody waits any more.
-pub(super) struct Fetching {
-    pub plan: Arc<Plan>,
+pub struct Fetching {
+    pub(super) plan: Arc<Plan>,
     /// Which call of the plan.
-    pub index: usize,
-    pub destination: Arc<Destination>,
+    pub(super) index: usize,
+    pub(super) destination: Arc<Destination>,
     /// The request; of a batch, all but the target and the body.
-    pub call: upstream::Call,
-    pub keyed: Option<Arc<Keyed>>,
+    pub(super) call: upstream::Call,
+    pub(super) keyed: Option<Arc<Keyed>>,
 }
 
 /// Requests of one batch that are under way at once.
@@ -48,7 +48,7 @@ impl Fetching {
             }
             reply => reply?,
         };
-        fits(planned, &reply.body).map_err(|error| Error::broken(&error.message))?;
+        Reading::of(planned, &reply.body).map_err(|error| Error::broken(&error.message))?;
         Ok(Fetched { headers: headers_of(planned, &reply), body: Some(reply.body) })
     }
 
@@ -80,7 +80,11 @@ impl Fetching {
     }
 }
 
-impl Fetch<Error> for Fetching {
+impl Fetch for Fetching {
+    type Error = Error;
+    /// None where the service has no such thing.
+    type Reading = Option<Reading>;
+
     fn fetch(self: Arc<Self>, places: Vec<usize>) -> BoxFuture<'static, Vec<Result<Fetched, Error>>> {
         async move {
             match &self.keyed {
@@ -91,8 +95,12 @@ impl Fetch<Error> for Fetching {
         .boxed()
     }
 
-    fn fits(&self, body: &Bytes) -> bool {
-        fits(self.planned(), body).is_ok()
+    fn read(&self, body: Option<&Bytes>) -> Option<Self::Reading> {
+        read(self.planned(), body)
+    }
+
+    fn bytes(reading: &Self::Reading) -> usize {
+        reading.as_ref().map_or(0, Reading::bytes)
     }
 
     fn instead(&self, error: &Error) -> Option<Duration> {
@@ -106,6 +114,10 @@ impl Fetch<Error> for Fetching {
     fn late(&self) -> Error {
         Error::deadline()
     }
+}
+
+pub(super) fn read(call: &Call, body: Option<&Bytes>) -> Option<Option<Reading>> {
+    body.map_or(Some(None), |body| Reading::of(call, body).ok().map(Some))
 }
 
 fn unformed(error: &CallError) -> Error {

@@ -4,14 +4,14 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use compose::definition::{Fallback, Scope};
 use compose::plan::{Call, Request};
-use compose::run::fits;
+use compose::run::Reading;
 use compose::upstream::{Code, Tags};
 
 use super::Cache;
-use crate::cache::{Asked, CallMeters, Entry, Grade, How, KeyText, Policy, Served, TagId};
+use super::fetching::read;
+use crate::cache::{Asked, CallMeters, Grade, How, KeyText, Policy, Served, TagId, Usable};
 use crate::meter::Meter;
 use crate::upstream::Error;
 
@@ -48,10 +48,10 @@ impl Keeping {
         KeyText::after(self.start.as_bytes())
     }
 
-    /// A fresh entry in memory.
-    pub fn fresh(&self, call: &Call, key: &KeyText, now: i64) -> Option<Arc<Entry>> {
-        let found = self.cache.peek(key.as_bytes(), &self.policy, now, |body: &Bytes| fits(call, body).is_ok());
-        found.filter(|(_, grade)| *grade == Grade::Fresh).map(|(entry, _)| entry)
+    /// What is fresh and in memory.
+    pub fn fresh(&self, call: &Call, key: &KeyText, now: i64) -> Option<Usable<Option<Reading>>> {
+        let found = self.cache.peek(key.as_bytes(), &self.policy, now, |body| read(call, body));
+        found.filter(|found| found.grade == Grade::Fresh)
     }
 
     pub fn count(&self, how: How, times: usize) {
@@ -59,7 +59,7 @@ impl Keeping {
     }
 
     /// How long the reply may still be kept: nothing of a stale one.
-    pub fn left(&self, served: &Served, now: i64) -> Duration {
+    pub fn left(&self, served: &Served<Option<Reading>>, now: i64) -> Duration {
         if served.how == How::Stale { Duration::ZERO } else { self.policy.ttl.saturating_sub(served.entry.age(now)) }
     }
 }
@@ -104,8 +104,7 @@ pub(super) fn asked(key: &KeyText, tags: &Tags) -> Arc<[Asked]> {
 fn reader(call: &Call) -> u64 {
     let mut hasher = DefaultHasher::new();
     format!("{:?} {:?}", call.layout, call.each.as_ref().map(|each| &each.batch)).hash(&mut hasher);
-    // Nobody has read an entry with 0.
-    hasher.finish().max(1)
+    hasher.finish()
 }
 
 fn start(call: &Call) -> KeyText {

@@ -7,14 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use compose::plan::Call;
 use compose::run::Keyed;
-use compose::upstream::{CallError, Code, Part, Reply, Request, Tags, Target};
+use compose::upstream::{CallError, Code, Kept, Part, Reading, Reply, Request, Tags, Target};
 use tokio::time::Instant;
 
 use super::destination::Destination;
 use super::door::{Door, failed};
 use super::fetching::Fetching;
 use super::keeping::{Keeping, asked, with_tags};
-use crate::cache::{Asked, Entry, How, KeyText, Served, TagId};
+use crate::cache::{Asked, Entry, How, KeyText, Served, TagId, Usable};
 use crate::upstream::{self, Error, Identity};
 
 /// A whole reply.
@@ -24,34 +24,36 @@ const BY_KEY: &str = "key";
 
 impl Door<'_> {
     /// What is fresh and in memory.
-    pub(super) fn at_hand(&self, call: &Call, request: &Request) -> Option<Reply> {
+    pub(super) fn at_hand(&self, call: &Call, request: &Request) -> Option<Kept> {
         let destination = &self.destinations[call.index];
         let (keeping, tags) = destination.keeping().zip(request.tags.as_ref())?;
         let mut key = self.key(keeping, destination, ONE, (&request.target, &request.body));
         with_tags(&mut key, tags.iter());
-        let entry = keeping.fresh(call, &key, self.now)?;
+        let Usable { entry, reading, .. } = keeping.fresh(call, &key, self.now)?;
+        // That there is no such thing is told by `kept_or_fetched`, which finds it as well.
+        let reading = reading?;
         keeping.count(How::Hit, 1);
         self.note(keeping, entry.age(self.now));
-        reply(&entry).ok()
+        Some(Kept { reading, headers: entry.headers.clone() })
     }
 
     /// The same of every key; none where one of them is not there.
-    pub(super) fn keys_at_hand(&self, call: &Call, keyed: &Keyed) -> Option<Vec<Part>> {
+    pub(super) fn keys_at_hand(&self, call: &Call, keyed: &Keyed) -> Option<Vec<Option<Reading>>> {
         let destination = &self.destinations[call.index];
         let keeping = destination.keeping()?;
         let mut key = self.key(keeping, destination, BY_KEY, (&keyed.target, &keyed.body));
         let start = key.mark();
-        let (mut parts, mut oldest) = (Vec::with_capacity(keyed.len()), Duration::ZERO);
+        let (mut readings, mut oldest) = (Vec::with_capacity(keyed.len()), Duration::ZERO);
         for index in 0..keyed.len() {
             key.back_to(start);
             of_key(&mut key, keyed, index);
-            let entry = keeping.fresh(call, &key, self.now)?;
+            let Usable { entry, reading, .. } = keeping.fresh(call, &key, self.now)?;
             oldest = oldest.max(entry.age(self.now));
-            parts.push(entry.body.clone());
+            readings.push(reading);
         }
-        keeping.count(How::Hit, parts.len());
+        keeping.count(How::Hit, readings.len());
         self.note(keeping, oldest);
-        Some(parts)
+        Some(readings)
     }
 
     /// What is kept, or is fetched and then kept.
@@ -107,7 +109,7 @@ impl Door<'_> {
         asked: Arc<[Asked]>,
         made: upstream::Call,
         keyed: Option<Arc<Keyed>>,
-    ) -> Vec<Result<Served, Error>> {
+    ) -> Vec<Result<Served<Option<Reading>>, Error>> {
         let (plan, destination) = (Arc::clone(self.plan), Arc::clone(&self.destinations[call.index]));
         let deadline = made.deadline;
         // What goes on in the background has a call's whole time.
@@ -169,7 +171,7 @@ fn of_key(key: &mut KeyText, keyed: &Keyed, index: usize) {
     with_tags(key, keyed.tags(index));
 }
 
-fn reply(entry: &Entry) -> Result<Reply, CallError> {
+fn reply(entry: &Entry<Option<Reading>>) -> Result<Reply, CallError> {
     match &entry.body {
         Some(body) => Ok(Reply { body: body.clone(), headers: entry.headers.clone() }),
         None => Err(CallError::new(Code::NotFound, "it was not found lately")),

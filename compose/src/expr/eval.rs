@@ -251,9 +251,8 @@ impl<'a> Env<'a> {
     /// What a call answered, or its default.
     fn reply(&self, call: usize) -> Value<'a> {
         match &self.outcomes[call] {
-            Outcome::Reply { tape, .. } | Outcome::Failed { instead: Instead::Default(tape), .. } => {
-                Value::of_tape(tape)
-            }
+            Outcome::Reply { tape, .. } => Value::of_tape(tape),
+            Outcome::Failed { instead: Instead::Default(tape), .. } => Value::of_tape(tape),
             _ => Value::Null,
         }
     }

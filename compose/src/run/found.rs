@@ -3,6 +3,7 @@
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
 
 use crate::definition::{Missing, Then};
 use crate::expr::{Env, Fault, List, Value, unescaped};
@@ -104,7 +105,7 @@ impl Keys {
 /// The results of a call with `each`, by key.
 #[derive(Debug)]
 pub(crate) struct Found {
-    tapes: Vec<Tape>,
+    tapes: Vec<Arc<Tape>>,
     /// One for each key that has a result, in the order of the replies.
     places: Vec<Place>,
     by_key: HashTable<usize>,
@@ -134,14 +135,14 @@ impl Found {
     }
 
     /// The replies in the order of the keys; none where the service has no result.
-    pub fn by_request(keys: Keys, replies: Vec<Option<Tape>>, missing: Missing) -> Found {
+    pub fn by_request(keys: Keys, replies: Vec<Option<Arc<Tape>>>, missing: Missing) -> Found {
         let results = (0..).zip(replies).filter_map(|(key, tape)| Some((key, tape?)));
-        let (keyed, tapes): (Vec<u32>, Vec<Tape>) = results.unzip();
+        let (keyed, tapes): (Vec<u32>, Vec<Arc<Tape>>) = results.unzip();
         let places = (0..).zip(keyed).map(|(tape, record)| Place { tape, record }).collect();
         Found::new(Keyed::ByRequest(keys), places, tapes, missing)
     }
 
-    pub fn in_lists(batch: &Batch, missing: Missing, tapes: Vec<Tape>) -> Found {
+    pub fn in_lists(batch: &Batch, missing: Missing, tapes: Vec<Arc<Tape>>) -> Found {
         let mut places = Vec::new();
         for (i, tape) in (0..).zip(&tapes) {
             let Some(list) = results(batch, tape) else { continue };
@@ -156,7 +157,7 @@ impl Found {
     }
 
     /// Of two results with the same key the first counts.
-    fn new(keyed: Keyed, mut places: Vec<Place>, tapes: Vec<Tape>, missing: Missing) -> Found {
+    fn new(keyed: Keyed, mut places: Vec<Place>, tapes: Vec<Arc<Tape>>, missing: Missing) -> Found {
         let hasher = DefaultHashBuilder::default();
         let mut by_key = HashTable::with_capacity(places.len());
         let mut next = 0;
@@ -203,7 +204,7 @@ impl Found {
 }
 
 impl Keyed {
-    fn key<'k>(&'k self, tapes: &'k [Tape], place: Place) -> Option<Key<'k>> {
+    fn key<'k>(&'k self, tapes: &'k [Arc<Tape>], place: Place) -> Option<Key<'k>> {
         match self {
             Keyed::ByRequest(keys) => keys.get(place.record as usize),
             Keyed::InSlot(slot) => {

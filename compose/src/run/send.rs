@@ -16,7 +16,7 @@ use crate::decode;
 use crate::definition::Missing;
 use crate::plan::{Call, Each};
 use crate::tape::{Cell, Tape};
-use crate::upstream::{CallError, Code, Part, Reply, Request, Upstream};
+use crate::upstream::{CallError, Code, Reply, Request, Upstream};
 
 /// A call without which the view can do is given up this long before the deadline, so that the answer still goes out.
 const RESERVE: Duration = Duration::from_millis(10);
@@ -75,10 +75,10 @@ impl<'a> Flight<'a> {
     }
 
     /// The replies, or none where the service has no such thing and that is no failure.
-    async fn tapes(self, mut requests: Vec<Request>, missing: Missing) -> Result<Vec<Option<Tape>>, CallError> {
+    async fn tapes(self, mut requests: Vec<Request>, missing: Missing) -> Result<Vec<Option<Arc<Tape>>>, CallError> {
         let tape = |reply: Result<Reply, CallError>| match reply {
             Err(error) if error.code == Code::NotFound && missing != Missing::Fail => Ok(None),
-            reply => decoded(self.call, reply?.body).map(Some),
+            reply => decoded(self.call, reply?.body).map(|tape| Some(tape.into())),
         };
         match requests.pop() {
             Some(request) if requests.is_empty() => Ok(vec![tape(self.reply(request).await)?]),
@@ -93,7 +93,8 @@ impl<'a> Flight<'a> {
     /// The keys that are kept are not asked for again.
     async fn by_key(self, keyed: Arc<Keyed>) -> Result<Outcome, CallError> {
         let parts = self.upstream.call_keys(self.call, Arc::clone(&keyed), self.until).await?;
-        of_parts(self.call, &keyed.keys, parts)
+        let tapes = parts.into_iter().flatten().map(|part| decoded(self.call, part).map(Arc::new));
+        of_keys(self.call, &keyed.keys, tapes.collect::<Result<_, _>>()?)
     }
 
     fn reply(self, request: Request) -> BoxFuture<'a, Result<Reply, CallError>> {
@@ -120,11 +121,10 @@ impl<'a> Flight<'a> {
 }
 
 /// What the parts of a batch's replies say of its keys.
-pub fn of_parts(call: &Call, keys: &Keys, parts: Vec<Part>) -> Result<Outcome, CallError> {
+pub fn of_keys(call: &Call, keys: &Keys, tapes: Vec<Arc<Tape>>) -> Result<Outcome, CallError> {
     let Some((each, batch)) = call.each.as_ref().and_then(|each| Some((each, each.batch.as_ref()?))) else {
         return Err(CallError::new(Code::Internal, "what is kept by key is a batch"));
     };
-    let tapes = parts.into_iter().flatten().map(|part| decoded(call, part)).collect::<Result<_, _>>()?;
     let found = Found::in_lists(batch, absent(call, each.missing), tapes);
     if each.missing == Missing::Fail { with_every_key(found, keys) } else { Ok(Outcome::Found(found)) }
 }
@@ -136,13 +136,8 @@ fn with_every_key(found: Found, keys: &Keys) -> Result<Outcome, CallError> {
     Ok(Outcome::Found(found))
 }
 
-pub fn only(call: &Call, Reply { body, headers }: Reply) -> Result<Outcome, CallError> {
-    Ok(Outcome::Reply { tape: decoded(call, body)?, headers })
-}
-
-/// Whether the reply keeps to its contract, as far as the call reads it.
-pub fn fits(call: &Call, reply: &Bytes) -> Result<(), CallError> {
-    decoded(call, reply.clone()).map(drop)
+fn only(call: &Call, Reply { body, headers }: Reply) -> Result<Outcome, CallError> {
+    Ok(Outcome::Reply { tape: decoded(call, body)?.into(), headers })
 }
 
 /// A reply that breaks its contract is a failed call.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::found::{self, Key, Keys};
-use super::send::{of_parts, only};
+use super::send;
 use super::tags::tags;
 use super::{Found, Instead, Keyed, Outcome, Tags, error_of, skipped};
 use crate::definition::Missing;
@@ -14,7 +14,7 @@ use crate::encode::{encode, keyless};
 use crate::expr::{Env, Fault, Value};
 use crate::inputs::Inputs;
 use crate::plan::{Call, CallSet, Each, Plan};
-use crate::upstream::{CallError, Code, Request, Target, Upstream};
+use crate::upstream::{CallError, Code, Kept, Request, Target, Upstream};
 
 pub enum Start {
     Ended(Outcome),
@@ -54,8 +54,14 @@ pub fn start(ground: Ground<'_>, call: &Call, outcomes: &[Outcome]) -> Result<St
 /// What need not be sent, because enough is kept of what was answered before.
 fn at_hand(call: &Call, sending: &Sending, upstream: &dyn Upstream) -> Option<Outcome> {
     match sending {
-        Sending::One(request) => only(call, upstream.kept(call, request)?).ok(),
-        Sending::Keyed(keyed) => of_parts(call, &keyed.keys, upstream.kept_keys(call, keyed)?).ok(),
+        Sending::One(request) => {
+            let Kept { reading, headers } = upstream.kept(call, request)?;
+            Some(Outcome::Reply { tape: reading.tape, headers })
+        }
+        Sending::Keyed(keyed) => {
+            let readings = upstream.kept_keys(call, keyed)?.into_iter().flatten();
+            send::of_keys(call, &keyed.keys, readings.map(|reading| reading.tape).collect()).ok()
+        }
         Sending::Each { .. } => None,
     }
 }

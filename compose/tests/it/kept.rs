@@ -11,7 +11,7 @@ use compose::plan::{Call, Plan};
 use compose::problem::File;
 use compose::run::{Keyed, run};
 use compose::schema::Contracts;
-use compose::upstream::{CallError, Code, Part, Replies, Reply, Request, Target, Upstream};
+use compose::upstream::{CallError, Code, Part, Reading, Replies, Reply, Request, Target, Upstream};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use prost_reflect::{DescriptorPool, DynamicMessage, prost::Message};
@@ -161,8 +161,9 @@ impl Upstream for Keeper {
         self.keeps
     }
 
-    fn kept_keys(&self, _: &Call, keyed: &Keyed) -> Option<Vec<Part>> {
-        (0..keyed.len()).map(|index| self.known(keyed, index)).collect()
+    fn kept_keys(&self, call: &Call, keyed: &Keyed) -> Option<Vec<Option<Reading>>> {
+        let read = |part: Bytes| Reading::of(call, &part).unwrap();
+        (0..keyed.len()).map(|index| Some(self.known(keyed, index)?.map(read))).collect()
     }
 
     fn call_keys<'a>(

@@ -20,7 +20,7 @@ const VERSION: &str = "bff cache 2";
 const NONE: u32 = u32::MAX;
 
 /// `key` is the entry's alone, so that no other one can take its place.
-pub fn write(key: &SealingKey, entry: &Entry, tokens: &[Token]) -> Vec<u8> {
+pub fn write<R>(key: &SealingKey, entry: &Entry<R>, tokens: &[Token]) -> Vec<u8> {
     let mut out = Vec::with_capacity(entry.body.as_ref().map_or(0, Bytes::len) + 256);
     out.put_i64(entry.born);
     out.put_u16(tokens.len() as u16);
@@ -80,7 +80,7 @@ mod tests {
     fn written(body: Option<&'static str>) -> Vec<u8> {
         let headers = vec![None, Some("W/\"1\"".to_owned())];
         let fetched = Fetched { body: body.map(Bytes::from), headers };
-        write(&key(), &Entry::new(fetched, -5, 3, Box::new([]), Duration::ZERO), &[[1; 16], [2; 16]])
+        write(&key(), &Entry::<()>::new(fetched, -5, 3, Box::new([]), Duration::ZERO), &[[1; 16], [2; 16]])
     }
 
     #[test]
