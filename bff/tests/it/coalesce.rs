@@ -13,7 +13,7 @@ use bff::upstream;
 use futures_util::future::join_all;
 use http::StatusCode;
 
-use crate::harness::{Answer, Backend, Caller, Server, TokenUser};
+use crate::harness::{Answer, Backend, Caller, Server, TokenUser, contract};
 
 const CONTRACT: &str = "
 openapi: 3.0.3
@@ -86,18 +86,13 @@ async fn world(coalesce: bool) -> World {
         StatusCode::NO_CONTENT
     };
     let backend = Backend::start(Router::new().route("/things/{id}", get(thing).delete(delete))).await;
-    let http = Some(backend.url());
-    let server = Server::start_with(|mut config| {
-        let folder = std::path::Path::new(&config.views.dir).parent().unwrap().to_owned();
-        std::fs::write(folder.join("views/things.yaml"), VIEWS).unwrap();
-        std::fs::write(folder.join("things.yaml"), CONTRACT).unwrap();
-        let openapi = Some(folder.join("things.yaml").display().to_string());
+    let server = Server::start_with_views(VIEWS, |config| {
+        let (http, openapi) = (Some(backend.url()), contract(config, CONTRACT));
         let forward = vec!["x-tenant".to_owned()];
         let things = upstream::Config { http, openapi, forward, timeout_ms: 20_000, ..upstream::Config::default() };
         config.sources.insert("things".to_owned(), things);
         config.views.coalesce = coalesce;
         config.views.deadline_ms = 25_000;
-        config
     })
     .await;
     World { server, _backend: backend, calls }

@@ -59,20 +59,12 @@ impl Server {
         Self::start_in(tempfile::tempdir().unwrap(), clock, change).await
     }
 
-    /// Starts with one view over one HTTP service, which this OpenAPI document describes.
-    pub async fn start_with_view(
-        view: &str,
-        document: &str,
-        (name, source): (&str, upstream::Config),
-        change: impl FnOnce(Config) -> Config,
-    ) -> Self {
+    /// Starts with these views, and changes to a bare configuration.
+    pub async fn start_with_views(views: &str, change: impl FnOnce(&mut Config)) -> Self {
         Self::start_with(|mut config| {
-            let file = |name: &str| format!("{}/{name}", config.views.dir);
-            let openapi = file("contract");
-            std::fs::write(&openapi, document).unwrap();
-            std::fs::write(file("view.yaml"), view).unwrap();
-            config.sources.insert(name.to_owned(), upstream::Config { openapi: Some(openapi), ..source });
-            change(config)
+            std::fs::write(format!("{}/views.yaml", config.views.dir), views).unwrap();
+            change(&mut config);
+            config
         })
         .await
     }
@@ -131,6 +123,24 @@ impl Server {
         running.close();
         Self { url, admin_url, clock, client: client(), notify, folder, running, shutdown: shutdown.drop_guard() }
     }
+}
+
+/// An OpenAPI document for a source, as a file.
+pub fn contract(config: &Config, document: &str) -> Option<String> {
+    let file = format!("{}/../contract.yaml", config.views.dir);
+    std::fs::write(&file, document).unwrap();
+    Some(file)
+}
+
+/// The contracts of the example shop's gRPC services.
+pub fn protos() -> Option<String> {
+    Some(concat!(env!("CARGO_MANIFEST_DIR"), "/../proto").to_owned())
+}
+
+/// A client that speaks HTTP/2 from the first byte on.
+pub fn http2_client() -> reqwest::Client {
+    app::install_crypto();
+    reqwest::Client::builder().tls_certs_only([]).no_proxy().http2_prior_knowledge().build().unwrap()
 }
 
 /// Defaults, free ports, and every file in the test's own folder.

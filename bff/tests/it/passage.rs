@@ -43,14 +43,11 @@ proxy: { source: files, to: \"/public\" }
 
 /// A server whose bodies may be a kilobyte, unless they are handed on.
 async fn server(backend: &Backend, change: impl FnOnce(&mut Config)) -> Server {
-    let url = backend.url();
-    Server::start_with(|mut config| {
-        std::fs::write(format!("{}/files.yaml", config.views.dir), VIEWS).unwrap();
-        let source = upstream::Config { http: Some(url), ..upstream::Config::default() };
+    Server::start_with_views(VIEWS, |config| {
+        let source = upstream::Config { http: Some(backend.url()), ..upstream::Config::default() };
         config.sources.insert("files".to_owned(), source);
         config.http.max_body_bytes = 1_000;
-        change(&mut config);
-        config
+        change(config);
     })
     .await
 }

@@ -13,7 +13,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::harness::{Answer, Backend, Caller, Server, TokenUser};
+use crate::harness::{Answer, Backend, Caller, Server, TokenUser, contract};
 
 const CONTRACT: &str = r#"
 openapi: 3.0.3
@@ -72,16 +72,11 @@ async fn things(let_through: &Arc<Semaphore>) -> Backend {
 }
 
 async fn server(backend: &Backend) -> Server {
-    let url = backend.url();
-    Server::start_with(|mut config| {
-        let contract = format!("{}/../things.yaml", config.views.dir);
-        std::fs::write(&contract, CONTRACT).unwrap();
-        std::fs::write(format!("{}/pages.yaml", config.views.dir), VIEWS).unwrap();
-        let source =
-            upstream::Config { http: Some(url), openapi: Some(contract), timeout_ms: 20_000, ..Default::default() };
+    Server::start_with_views(VIEWS, |config| {
+        let (http, openapi) = (Some(backend.url()), contract(config, CONTRACT));
+        let source = upstream::Config { http, openapi, timeout_ms: 20_000, ..Default::default() };
         config.sources.insert("things".to_owned(), source);
         config.views.deadline_ms = 25_000;
-        config
     })
     .await
 }

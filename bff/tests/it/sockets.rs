@@ -100,13 +100,11 @@ fn serve(request: &mut Request, seen: mpsc::UnboundedSender<Seen>, tasks: &TaskT
 }
 
 async fn server(backend: &Backend, change: impl FnOnce(&mut Config)) -> Server {
-    let url = backend.url();
-    Server::start_with(|mut config| {
-        std::fs::write(format!("{}/chat.yaml", config.views.dir), VIEWS).unwrap();
-        let source = upstream::Config { http: Some(url), timeout_ms: 5_000, ..upstream::Config::default() };
+    Server::start_with_views(VIEWS, |config| {
+        let http = Some(backend.url());
+        let source = upstream::Config { http, timeout_ms: 5_000, ..upstream::Config::default() };
         config.sources.insert("chat".to_owned(), source);
-        change(&mut config);
-        config
+        change(config);
     })
     .await
 }
@@ -263,12 +261,17 @@ async fn a_session_that_ends_ends_its_sockets() {
 }
 
 #[tokio::test]
-async fn a_session_that_expires_ends_its_sockets() {
+async fn a_session_that_expires_or_becomes_another_s_ends_its_sockets() {
     let (seen, _told) = mpsc::unbounded_channel();
     let backend = echo(seen).await;
     let server = server(&backend, |_| ()).await;
-    let user = user(&server).await;
-    let mut client = room(&user).await;
+    let admin = TokenUser::login(&server, "admin@shop.test", DEMO_PASSWORD).await;
+    let mut client = room(&user(&server).await).await;
+    let path = "/v1/admin/users/01890000-0000-7000-8000-000000000001";
+    assert_eq!(admin.patch(path, json!({ "role": "operator" })).await.status, 200);
+    assert_eq!(goodbye(&mut client).await, 1008);
+    assert_eq!(admin.patch(path, json!({ "role": "user" })).await.status, 200);
+    let mut client = room(&user(&server).await).await;
     server.clock.advance(Duration::from_secs(365 * 24 * 60 * 60));
     assert_eq!(goodbye(&mut client).await, 1008);
 }

@@ -21,7 +21,7 @@ use serde_json::json;
 use tokio::sync::broadcast;
 
 use crate::conformance::eventually;
-use crate::harness::{Answer, Backend, Caller, Server, TokenUser, grpc_frame, grpc_reply};
+use crate::harness::{Answer, Backend, Caller, Server, TokenUser, grpc_frame, grpc_reply, protos};
 
 const USER: &str = "user@shop.test";
 const OPERATOR: &str = "operator@shop.test";
@@ -74,14 +74,11 @@ async fn server(orders: &Orders) -> Server {
 }
 
 async fn server_with(orders: &Orders, change: impl FnOnce(&mut Config)) -> Server {
-    let url = orders.backend.url();
-    Server::start_with(|mut config| {
-        change(&mut config);
-        std::fs::write(format!("{}/orders.yaml", config.views.dir), VIEWS).unwrap();
-        let protos = Some(concat!(env!("CARGO_MANIFEST_DIR"), "/../proto").to_owned());
-        let source = upstream::Config { grpc: Some(url), protos, timeout_ms: 20_000, ..upstream::Config::default() };
+    Server::start_with_views(VIEWS, |config| {
+        let (grpc, protos) = (Some(orders.backend.url()), protos());
+        let source = upstream::Config { grpc, protos, timeout_ms: 20_000, ..upstream::Config::default() };
         config.sources.insert("orders".to_owned(), source);
-        config
+        change(config);
     })
     .await
 }
@@ -181,7 +178,7 @@ async fn a_stream_keeps_the_view_that_opened_it_when_the_files_change() {
     let mut stream = open(&user).await;
     assert_eq!(stream.chunk().await.unwrap().unwrap(), EVENT);
 
-    let views = server.folder.path().join("views/orders.yaml");
+    let views = server.folder.path().join("views/views.yaml");
     std::fs::write(views, VIEWS.replacen("orderId:", "renamed:", 1)).unwrap();
     let reloaded = Answer::of(server.client.post(format!("{}/reload", server.admin_url))).await;
     assert_eq!(reloaded.json()["changed"], json!(["order-status"]));

@@ -10,7 +10,7 @@ use http::Method;
 use uuid::Uuid;
 
 use crate::conformance::Backend;
-use crate::harness::{Answer, Caller, Server, TokenUser};
+use crate::harness::{Answer, Caller, Server, TokenUser, protos};
 
 /// `order_id: "o1"`, `status: SHIPPED`
 const SHIPPED: &[u8] = b"\x0a\x02o1\x10\x03";
@@ -50,14 +50,11 @@ stream: {{ nats: \"shop/{name}.${{$params.room}}\", message: orders/orders.v1.Or
 shape: {{ orderId: change.order_id }}
 "
     );
-    Server::start_with(|mut config| {
-        std::fs::write(format!("{}/changes.yaml", config.views.dir), view).unwrap();
-        let protos = Some(concat!(env!("CARGO_MANIFEST_DIR"), "/../proto").to_owned());
+    Server::start_with_views(&view, |config| {
         let none = Some("http://127.0.0.1:9".to_owned());
-        let orders = upstream::Config { grpc: none, protos, warm_up: false, ..upstream::Config::default() };
+        let orders = upstream::Config { grpc: none, protos: protos(), warm_up: false, ..upstream::Config::default() };
         let shop = upstream::Config { nats: Some(url.into()), timeout_ms: 10_000, ..upstream::Config::default() };
         config.sources.extend([("orders".to_owned(), orders), ("shop".to_owned(), shop)]);
-        config
     })
     .await
 }

@@ -15,156 +15,10 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::conformance::eventually;
-use crate::harness::{Answer, Backend, Caller, Server};
+use crate::harness::{Answer, Backend, Caller, Server, contract};
 
-const CONTRACT: &str = r##"
-openapi: 3.0.3
-info: { title: Things, version: 1.0.0 }
-paths:
-  /things/{id}:
-    parameters: [ { name: id, in: path, required: true, schema: { type: string } } ]
-    get:
-      operationId: getThing
-      responses: { '200': { $ref: '#/components/responses/thing' } }
-    put:
-      operationId: changeThing
-      responses: { '200': { $ref: '#/components/responses/thing' } }
-  /things:
-    get:
-      operationId: listThings
-      parameters: [ { name: ids, in: query, schema: { type: array, items: { type: string } }, explode: false } ]
-      responses:
-        '200':
-          description: Several
-          content: { application/json: { schema: { type: object, required: [items], properties: { items: { type: array, items: { $ref: '#/components/schemas/Thing' } } } } } }
-  /lists/{id}:
-    get:
-      operationId: getList
-      parameters: [ { name: id, in: path, required: true, schema: { type: string } } ]
-      responses:
-        '200':
-          description: Ids
-          content: { application/json: { schema: { type: object, required: [ids], properties: { ids: { type: array, items: { type: string } } } } } }
-  /mine:
-    get:
-      operationId: getMine
-      parameters:
-        - { name: who, in: query, schema: { type: string } }
-        - { name: what, in: query, schema: { type: string } }
-        - { name: x-note, in: header, schema: { type: string } }
-      responses: { '200': { $ref: '#/components/responses/thing' } }
-components:
-  schemas:
-    Thing: { type: object, required: [id, name, size], properties: { id: { type: string }, name: { type: string }, size: { type: integer } } }
-  responses:
-    thing: { description: One, content: { application/json: { schema: { $ref: '#/components/schemas/Thing' } } } }
-"##;
-
-const VIEWS: &str = r#"
-view: thing
-route: GET /v1/things/{id}
-access: public
-params: { id: { in: path, type: string } }
-calls:
-  thing:
-    http: things/getThing
-    request: { path.id: $params.id }
-    cache: { scope: shared, ttl: 1m, swr: 30s, stale_if_error: 10m, tags: ["thing:${$params.id}", things] }
-shape: { name: thing.name }
----
-view: size
-route: GET /v1/sizes/{id}
-access: public
-params: { id: { in: path, type: string } }
-calls:
-  thing:
-    http: things/getThing
-    request: { path.id: $params.id }
-    cache: { scope: shared, ttl: 1m, tags: ["thing:${$params.id}", things] }
-shape: { size: thing.size }
----
-view: sharp
-route: GET /v1/sharp/{id}
-access: public
-params: { id: { in: path, type: string } }
-calls:
-  thing:
-    http: things/getThing
-    request: { path.id: $params.id }
-    cache: { scope: shared, ttl: 1m, tags: ["thing:${$params.id}"] }
-shape: { name: thing.name }
----
-view: partly
-route: GET /v1/partly/{id}
-access: public
-params: { id: { in: path, type: string } }
-calls:
-  thing:
-    http: things/getThing
-    request: { path.id: $params.id }
-    cache: { scope: shared, ttl: 1m }
-  other:
-    http: things/getThing
-    request: { path.id: '"other"' }
-    cache: { scope: shared, ttl: 1s }
-    on_fail: null
-shape: { name: thing.name, other: other?.name }
----
-view: careful
-route: GET /v1/careful/{id}
-access: public
-params: { id: { in: path, type: string } }
-calls:
-  thing:
-    http: things/getThing
-    request: { path.id: $params.id }
-    on_fail: [ { stale: 10m }, null ]
-shape: { name: thing?.name }
----
-view: list
-route: GET /v1/lists/{id}
-access: public
-params: { id: { in: path, type: string } }
-calls:
-  list: { http: things/getList, request: { path.id: $params.id } }
-  things:
-    http: things/listThings
-    each: list.ids[]
-    batch: { into: query.ids, max: 2, items: items, key: id }
-    bound: 10
-    missing: null
-    cache: { scope: shared, ttl: 1m, swr: 30s, per: key, tags: ["thing:${$key}", things] }
-shape:
-  things: { from: list.ids as id, item: { of: "things[id]", pick: [name] } }
----
-view: change
-route: PUT /v1/things/{id}
-access: public
-params: { id: { in: path, type: string } }
-calls: { thing: { http: things/changeThing, request: { path.id: $params.id } } }
-invalidates: ["thing:${$params.id}"]
-shape: { name: thing.name }
----
-view: mine
-route: GET /v1/mine
-access: public
-params:
-  what: { in: query, type: string, optional: true }
-  x-note: { in: header, type: string, optional: true }
-calls:
-  mine:
-    http: told/getMine
-    request:
-      query.who: $auth?.sub
-      query.what: $params.what
-      header.x-note: $params["x-note"]
-    cache:
-      scope: private
-      ttl: 10m
-      swr: 10m
-      tags: ['user:${$auth?.sub ?? "nobody"}']
-shape: { mark: mine.name }
-"#;
+const CONTRACT: &str = include_str!("world/contract.yaml");
+const VIEWS: &str = include_str!("world/views.yaml");
 
 pub struct World {
     pub server: Server,
@@ -283,14 +137,8 @@ impl World {
 
     /// Two servers that share these stores, once each can tell the other, if there is a way.
     pub async fn pair(store: &bff::store::Config, folder: &std::path::Path) -> (Self, Self) {
-        let key = folder.join("master.key");
-        std::fs::write(&key, "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\n").unwrap();
-        let change = |config: &mut Config| {
-            config.store = store.clone();
-            config.identity.master_key_file = Some(key.clone());
-        };
-        let first = Self::start_with(change).await;
-        let second = first.another(change).await;
+        let first = Self::start_with(sharing(store, folder)).await;
+        let second = first.another(sharing(store, folder)).await;
         for world in [&first, &second].into_iter().filter(|_| store.nats_url.is_some()) {
             eventually(async || (world.purge(&["nothing"]).await.status == 200).then_some(())).await;
         }
@@ -298,12 +146,8 @@ impl World {
     }
 
     async fn serve(backend: &Backend, change: impl FnOnce(&mut Config)) -> Server {
-        Server::start_with(|mut config| {
-            let folder = std::path::Path::new(&config.views.dir).parent().unwrap().to_owned();
-            std::fs::write(folder.join("views/things.yaml"), VIEWS).unwrap();
-            std::fs::write(folder.join("things.yaml"), CONTRACT).unwrap();
-            let openapi = Some(folder.join("things.yaml").display().to_string());
-            let http = Some(backend.url());
+        Server::start_with_views(VIEWS, |config| {
+            let (http, openapi) = (Some(backend.url()), contract(config, CONTRACT));
             let things =
                 upstream::Config { http, openapi, timeout_ms: 10_000, retries: 0, ..upstream::Config::default() };
             let things = upstream::Config { breaker_failures: 0, breaker_percent: 0, ..things };
@@ -311,8 +155,7 @@ impl World {
             let told = upstream::Config { forward, identity: upstream::Identity::Token, ..things.clone() };
             config.sources.extend([("things".to_owned(), things), ("told".to_owned(), told)]);
             config.views.deadline_ms = 25_000;
-            change(&mut config);
-            config
+            change(config);
         })
         .await
     }
@@ -387,6 +230,17 @@ impl World {
             fits(line.rsplit(' ').next()?.parse().ok()?).then_some(())
         })
         .await;
+    }
+}
+
+/// For a server that shares these stores, and its master key, with others.
+pub fn sharing(store: &bff::store::Config, folder: &std::path::Path) -> impl FnOnce(&mut Config) {
+    let key = folder.join("master.key");
+    std::fs::write(&key, "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\n").unwrap();
+    let store = store.clone();
+    |config| {
+        config.store = store;
+        config.identity.master_key_file = Some(key);
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
-use crate::harness::{Answer, Backend, Caller, Server};
+use crate::harness::{Answer, Backend, Caller, Server, contract};
 
 const CONTRACT: &str = "
 openapi: 3.0.3
@@ -52,13 +52,14 @@ impl Busy {
             axum::Json(json!({ "ok": true }))
         };
         let backend = Backend::start(Router::new().route("/slow", get(slow))).await;
-        let source = upstream::Config { http: Some(backend.url()), timeout_ms: 15_000, ..upstream::Config::default() };
-        let server = Server::start_with_view(VIEW, CONTRACT, ("slow", source), |mut config| {
+        let server = Server::start_with_views(VIEW, |config| {
+            let (http, openapi) = (Some(backend.url()), contract(config, CONTRACT));
+            let source = upstream::Config { http, openapi, timeout_ms: 15_000, ..upstream::Config::default() };
+            config.sources.insert("slow".to_owned(), source);
             config.http.max_requests = 2;
             config.views.deadline_ms = 20_000;
             // Each request is one that the service is busy with.
             config.views.coalesce = false;
-            config
         })
         .await;
         Self { server, _backend: backend, entered, permits }

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Backend, Caller, Server};
+use crate::harness::{Answer, Backend, Caller, Server, contract};
 
 const CONTRACT: &str = "
 openapi: 3.0.3
@@ -57,8 +57,11 @@ async fn told(server: &Server, headers: &[(&str, &str)]) -> (String, String) {
 #[tokio::test]
 async fn a_trace_goes_on_or_begins() {
     let backend = Backend::start(Router::new().route("/echo", get(echo))).await;
-    let source = upstream::Config { http: Some(backend.url()), ..upstream::Config::default() };
-    let server = Server::start_with_view(VIEW, CONTRACT, ("echo", source), |config| config).await;
+    let server = Server::start_with_views(VIEW, |config| {
+        let (http, openapi) = (Some(backend.url()), contract(config, CONTRACT));
+        config.sources.insert("echo".to_owned(), upstream::Config { http, openapi, ..upstream::Config::default() });
+    })
+    .await;
 
     let trace = "0af7651916cd43dd8448eb211c80319c";
     for (flags, sent) in [("01", "01"), ("00", "00"), ("03", "01")] {

@@ -11,7 +11,6 @@ use axum::response::Response;
 use axum::routing::any;
 use bff::config::Config;
 use bff::identity::DEMO_PASSWORD;
-use bff::upstream;
 use futures_util::stream::{StreamExt, once, pending};
 use http::Method;
 use serde_json::json;
@@ -19,9 +18,9 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::hostile::{endless, in_pieces, reading};
-use super::{USER, VIEWS, server, user};
+use super::{USER, server, user};
 use crate::conformance::{Backend as Store, Place};
-use crate::harness::{Answer, Backend, Caller, Server, TokenUser};
+use crate::harness::{Answer, Backend, Caller, Server, TokenUser, http2_client};
 
 /// The first half of a file, whose other half does not come.
 async fn halves() -> Backend {
@@ -50,15 +49,11 @@ async fn breaks_off(answer: &mut reqwest::Response) {
     assert!(next.is_err(), "it must not look whole: {next:?}");
 }
 
-fn over_http2() -> reqwest::Client {
-    reqwest::Client::builder().tls_certs_only([]).no_proxy().http2_prior_knowledge().build().unwrap()
-}
-
 #[tokio::test]
 async fn a_download_ends_with_its_session() {
     let backend = halves().await;
     let server = server(&backend, patient).await;
-    for client in [&server.client, &over_http2()] {
+    for client in [&server.client, &http2_client()] {
         let (user, other) = (user(&server).await, user(&server).await);
         let mut cut = begin(&user, "/v1/files/a", client).await;
         let mut public = begin(&user, "/v1/public", client).await;
@@ -108,15 +103,11 @@ async fn an_upload_ends_with_its_session() {
 async fn replica(place: &Place, folder: &Path, backend: &Backend) -> Server {
     let master_key = folder.join("master.key");
     std::fs::write(&master_key, "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\n").unwrap();
-    Server::start_with(|mut config| {
+    server(backend, |config| {
         config.store = place.config.clone();
         config.identity.master_key_file = Some(master_key);
         config.http.public_url = Some("http://shop.test".to_owned());
-        std::fs::write(format!("{}/files.yaml", config.views.dir), VIEWS).unwrap();
-        let source = upstream::Config { http: Some(backend.url()), ..upstream::Config::default() };
-        config.sources.insert("files".to_owned(), source);
-        patient(&mut config);
-        config
+        patient(config);
     })
     .await
 }
@@ -151,7 +142,7 @@ async fn a_download_that_nobody_reads_ends_over_http_2_as_well() {
     })
     .await;
     let user = user(&server).await;
-    let client = over_http2();
+    let client = http2_client();
     let ask = async || {
         let request = client.get(format!("{}/v1/files/a", server.url)).bearer_auth(&user.access_token);
         request.send().await.unwrap()

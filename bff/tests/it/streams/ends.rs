@@ -4,7 +4,7 @@ use bff::identity::DEMO_PASSWORD;
 use serde_json::json;
 
 use super::{EVENT, Orders, USER, begun, open, server, server_with};
-use crate::harness::{Caller, TokenUser};
+use crate::harness::{Caller, TokenUser, http2_client};
 use crate::issuers::{self, fake::FakeIssuer};
 
 #[tokio::test]
@@ -73,9 +73,8 @@ async fn a_server_that_stops_ends_streams_as_if_they_were_over() {
     let orders = Orders::start().await;
     let server = server(&orders).await;
     let user = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
-    let http2 = reqwest::Client::builder().tls_certs_only([]).no_proxy().http2_prior_knowledge().build().unwrap();
     let mut streams = vec![open(&user).await];
-    for client in [&server.client, &http2] {
+    for client in [&server.client, &http2_client()] {
         streams.push(begun(client.get(news(&server.url))).await);
         let own = client.get(format!("{}/v1/orders/o1/status", server.url)).bearer_auth(&user.access_token);
         streams.push(begun(own).await);

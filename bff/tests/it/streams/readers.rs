@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{EVENT, Orders, USER, begun, open, server_with};
-use crate::harness::{Caller, TokenUser, settled};
+use crate::harness::{Caller, TokenUser, http2_client, settled};
 
 /// A stream that nobody reads; while this lives, its connection does.
 enum Deaf {
@@ -21,8 +21,7 @@ enum Deaf {
 async fn deaf(user: &TokenUser<'_>, over_http2: bool) -> Deaf {
     let (url, token) = (&user.server.url, &user.access_token);
     if over_http2 {
-        let client = reqwest::Client::builder().tls_certs_only([]).no_proxy().http2_prior_knowledge().build().unwrap();
-        return Deaf::Http2(begun(client.get(format!("{url}/v1/orders/flood/status")).bearer_auth(token)).await);
+        return Deaf::Http2(begun(http2_client().get(format!("{url}/v1/orders/flood/status")).bearer_auth(token)).await);
     }
     let address: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();

@@ -8,7 +8,7 @@ use axum::routing::any;
 use bff::upstream;
 use http::HeaderMap;
 
-use crate::harness::{Answer, Backend, Server};
+use crate::harness::{Answer, Backend, Server, contract};
 
 const CONTRACT: &str = "
 openapi: 3.0.3
@@ -41,13 +41,17 @@ async fn those_that_are_named_and_no_others() {
         std::future::ready(([("content-type", "application/json")], r#"{"name": "x"}"#))
     };
     let backend = Backend::start(Router::new().route("/thing", any(answer))).await;
-    let source = upstream::Config {
-        http: Some(backend.url()),
-        forward: vec!["accept-language".to_owned(), "X-Experiment".to_owned()],
-        api_key: Some("s3cret".into()),
-        ..upstream::Config::default()
-    };
-    let server = Server::start_with_view(VIEW, CONTRACT, ("things", source), |config| config).await;
+    let server = Server::start_with_views(VIEW, |config| {
+        let source = upstream::Config {
+            http: Some(backend.url()),
+            openapi: contract(config, CONTRACT),
+            forward: vec!["accept-language".to_owned(), "X-Experiment".to_owned()],
+            api_key: Some("s3cret".into()),
+            ..upstream::Config::default()
+        };
+        config.sources.insert("things".to_owned(), source);
+    })
+    .await;
     let request = server.client.get(format!("{}/v1/thing", server.url));
     let sent = [
         ("accept-language", "tlh"),
