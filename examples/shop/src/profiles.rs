@@ -6,6 +6,7 @@
 mod change;
 mod people;
 mod picture;
+mod range;
 mod register;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -81,8 +82,13 @@ async fn change_profile(
     customers.change(&id, |profile| change.apply(profile)).await.map(Json)
 }
 
-async fn avatar(State(customers): Customers, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
-    Ok(customers.pictures.find(&id)?.answer(&headers))
+async fn avatar(
+    State(customers): Customers,
+    Path(id): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    Ok(customers.pictures.find(&id)?.answer(&method, &headers))
 }
 
 async fn upload_avatar(

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::range::{self, Asked};
 use crate::problem::Problem;
 
 #[derive(Clone)]
@@ -59,14 +60,27 @@ impl Pictures {
 }
 
 impl Picture {
-    /// 304 where the client has it already.
-    pub fn answer(self, headers: &HeaderMap) -> Response {
+    /// The picture, or the part of it that is asked for; 304 where the client has it already.
+    pub fn answer(self, method: &Method, headers: &HeaderMap) -> Response {
         let etag = format!("\"{}\"", self.version);
+        let length = self.bytes.len();
         let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| *known == etag);
-        let described = [(header::CONTENT_TYPE, self.kind), (header::ETAG, etag)];
-        if known {
-            return (StatusCode::NOT_MODIFIED, described).into_response();
+        let asked = range::asked(method, headers, &etag, length);
+        let ranges = (header::ACCEPT_RANGES, "bytes".to_owned());
+        let described = [(header::CONTENT_TYPE, self.kind), (header::ETAG, etag), ranges];
+        match asked {
+            _ if known => (StatusCode::NOT_MODIFIED, described).into_response(),
+            Asked::Whole => (described, self.bytes).into_response(),
+            Asked::Part(part) => {
+                let place = format!("bytes {}-{}/{length}", part.start, part.end - 1);
+                let place = [(header::CONTENT_RANGE, place)];
+                (StatusCode::PARTIAL_CONTENT, described, place, self.bytes.slice(part)).into_response()
+            }
+            Asked::Beyond => {
+                let place = [(header::CONTENT_RANGE, format!("bytes */{length}"))];
+                (place, Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "the picture has no such range"))
+                    .into_response()
+            }
         }
-        (described, self.bytes).into_response()
     }
 }

@@ -67,8 +67,23 @@ async fn a_picture_passes_through_both_ways() {
     assert_eq!((shown.status(), &shown.headers()["content-type"]), (StatusCode::OK, &"image/png".parse().unwrap()));
     let etag = shown.headers()["etag"].clone();
     assert!(shown.bytes().await.unwrap() == picture, "another picture came back");
-    let known = http.get(&url).bearer_auth(&token).header("if-none-match", etag).send().await.unwrap();
+    let known = http.get(&url).bearer_auth(&token).header("if-none-match", &etag).send().await.unwrap();
     assert_eq!(known.status(), StatusCode::NOT_MODIFIED);
+
+    let range = async |range: &str, version: &str| {
+        let request = http.get(&url).bearer_auth(&token).header("range", range).header("if-range", version);
+        let answer = request.send().await.unwrap();
+        let place = answer.headers().get("content-range").map(|place| place.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), place.unwrap_or_default(), answer.bytes().await.unwrap())
+    };
+    let etag = etag.to_str().unwrap();
+    let (status, place, part) = range("bytes=1000-", etag).await;
+    assert_eq!((status, place.as_str()), (206, "bytes 1000-499999/500000"));
+    assert!(part == picture[1000..], "another part came back");
+    let (status, place, _) = range("bytes=500000-", etag).await;
+    assert_eq!((status, place.as_str()), (416, "bytes */500000"));
+    let (status, _, whole) = range("bytes=1000-", "\"another\"").await;
+    assert!(status == 200 && whole == picture);
 }
 
 async fn enter(demo: &Demo, token: &str) -> WebSocketStream<TcpStream> {
