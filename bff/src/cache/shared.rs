@@ -2,7 +2,8 @@
 //!
 //! Every tag has a token there, made when it is first needed and removed when the tag is invalidated. An entry carries
 //! the tokens that were there before its fetch began, and counts only while the very same are: so a replica that was
-//! away, and a fetch that began too early, can do no harm, and a Redis that lost everything has no entries either.
+//! away, and a fetch that began too early, can do no harm. No token outlives the run of the Redis that took it, so that
+//! none comes back with a snapshot from before it was removed, or with a failover that lost the removal.
 //!
 //! An entry is sealed under a key of its own, and its name tells nothing of what it is for.
 
@@ -13,7 +14,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::try_join_all;
 use uuid::Uuid;
 
 use super::generations::TagId;
@@ -95,11 +95,8 @@ impl Shared {
             asked.iter().flat_map(|asked| asked.tags.iter().copied()).chain([EVERYTHING]).collect();
         tags.sort_unstable_by_key(|tag| tag.0);
         tags.dedup();
-        let (mut names, keys): (Vec<String>, Vec<SealingKey>) =
-            asked.iter().map(|asked| self.place(&asked.key)).unzip();
-        names.extend(tags.iter().map(token_name));
-        let mut found = values.get_all(&names, MAX_VALUE_BYTES).await?;
-        let tokens = tokens(values, &tags, found.split_off(asked.len())).await?;
+        let (names, keys): (Vec<String>, Vec<SealingKey>) = asked.iter().map(|asked| self.place(&asked.key)).unzip();
+        let (found, tokens) = tokio::try_join!(values.get_all(&names, MAX_VALUE_BYTES), tokens(values, &tags))?;
         let look = |((asked, key), found): ((&&Asked, &SealingKey), Option<Bytes>)| {
             let of_entry = |tag: &TagId| tokens.get(tag).copied();
             let tokens: Option<Vec<Token>> = asked.tags.iter().chain([&EVERYTHING]).map(of_entry).collect();
@@ -193,29 +190,13 @@ impl Owed {
 }
 
 /// The token of every tag; those that have none get one.
-async fn tokens(values: &KeyValue, tags: &[TagId], found: Vec<Option<Bytes>>) -> Result<HashMap<TagId, Token>, Error> {
-    let known = |bytes: Option<Bytes>| bytes.and_then(|bytes| Token::try_from(&*bytes).ok());
-    let tokens = tags.iter().zip(found).map(|(tag, found)| async move {
-        if let Some(token) = known(found) {
-            return Ok((*tag, token));
-        }
-        let (name, token) = (token_name(tag), Uuid::new_v4().into_bytes());
-        match values.compare_and_put(&name, None, &token, TOKEN_LIFE).await {
-            Ok(true) => return Ok((*tag, token)),
-            Err(error) if error.is_outage() => return Err(error),
-            // Somebody else was first, or something is there that is no token.
-            Ok(false) | Err(_) => {}
-        }
-        let there = values.get_all(std::slice::from_ref(&name), size_of::<Token>()).await?;
-        match known(there.into_iter().next().flatten()) {
-            Some(token) => Ok((*tag, token)),
-            None => {
-                values.put(&name, &token, TOKEN_LIFE).await?;
-                Ok((*tag, token))
-            }
-        }
-    });
-    Ok(try_join_all(tokens).await?.into_iter().collect())
+async fn tokens(values: &KeyValue, tags: &[TagId]) -> Result<HashMap<TagId, Token>, Error> {
+    let fresh: Vec<(String, Vec<u8>)> =
+        tags.iter().map(|tag| (token_name(tag), Uuid::new_v4().as_bytes().to_vec())).collect();
+    let kept = values.keep_first(&fresh, TOKEN_LIFE).await?;
+    // What is no token lets nothing count.
+    let token = |(tag, kept): (&TagId, Bytes)| Some((*tag, Token::try_from(&*kept).ok()?));
+    Ok(tags.iter().zip(kept).filter_map(token).collect())
 }
 
 fn token_name(tag: &TagId) -> String {

@@ -82,6 +82,16 @@ impl KeyValue {
         }
     }
 
+    /// The value of each key: what was put there first, or else this one, which is kept then. In Redis only what was
+    /// put there since it began to run counts: a deleted value does not come back with a snapshot or a failover.
+    pub async fn keep_first(&self, values: &[(String, Vec<u8>)], ttl: Duration) -> Result<Vec<Bytes>, Error> {
+        values.iter().try_for_each(|(key, value)| self.check_sizes("agree on values", key, value))?;
+        match self {
+            Self::Embedded(store) => store.keep_first(values, ttl).await,
+            Self::Redis(store) => store.keep_first(values, ttl).await,
+        }
+    }
+
     pub async fn delete_all(&self, keys: &[String]) -> Result<(), Error> {
         keys.iter().try_for_each(|key| self.check_sizes("delete values", key, &[]))?;
         match self {

@@ -23,7 +23,6 @@ use bff::clock::Clock;
 use bff::config::Config;
 use bff::identity::SigningAlgorithm;
 use bff::notify::Notify;
-use bff::upstream;
 use bff::views::Watch;
 use tempfile::TempDir;
 use time::macros::datetime;

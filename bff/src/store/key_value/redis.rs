@@ -1,6 +1,6 @@
 //! Expiring values and buckets in Redis; expiry and refill go by its clock.
 //!
-//! `{key}` is the hash tag: whatever concerns a key lives in one slot of a cluster. Two decisions are scripts, because
+//! `{key}` is the hash tag: whatever concerns a key lives in one slot of a cluster. Some decisions are scripts, because
 //! Redis has no compare-and-put and no bucket of its own.
 
 mod address;
@@ -31,6 +31,7 @@ pub struct Redis {
 const WRONG_TYPE: &str = "WRONGTYPE";
 
 static COMPARE_AND_PUT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("compare_and_put.lua")));
+static KEEP_FIRST: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("keep_first.lua")));
 static BUCKET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("bucket.lua")));
 
 impl Redis {
@@ -99,6 +100,18 @@ impl Redis {
             script.arg(expected);
         }
         self.guard.call("change a value", self.link.run(&script)).await
+    }
+
+    /// Every key by itself, in one round trip.
+    pub async fn keep_first(&self, values: &[(String, Vec<u8>)], ttl: Duration) -> Result<Vec<Bytes>, Error> {
+        let scripts = values.iter().map(|(key, value)| {
+            let mut script = KEEP_FIRST.key(self.value(key));
+            script.arg(value.as_slice()).arg(millis(ttl));
+            script
+        });
+        let scripts: Vec<_> = scripts.collect();
+        let kept = try_join_all(scripts.iter().map(|script| self.link.run::<Bytes>(script)));
+        self.guard.call("agree on values", kept).await
     }
 
     pub async fn delete(&self, key: &str) -> Result<(), Error> {

@@ -70,6 +70,16 @@ impl Table {
         Ok(put.execute("change a value").await? == 1)
     }
 
+    pub async fn keep_first(&self, values: &[(String, Vec<u8>)], ttl: Duration) -> Result<Vec<Bytes>, Error> {
+        let mut kept = Vec::with_capacity(values.len());
+        for (key, value) in values {
+            self.compare_and_put(key, None, value, ttl).await?;
+            // It may have expired in between.
+            kept.push(self.get(key).await?.unwrap_or_else(|| Bytes::copy_from_slice(value)));
+        }
+        Ok(kept)
+    }
+
     pub async fn delete(&self, key: &str) -> Result<(), Error> {
         self.database.query(DELETE).bind(key.to_owned()).execute("delete a value").await.map(drop)
     }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::kept::Kept;
 use super::max_age;
 use super::own_redis::OwnRedis;
-use super::world::World;
+use super::world::{World, sharing};
 use crate::conformance::{Backend, Place, eventually};
 
 const IDS: [&str; 4] = ["a", "b", "c", "d"];
@@ -113,6 +114,43 @@ async fn nobody_notices_that_redis_is_killed_stands_still_or_has_lost_everything
         let failed = r#"bff_cache_shared_total{result="failed"}"#;
         let failed = page.lines().filter_map(|line| line.strip_prefix(failed)?.trim().parse::<f64>().ok());
         assert!(failed.sum::<f64>() > 0.0, "{page}");
+    };
+    Place::with(&[Backend::Postgres, Backend::Nats], &test).await;
+}
+
+#[tokio::test]
+async fn what_was_purged_after_a_snapshot_is_not_served_when_it_is_restored() {
+    let test = async |place: &Place| {
+        let Some(mut redis) = OwnRedis::start().await else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let redis_url = Some(redis.url.clone().into());
+        let store = bff::store::Config { redis_url, hot_timeout_ms: 10_000, ..place.config.clone() };
+        let (first, second) = World::pair(&store, folder.path()).await;
+        let kept = Kept::open(&store).await;
+        for id in IDS {
+            assert_eq!(version_of(&first, id).await, 0);
+        }
+        kept.until(IDS.len()).await;
+        redis.save().await;
+        first.change();
+        assert_eq!(first.purge(&["thing:a"]).await.json()["everywhere"], true);
+        assert_eq!(first.purge(&["things"]).await.json()["everywhere"], true);
+        redis.kill();
+        redis.again().await.unwrap();
+        let kept = Kept::open(&store).await;
+        kept.until(IDS.len()).await;
+        // One that saw the purge, one that heard of it, and one that has just started.
+        let third = first.another(sharing(&store, folder.path())).await;
+        for world in [&first, &second, &third] {
+            eventually(async || (world.metrics().await.contains(&format!("{SHARED_AWAY} 0"))).then_some(())).await;
+            for id in IDS {
+                assert_eq!(version_of(world, id).await, 1, "{id}");
+            }
+        }
+        // From now on it is shared as before.
+        assert_eq!(first.purge(&["things"]).await.status, 200);
+        second.until("/v1/things/b", serde_json::json!({ "name": "b 1" })).await;
+        third.eventually_measured(r#"bff_cache_shared_total{result="hit"}"#, |hits| hits > 0.0).await;
     };
     Place::with(&[Backend::Postgres, Backend::Nats], &test).await;
 }

@@ -93,6 +93,27 @@ async fn of_200_compare_and_puts_one_wins() {
 }
 
 #[tokio::test]
+async fn all_agree_on_the_value_that_was_first() {
+    Place::each(&BACKENDS, async |place| {
+        let stores = place.open().await;
+        let kept = at_once(50, |number| {
+            let store = stores.key_value.clone();
+            let value = move |key: &str| (key.to_owned(), format!("{key} {number}").into_bytes());
+            async move { store.keep_first(&[value("a"), value("b")], LONG).await.unwrap() }
+        })
+        .await;
+        assert!(kept.iter().all(|values| *values == kept[0] && values[0].starts_with(b"a ")), "{kept:?}");
+        let store = &stores.key_value;
+        let again = |value: &str| [("a".to_owned(), value.as_bytes().to_vec())];
+        assert_eq!(store.keep_first(&again("late"), LONG).await.unwrap(), kept[0][..1]);
+        store.delete_all(&["a".to_owned()]).await.unwrap();
+        assert_eq!(store.keep_first(&again("new"), LONG).await.unwrap(), ["new"]);
+        stores.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn no_change_is_lost_between_writers_who_compare() {
     Place::each(&BACKENDS, async |place| {
         let stores = place.open().await;

@@ -21,7 +21,9 @@ enum Deaf {
 async fn deaf(user: &TokenUser<'_>, over_http2: bool) -> Deaf {
     let (url, token) = (&user.server.url, &user.access_token);
     if over_http2 {
-        return Deaf::Http2(begun(http2_client().get(format!("{url}/v1/orders/flood/status")).bearer_auth(token)).await);
+        return Deaf::Http2(
+            begun(http2_client().get(format!("{url}/v1/orders/flood/status")).bearer_auth(token)).await,
+        );
     }
     let address: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
