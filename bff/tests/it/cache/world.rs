@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, Request};
@@ -19,6 +20,9 @@ use crate::harness::{Answer, Backend, Caller, Server, contract};
 
 const CONTRACT: &str = include_str!("world/contract.yaml");
 const VIEWS: &str = include_str!("world/views.yaml");
+
+/// So much later the service says what was asked for as `late`.
+const LATE: Duration = Duration::from_millis(30);
 
 pub struct World {
     pub server: Server,
@@ -96,6 +100,9 @@ fn routes(service: &Arc<Service>) -> Router {
     let own = move |request: Request| async move {
         let mark = mark(&request);
         mine.note("mine").await;
+        if mark.contains("what=late") {
+            tokio::time::sleep(LATE).await;
+        }
         mine.answer(json!({ "id": "mine", "name": mark }))
     };
     let change = move |Path(id): Path<String>| async move {
