@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::service_fn;
 use tracing::Instrument;
+use uuid::Uuid;
 
 use super::caller_limit::{CallerLimit, ViewLimit, tell};
 use super::client_address::ClientAddress;
@@ -112,7 +113,8 @@ const RETRY_SPREAD_MS: u128 = 3_000;
 /// How soon a client connects again.
 fn retry(caller: Option<&Caller>) -> Duration {
     // The end of an id is random.
-    let spread = caller.map_or(0, |caller| caller.session.as_u128() % RETRY_SPREAD_MS);
+    let id = caller.map_or_else(Uuid::new_v4, |caller| caller.session);
+    let spread = id.as_u128() % RETRY_SPREAD_MS;
     RETRY + Duration::from_millis(u64::try_from(spread).unwrap_or(0))
 }
 

@@ -1,5 +1,7 @@
 //! What ends a stream, and how that looks to its reader.
 
+use std::collections::BTreeSet;
+
 use bff::identity::DEMO_PASSWORD;
 use serde_json::json;
 
@@ -62,6 +64,21 @@ async fn a_stream_ends_when_its_account_becomes_another() {
     orders.changes.send(()).unwrap();
     assert_eq!(everybodys.chunk().await.unwrap().unwrap(), EVENT);
     orders.until_open(1).await;
+}
+
+#[tokio::test]
+async fn those_who_lost_a_stream_do_not_all_come_back_at_once() {
+    let orders = Orders::start().await;
+    let server = server(&orders).await;
+    let mut waits = BTreeSet::new();
+    for _ in 0..8 {
+        let mut stream = server.client.get(news(&server.url)).send().await.unwrap();
+        let first = String::from_utf8(stream.chunk().await.unwrap().unwrap().to_vec()).unwrap();
+        let wait: u64 = first.trim().strip_prefix("retry: ").unwrap().parse().unwrap();
+        assert!((1_000..4_000).contains(&wait), "{wait}");
+        waits.insert(wait);
+    }
+    assert!(waits.len() > 1, "{waits:?}");
 }
 
 fn news(url: &str) -> String {
