@@ -42,8 +42,9 @@ Have what is there at once, and the rest when it comes; see an order change; sho
 
   curl -N '{bff}/v1/home?orders=1' -H "authorization: Bearer $TOKEN" -H 'accept: text/event-stream'
   ORDER=$(curl -s '{bff}/v1/orders?pageSize=1' -H "authorization: Bearer $TOKEN" | sed 's/.*"id":"\([^"]*\)".*/\1/')
-  curl -N {bff}/v1/orders/$ORDER/status -H "authorization: Bearer $TOKEN"
-  curl -i -T picture.png -H 'content-type: image/png' {bff}/v1/avatar -H "authorization: Bearer $TOKEN"
+  (sleep 2; curl -s -X POST {bff}/v1/orders/$ORDER/cancel -H "authorization: Bearer $TOKEN" > /dev/null) &
+  curl -N -m 5 {bff}/v1/orders/$ORDER/status -H "authorization: Bearer $TOKEN"
+  curl -i -T docs/control.png -H 'content-type: image/png' {bff}/v1/avatar -H "authorization: Bearer $TOKEN"
 
 Talk to yourself in a room, with any client of WebSockets (https://github.com/vi/websocat):
 

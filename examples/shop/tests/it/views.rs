@@ -132,6 +132,10 @@ async fn orders(visitor: &mut Visitor) {
     assert!(changes.chunk().await.unwrap().unwrap().starts_with(b"retry: "));
     let first = changes.chunk().await.unwrap().unwrap();
     assert!(first.starts_with(br#"data: {"status":"PENDING","#), "{first:?}");
+    let (status, cancelled) = visitor.send("POST /v1/orders/{id}/cancel", id, &json!({})).await;
+    assert_eq!((status, &cancelled["status"]), (StatusCode::OK, &json!("CANCELLED")), "{cancelled}");
+    let second = changes.chunk().await.unwrap().unwrap();
+    assert!(second.starts_with(br#"data: {"status":"CANCELLED","#), "{second:?}");
     assert_eq!(visitor.delete("/v1/orders/{id}", id).await, StatusCode::NO_CONTENT);
 }
 
