@@ -334,6 +334,19 @@ async fn a_change_is_described_with_its_body_and_key() {
 }
 
 #[tokio::test]
+async fn what_can_be_one_of_a_few_is_described_as_such() {
+    let document = document(&Server::start().await).await;
+    let schema = |pointer: &str| &document["components"]["schemas"].pointer(pointer).unwrap()["enum"];
+    assert_eq!(schema("/User/properties/role"), &json!(["user", "operator", "auditor", "admin"]));
+    for kind in ["/Session/properties/kind", "/LoginAttempt/properties/kind", "/Login/properties/session"] {
+        assert_eq!(schema(kind), &json!(["token", "cookie"]), "{kind}");
+    }
+    let parameters = document["paths"]["/v1/admin/audit"]["get"]["parameters"].as_array().unwrap();
+    let size = parameters.iter().find(|parameter| parameter["name"] == "pageSize").unwrap();
+    assert_eq!((&size["schema"]["default"], &size["schema"]["maximum"]), (&json!(20), &json!(100)));
+}
+
+#[tokio::test]
 async fn account_and_admin_routes_take_the_parameters_that_are_described_and_no_others() {
     let server = Server::start().await;
     let admin = TokenUser::login(&server, "admin@shop.test", DEMO_PASSWORD).await;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
+use super::login::SessionForm;
 use crate::http::openapi::Refuses;
 use crate::http::page::{PageSize, PageToken};
 use crate::http::{Problem, Query};
@@ -29,7 +30,7 @@ pub struct Logins {
 struct Attempt {
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
-    /// What the client asked for: `cookie` or `token`.
+    #[schema(value_type = SessionForm, inline)]
     kind: String,
     /// Where it came from: not the full address.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,9 +47,9 @@ struct Attempt {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Page {
-    /// How many, 20 unless said.
+    /// How many.
     #[serde(default)]
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]
     page_size: PageSize,
     /// `nextPageToken` of the page before, with the same other parameters; the first page without it.
     #[param(value_type = Option<String>)]

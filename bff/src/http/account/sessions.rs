@@ -12,6 +12,7 @@ use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::login::SessionForm;
 use crate::http::openapi::Refuses;
 use crate::http::{Path, Problem, Query, session_cookie};
 use crate::identity::{Caller, Client, Ending, Identity, Session, SessionKind};
@@ -27,8 +28,7 @@ pub struct Sessions {
 #[schema(as = Session)]
 struct Shown {
     id: String,
-    /// `cookie` for browsers, `token` for apps.
-    #[schema(examples("cookie"))]
+    #[schema(value_type = SessionForm, inline)]
     kind: &'static str,
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,

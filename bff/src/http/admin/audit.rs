@@ -56,9 +56,9 @@ struct Line {
 pub struct Search {
     /// Only what was done to this account or key.
     target: Option<String>,
-    /// How many, 20 unless said.
+    /// How many.
     #[serde(default)]
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]
     page_size: PageSize,
     /// `nextPageToken` of the page before, with the same other parameters; the first page without it.
     #[param(value_type = Option<String>)]

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{checked_reason, queried_reason, require};
 use crate::http::openapi::Refuses;
 use crate::http::page::{PageSize, PageToken};
-use crate::http::user::User;
+use crate::http::user::{RoleName, User};
 use crate::http::{FieldError, Json, Location, Path, Problem, Query};
 use crate::identity::{
     Account, AccountChange, AccountFilter, AccountState, Admin, Caller, Client, Identifier, Identity, Position, Role,
@@ -39,23 +39,13 @@ pub struct Search {
     role: Option<RoleName>,
     #[param(inline)]
     state: Option<Standing>,
-    /// How many, 20 unless said.
+    /// How many.
     #[serde(default)]
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]
     page_size: PageSize,
     /// `nextPageToken` of the page before, with the same other parameters; the first page without it.
     #[param(value_type = Option<String>)]
     page_token: Option<PageToken>,
-}
-
-/// What a person can be.
-#[derive(Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum RoleName {
-    User,
-    Operator,
-    Auditor,
-    Admin,
 }
 
 #[derive(Clone, Copy, Deserialize, ToSchema)]
@@ -199,16 +189,5 @@ impl Search {
         });
         let role = self.role.map(|role| Role::from(role).to_string());
         Ok(AccountFilter { email, phone, name: self.name.clone(), role, state })
-    }
-}
-
-impl From<RoleName> for Role {
-    fn from(name: RoleName) -> Self {
-        match name {
-            RoleName::User => Self::User,
-            RoleName::Operator => Self::Operator,
-            RoleName::Auditor => Self::Auditor,
-            RoleName::Admin => Self::Admin,
-        }
     }
 }
