@@ -1,14 +1,15 @@
-//! What asking for a code tells of who has an account: nothing, in words, headers or time.
+//! What asking for a code, or a wrong password, tells of who has an account: nothing, in words, headers or time.
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
 
 use super::{
     NEW, USER, another, challenge, code, confirm_reset, message, messages, new_password, problem, register,
     registration, reset_password, verify_code, wrong_code,
 };
-use crate::harness::{Answer, Server, TokenUser};
+use crate::harness::{Answer, Caller, Server, TokenUser};
 
 const DISABLED: &str = "operator@shop.test";
 const PASSWORDLESS: &str = "auditor@shop.test";
@@ -45,8 +46,10 @@ fn shown(answer: &Answer) -> String {
 #[tokio::test]
 async fn every_answer_is_the_same_whoever_is_asked_about() {
     let server = server().await;
-    let mut seen: [Vec<String>; 4] = Default::default();
+    let mut seen: [Vec<String>; 5] = Default::default();
     for identifier in EVERYBODY {
+        let login = json!({ "identifier": identifier, "password": "not the right one" });
+        let wrong = server.anonymous().post("/v1/auth/login", login).await;
         let registering = verify_code(&server, identifier, "register").await;
         let resetting = reset_password(&server, identifier).await;
         let too_soon = reset_password(&server, identifier).await;
@@ -59,6 +62,7 @@ async fn every_answer_is_the_same_whoever_is_asked_about() {
         seen[1].push(shown(&resetting));
         seen[2].push(shown(&too_soon));
         seen[3].push(refused.iter().map(shown).collect());
+        seen[4].push(shown(&wrong));
     }
     for answers in seen {
         assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
