@@ -6,13 +6,16 @@ use uuid::Uuid;
 use super::Identity;
 use super::caller::Caller;
 use super::error::Error;
-use super::session::{Client, MAX_PER_ACCOUNT};
+use super::session::Client;
 use crate::events::What;
 use crate::store::{Ending, Session};
 
+/// How many sessions of an account are shown; those used last come first.
+const MAX_SHOWN: u32 = 100;
+
 impl Identity {
     pub async fn sessions_of(&self, account: Uuid) -> Result<Vec<Session>, Error> {
-        Ok(self.store.sessions_of(account, self.clock.now(), MAX_PER_ACCOUNT).await?)
+        Ok(self.store.sessions_of(account, self.clock.now(), MAX_SHOWN).await?)
     }
 
     /// Ends sessions of the caller's own account; one that is not there is told.
@@ -34,7 +37,7 @@ impl Identity {
         let sessions = match which {
             Ending::One(session) => vec![session],
             Ending::AllBut(_) | Ending::All => {
-                let live = self.store.sessions_of(account, now, MAX_PER_ACCOUNT).await?;
+                let live = self.store.sessions_of(account, now, MAX_SHOWN).await?;
                 live.iter().map(|session| session.id).filter(|id| which != Ending::AllBut(*id)).collect()
             }
         };

@@ -45,14 +45,14 @@ impl Default for Rules {
             staff_idle_s: 30 * 60,
             staff_absolute_s: 12 * 60 * 60,
             refresh_grace_s: 30,
-            per_account: MAX_PER_ACCOUNT,
+            per_account: 1_000,
         }
     }
 }
 
 const DAY_S: u32 = 24 * 60 * 60;
-/// As many as are listed.
-pub const MAX_PER_ACCOUNT: u32 = 100;
+/// Each login counts them.
+pub const MAX_PER_ACCOUNT: u32 = 10_000;
 
 /// What is known of a client that asks for a session; the session remembers some of it. No `Debug`: the device is a secret.
 #[derive(Clone, Default)]
