@@ -35,8 +35,7 @@ impl KeyValue {
         self.check_sizes("read a value", key, &[])?;
         match self {
             Self::Embedded(store) => store.get(key).await,
-            // Boxed, because whoever asks would else carry the whole of Redis in its type.
-            Self::Redis(store) => Box::pin(store.get(key)).await,
+            Self::Redis(store) => store.get(key).await,
         }
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use redis::cluster::{ClusterClient, ClusterConfig};
 use redis::cluster_async::ClusterConnection;
@@ -85,7 +86,8 @@ impl Link {
             Server::Sentinel(client) => {
                 let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_TIMEOUT));
                 let mut client = client.lock().await;
-                Connection::Master(client.get_async_connection_with_config(&config).await?)
+                // Boxed without its type, which is so deep that the compiler gives up on whatever waits for a call.
+                Connection::Master(client.get_async_connection_with_config(&config).boxed().await?)
             }
         };
         Ok(self.current().get_or_insert(made).clone())
