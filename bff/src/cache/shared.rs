@@ -10,6 +10,7 @@
 mod wire;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub struct Shared {
     /// It is never waited for longer.
     patience: Duration,
     owed: Mutex<Owed>,
+    /// Redis is there, and does not do what it is asked.
+    refused: AtomicBool,
     meters: Meters,
 }
 
@@ -73,7 +76,7 @@ impl Shared {
             rejected: counter("rejected"),
             failed: counter("failed"),
         };
-        Self { values, keys, patience, owed: Mutex::default(), meters }
+        Self { values, keys, patience, owed: Mutex::default(), refused: AtomicBool::new(false), meters }
     }
 
     /// Whatever is wrong there is as if nothing were.
@@ -153,9 +156,15 @@ impl Shared {
         }
     }
 
-    /// Whether anything can be read and written there.
+    /// Whether replicas can agree there on what counts.
     pub async fn answers(&self) -> bool {
-        self.values.check().await.is_ok()
+        let asked = tokens(&self.values, &[EVERYTHING]).await;
+        let refused = asked.as_ref().err().filter(|error| !error.is_outage());
+        let was_refused = self.refused.swap(refused.is_some(), Ordering::Relaxed);
+        if let (Some(error), false) = (refused, was_refused) {
+            tracing::warn!(%error, cause = %error.cause(), "nothing is shared: let the cache's user of Redis call EVAL and INFO");
+        }
+        asked.is_ok()
     }
 
     async fn settle(&self, values: &KeyValue) -> Result<(), Error> {

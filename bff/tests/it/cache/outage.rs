@@ -167,3 +167,15 @@ async fn a_redis_of_the_caches_own_that_is_away_shows_although_nobody_asks() {
     redis.again().await.unwrap();
     world.eventually_measured(SHARED_AWAY, |degraded| degraded == 0.0).await;
 }
+
+#[tokio::test]
+async fn a_redis_that_refuses_what_the_cache_asks_shows_and_costs_no_answer() {
+    let Some(redis) = OwnRedis::start().await else { return };
+    let url = redis.url.clone();
+    let world = World::start_with(|config| config.cache.redis_url = Some(url.into())).await;
+    redis.tell(&["ACL", "SETUSER", "default", "-info"]).await;
+    world.eventually_measured(SHARED_AWAY, |degraded| degraded == 1.0).await;
+    assert_eq!(max_age(&world.get("/v1/things/a").await), Some(60));
+    redis.tell(&["ACL", "SETUSER", "default", "+info"]).await;
+    world.eventually_measured(SHARED_AWAY, |degraded| degraded == 0.0).await;
+}

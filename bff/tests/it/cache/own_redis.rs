@@ -50,7 +50,13 @@ impl OwnRedis {
 
     /// Keeps all that is in it now.
     pub async fn save(&self) {
-        redis::cmd("SAVE").exec_async(&mut self.connection().await.unwrap()).await.unwrap();
+        self.tell(&["SAVE"]).await;
+    }
+
+    pub async fn tell(&self, command: &[&str]) {
+        let mut command = command.iter();
+        let mut told = redis::cmd(command.next().unwrap());
+        told.arg(command.as_slice()).exec_async(&mut self.connection().await.unwrap()).await.unwrap();
     }
 
     async fn connection(&self) -> redis::RedisResult<MultiplexedConnection> {
