@@ -18,9 +18,6 @@ pub struct Fetched {
     pub headers: Vec<Option<String>>,
 }
 
-/// Of a small body a few values may take more than it.
-const MIN_ROOM_TO_READ: usize = 256;
-
 /// `R` is what readers make of a body.
 #[derive(Debug)]
 pub struct Entry<R> {
@@ -37,11 +34,18 @@ pub struct Entry<R> {
     pub(super) looked_up: AtomicU64,
     /// When it was last known that nobody has invalidated it.
     confirmed: AtomicI64,
-    /// The first reader, and what it made of the body.
-    reading: OnceLock<(u64, R)>,
+    reading: OnceLock<First<R>>,
 }
 
-impl<R: Clone> Entry<R> {
+/// The first reader, and what it made of the body: most entries have no other.
+#[derive(Debug)]
+struct First<R> {
+    reader: u64,
+    reading: R,
+    bytes: usize,
+}
+
+impl<R> Entry<R> {
     pub(super) fn new(fetched: Fetched, born: i64, began: u64, tags: Box<[TagId]>, keep: Duration) -> Self {
         let Fetched { body, headers } = fetched;
         let (looked_up, confirmed) = (AtomicU64::new(began), AtomicI64::new(born));
@@ -62,38 +66,22 @@ impl<R: Clone> Entry<R> {
         since(self.confirmed.load(Ordering::Relaxed), now)
     }
 
-    /// What this reader makes of it: none where it cannot be read. `read` is asked each time but where this was the first
-    /// reader, which most entries have alone; `bytes` is what a reading takes in memory.
-    pub(super) fn read(
-        &self,
-        reader: u64,
-        read: impl FnOnce(Option<&Bytes>) -> Option<R>,
-        bytes: fn(&R) -> usize,
-    ) -> Option<R> {
-        match self.reading.get() {
-            Some((first, reading)) if *first == reader => Some(reading.clone()),
-            Some(_) => read(self.body.as_ref()),
-            None => {
-                let reading = read(self.body.as_ref())?;
-                if bytes(&reading) <= self.room_to_read() {
-                    self.reading.get_or_init(|| (reader, reading.clone()));
-                }
-                Some(reading)
-            }
-        }
+    /// What this reader made of it, if it was the first to read it.
+    pub(super) fn reading(&self, reader: u64) -> Option<&R> {
+        self.reading.get().filter(|first| first.reader == reader).map(|first| &first.reading)
     }
 
-    /// What a reading may take, so that an entry's weight is known before it is read.
-    fn room_to_read(&self) -> usize {
-        self.body.as_ref().map_or(0, Bytes::len).max(MIN_ROOM_TO_READ)
+    /// True where the entry takes as many bytes more from now on: what further readers make of it is not kept.
+    pub(super) fn keep_reading(&self, reader: u64, reading: R, bytes: usize) -> bool {
+        self.reading.set(First { reader, reading, bytes }).is_ok()
     }
 
-    /// What it takes in memory at the most, beside its key.
+    /// What it takes in memory, beside its key.
     pub(super) fn weight(&self) -> usize {
-        self.bytes() + self.room_to_read()
+        self.bytes() + self.reading.get().map_or(0, |first| first.bytes)
     }
 
-    /// The same before anybody has read it.
+    /// The same without what a reader made of it.
     pub(super) fn bytes(&self) -> usize {
         let headers: usize = self.headers.iter().flatten().map(|value| value.len() + size_of::<String>()).sum();
         self.body.as_ref().map_or(0, Bytes::len) + headers + size_of_val(&*self.tags) + size_of::<Self>()
@@ -110,32 +98,16 @@ pub(super) fn millis(time: OffsetDateTime) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use super::*;
 
-    fn entry(body: &'static [u8]) -> Entry<usize> {
-        let fetched = Fetched { body: Some(Bytes::from_static(body)), headers: Vec::new() };
-        Entry::new(fetched, 0, 0, Box::new([]), Duration::from_secs(1))
-    }
-
     #[test]
-    fn the_first_reader_reads_once_and_others_each_time() {
-        let (entry, asked) = (entry(b"abc"), Cell::new(0));
-        let read = |reader| {
-            let read = |body: Option<&Bytes>| Some(body?.len() + asked.replace(asked.get() + 1));
-            entry.read(reader, read, |_| 1).unwrap()
-        };
-        assert_eq!([1, 1, 2, 2, 1].map(read), [3, 3, 4, 5, 3]);
-    }
-
-    #[test]
-    fn what_cannot_be_read_or_takes_too_much_is_not_kept() {
-        let entry = entry(b"abc");
-        let room = entry.weight() - entry.bytes();
-        assert_eq!(entry.read(1, |_| None, |_| 1), None);
-        assert_eq!(entry.read(1, |_| Some(room + 1), |bytes| *bytes), Some(room + 1));
-        assert_eq!(entry.read(1, |_| Some(room), |bytes| *bytes), Some(room));
-        assert_eq!(entry.read(1, |_| None, |bytes| *bytes), Some(room));
+    fn what_the_first_reader_makes_of_it_is_kept_and_weighs() {
+        let fetched = Fetched { body: Some(Bytes::from_static(b"abc")), headers: Vec::new() };
+        let entry = Entry::new(fetched, 0, 0, Box::new([]), Duration::from_secs(1));
+        assert_eq!((entry.reading(1), entry.weight()), (None, entry.bytes()));
+        assert!(entry.keep_reading(1, "first", 5));
+        assert!(!entry.keep_reading(2, "second", 7));
+        assert_eq!((entry.reading(1), entry.reading(2)), (Some(&"first"), None));
+        assert_eq!(entry.weight(), entry.bytes() + 5);
     }
 }

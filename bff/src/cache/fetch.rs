@@ -294,7 +294,9 @@ impl<F: Fetch> Cache<F> {
         let tags = flight.asked[led.place].tags.clone();
         let entry = Entry::new(fetched, kept.born, led.began, tags, flight.policy.keep);
         entry.confirm(self.now());
-        entry.read(flight.policy.reader, |body| flight.fetch.read(body), F::bytes)?;
+        let reading = flight.fetch.read(entry.body.as_ref())?;
+        let bytes = F::bytes(&reading);
+        entry.keep_reading(flight.policy.reader, reading, bytes);
         let grade = self.grade(&entry, &flight.policy, self.now());
         let entry = Arc::new(entry);
         self.local.put(Arc::clone(&led.key), Arc::clone(&entry));

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use hashbrown::DefaultHashBuilder;
 use moka::Expiry;
 use moka::notification::RemovalCause;
+use moka::ops::compute::Op;
 use moka::sync::Cache;
 
 use super::entry::Entry;
@@ -33,7 +34,7 @@ impl<R> Expiry<Key, Arc<Entry<R>>> for Life {
     }
 }
 
-impl<R: Clone + Send + Sync + 'static> Local<R> {
+impl<R: Send + Sync + 'static> Local<R> {
     pub fn new(max_bytes: u64, meter: &Meter) -> Self {
         let evictions = meter.counter("bff_cache_evictions_total", &[]);
         let weigh =
@@ -57,6 +58,14 @@ impl<R: Clone + Send + Sync + 'static> Local<R> {
 
     pub fn put(&self, key: Key, entry: Arc<Entry<R>>) {
         self.entries.insert(key, entry);
+    }
+
+    /// After the entry has begun to take more.
+    pub fn weigh_again(&self, key: &[u8], entry: &Arc<Entry<R>>) {
+        self.entries.entry(key.into()).and_compute_with(|current| match current {
+            Some(current) if Arc::ptr_eq(current.value(), entry) => Op::Put(Arc::clone(entry)),
+            _ => Op::Nop,
+        });
     }
 
     pub fn clear(&self) {

@@ -122,7 +122,7 @@ impl Shared {
     }
 
     /// Keeps the entry for whoever finds the same tokens. What fails is not tried again.
-    pub async fn put<R: Clone>(&self, key: &Key, entry: &Entry<R>, tokens: &[Token], now: i64) {
+    pub async fn put<R>(&self, key: &Key, entry: &Entry<R>, tokens: &[Token], now: i64) {
         let (name, key) = self.place(key);
         let bytes = wire::write(&key, entry, tokens);
         let left = entry.keep.saturating_sub(entry.age(now));
