@@ -7,6 +7,7 @@ use super::Identity;
 use super::caller::Caller;
 use super::error::Error;
 use super::session::Client;
+use super::sessions::Ended;
 use crate::events::What;
 use crate::store::{Ending, Session};
 
@@ -18,8 +19,18 @@ impl Identity {
         Ok(self.store.sessions_of(account, self.clock.now(), MAX_SHOWN).await?)
     }
 
-    /// Ends sessions of the caller's own account; one that is not there is told.
-    pub async fn end_own_sessions(&self, caller: &Caller, which: Ending, client: &Client) -> Result<(), Error> {
+    /// Ends sessions of the caller's own account; one that is not there is told. The session of the request itself ends as
+    /// it does by signing out, also while the records are away.
+    pub async fn end_own_sessions(&self, caller: &Caller, which: Ending, client: &Client) -> Result<Ended, Error> {
+        match self.try_end_own_sessions(caller, which, client).await {
+            Err(Error::Store(error)) if error.is_outage() && which == Ending::One(caller.session) => {
+                self.sessions.revoke(caller.session, self.clock.now()).await
+            }
+            result => result.map(|()| Ended::Done),
+        }
+    }
+
+    async fn try_end_own_sessions(&self, caller: &Caller, which: Ending, client: &Client) -> Result<(), Error> {
         let now = self.clock.now();
         let account = self.me(caller).await?;
         let events = vec![self.ending(account.id, which, now).await?];

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::StatusCode;
-use http::header::SET_COOKIE;
-use time::Duration;
+use axum::response::Response;
 
+use super::sessions::without_body;
+use crate::http::Problem;
 use crate::http::caller::Presented;
 use crate::http::openapi::Refuses;
-use crate::http::{Problem, session_cookie};
-use crate::identity::{Credentials, Ended, Identity};
+use crate::identity::{Credentials, Identity};
 
 /// Ends the session of these credentials, which may have expired: leaving must always work.
 #[utoipa::path(
@@ -27,15 +25,6 @@ pub async fn logout(
     State(identity): State<Arc<Identity>>,
     Presented(credentials): Presented,
 ) -> Result<Response, Problem> {
-    let status = match identity.logout(&credentials).await? {
-        Ended::Done => StatusCode::NO_CONTENT,
-        Ended::Owed => StatusCode::ACCEPTED,
-    };
-    match credentials {
-        Credentials::Cookie(_) => {
-            let gone = session_cookie::written(String::new(), Duration::ZERO, identity.deployment())?;
-            Ok((status, [(SET_COOKIE, gone)]).into_response())
-        }
-        Credentials::Bearer(_) | Credentials::None => Ok(status.into_response()),
-    }
+    let done = identity.logout(&credentials).await?;
+    without_body(&identity, matches!(credentials, Credentials::Cookie(_)), done)
 }

@@ -13,7 +13,7 @@ use super::sessions::ended;
 use crate::http::openapi::Refuses;
 use crate::http::user::User;
 use crate::http::{FieldError, Json, Location, Problem};
-use crate::identity::{Caller, Client, Identity, Profile};
+use crate::identity::{Caller, Client, Ended, Identity, Profile};
 
 #[utoipa::path(
     get, path = "/v1/auth/me", tag = "account", operation_id = "auth-me",
@@ -83,7 +83,7 @@ pub async fn delete_me(
     Json(deletion): Json<Deletion>,
 ) -> Result<Response, Problem> {
     identity.delete_own(&caller, checked("/password", deletion.password)?, &client).await?;
-    ended(&identity, &caller, true)
+    ended(&identity, &caller, true, Ended::Done)
 }
 
 /// A member that is there, even with null, and one that is not are different things.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::login::SessionForm;
 use crate::http::openapi::Refuses;
 use crate::http::{Path, Problem, Query, session_cookie};
-use crate::identity::{Caller, Client, Ending, Identity, Session, SessionKind};
+use crate::identity::{Caller, Client, Ended, Ending, Identity, Session, SessionKind};
 
 #[derive(Serialize, ToSchema)]
 pub struct Sessions {
@@ -78,6 +78,7 @@ pub async fn sessions(State(identity): State<Arc<Identity>>, caller: Caller) -> 
     params(("id" = String, Path, format = "uuid")),
     responses(
         (status = 204, description = "It has ended."),
+        (status = 202, description = "The request's own has ended here; the records are away, and told when they are back."),
         Refuses<400>, Refuses<401>, Refuses<403>, Refuses<404>, Refuses<503>,
     ),
     security(("bearer" = []), ("cookie" = []))
@@ -88,8 +89,8 @@ pub async fn end_session(
     client: Client,
     Path(id): Path<Uuid>,
 ) -> Result<Response, Problem> {
-    identity.end_own_sessions(&caller, Ending::One(id), &client).await?;
-    ended(&identity, &caller, id == caller.session)
+    let done = identity.end_own_sessions(&caller, Ending::One(id), &client).await?;
+    ended(&identity, &caller, id == caller.session, done)
 }
 
 #[utoipa::path(
@@ -108,17 +109,26 @@ pub async fn end_sessions(
         Kept::Current => Ending::AllBut(caller.session),
         Kept::None => Ending::All,
     };
-    identity.end_own_sessions(&caller, which, &client).await?;
-    ended(&identity, &caller, which == Ending::All)
+    let done = identity.end_own_sessions(&caller, which, &client).await?;
+    ended(&identity, &caller, which == Ending::All, done)
 }
 
 /// Without a body; a browser whose own session ended forgets its cookie.
-pub fn ended(identity: &Identity, caller: &Caller, own: bool) -> Result<Response, Problem> {
-    if !own || caller.kind != SessionKind::Cookie {
-        return Ok(StatusCode::NO_CONTENT.into_response());
+pub fn ended(identity: &Identity, caller: &Caller, own: bool, done: Ended) -> Result<Response, Problem> {
+    without_body(identity, own && caller.kind == SessionKind::Cookie, done)
+}
+
+/// Done, or owed to records that are away.
+pub fn without_body(identity: &Identity, forgets_cookie: bool, done: Ended) -> Result<Response, Problem> {
+    let status = match done {
+        Ended::Done => StatusCode::NO_CONTENT,
+        Ended::Owed => StatusCode::ACCEPTED,
+    };
+    if !forgets_cookie {
+        return Ok(status.into_response());
     }
     let gone = session_cookie::written(String::new(), Duration::ZERO, identity.deployment())?;
-    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, gone)]).into_response())
+    Ok((status, [(SET_COOKIE, gone)]).into_response())
 }
 
 impl Sessions {

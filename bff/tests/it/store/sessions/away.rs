@@ -58,6 +58,12 @@ async fn without_the_database_nobody_is_signed_out_and_leaving_works() {
         let leaving = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
         let browser = CookieUser::login(&server, USER, DEMO_PASSWORD).await;
         let departing = CookieUser::login(&server, USER, DEMO_PASSWORD).await;
+        let ending = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
+        let sessions = ending.get("/v1/auth/sessions").await.json()["sessions"].as_array().unwrap().clone();
+        let path = |current: bool| {
+            let session = sessions.iter().find(|session| session["current"] == current).unwrap();
+            format!("/v1/auth/sessions/{}", session["id"].as_str().unwrap())
+        };
         let staff = CookieUser::login(&server, "admin@shop.test", DEMO_PASSWORD).await;
         let staff_app = TokenUser::login(&server, "admin@shop.test", DEMO_PASSWORD).await;
         assert_eq!((who(&app).await, who(&browser).await), (200, 200));
@@ -74,7 +80,10 @@ async fn without_the_database_nobody_is_signed_out_and_leaving_works() {
         assert_eq!(leaving.post("/v1/auth/logout", json!({})).await.status, 202);
         let left = Answer::of(departing.request(Method::POST, "/v1/auth/logout")).await;
         assert_eq!((left.status, left.header("set-cookie").split(';').next()), (202, Some("sid=")));
+        assert_eq!(ending.delete(&path(false)).await.status, 503, "nobody knows whose it is");
+        assert_eq!(ending.delete(&path(true)).await.status, 202, "its own");
         assert_eq!((who(&leaving).await, who(&departing).await), (401, 401), "over here at once");
+        assert_eq!(who(&ending).await, 401);
         assert_eq!(refresh(&server, &leaving.refresh_token).await.status, 401);
         server.clock.advance(Duration::from_secs(120));
         assert_eq!(who(&browser).await, 200);
@@ -85,7 +94,7 @@ async fn without_the_database_nobody_is_signed_out_and_leaving_works() {
         let _wire = Wire::at(address, target).await;
         eventually(async || (who(&browser).await == 200).then_some(())).await;
         eventually(async || {
-            (place.ask("SELECT count(*) FROM sessions WHERE revoked_at IS NOT NULL").await == 2).then_some(())
+            (place.ask("SELECT count(*) FROM sessions WHERE revoked_at IS NOT NULL").await == 3).then_some(())
         })
         .await;
         assert_eq!(refresh(&server, &app.refresh_token).await.status, 200);
