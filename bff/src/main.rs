@@ -1,13 +1,16 @@
 //! The command line: which configuration, and what to do with it.
 
 use std::io::{self, ErrorKind, Write, stderr, stdout};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 use bff::app::{Audience, SigningAlgorithm};
 use bff::clock::Clock;
 use bff::{app, config, telemetry};
 use clap::{Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::TaskTracker;
@@ -96,11 +99,8 @@ enum Contracts {
     },
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    // On a worker, not on the thread that waits for it: what accepts and what keeps time would wake that one every time.
-    let running = TaskTracker::new().spawn(run(Arguments::parse()));
-    match running.await.unwrap_or_else(|error| Err(error.into())) {
+fn main() -> ExitCode {
+    match runtime().map_err(Into::into).and_then(|runtime| runtime.block_on(ran(Arguments::parse()))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Whoever closed the other end does not listen.
@@ -108,6 +108,18 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Where there is one core, threads that hand work to each other would only cost.
+fn runtime() -> io::Result<Runtime> {
+    let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+    let mut runtime = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    runtime.enable_all().build()
+}
+
+async fn ran(arguments: Arguments) -> anyhow::Result<()> {
+    // On a worker, not on the thread that waits for it: what accepts and what keeps time would wake that one every time.
+    TaskTracker::new().spawn(run(arguments)).await?
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
