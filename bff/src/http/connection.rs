@@ -40,6 +40,10 @@ pub struct Endpoint {
     closing: CancellationToken,
 }
 
+/// Says of an answer that its connection is in use for as long as it goes on.
+#[derive(Clone)]
+pub struct Lasts;
+
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A request that is on its way when the server begins to stop has as long to arrive.
 const LINGER: Duration = Duration::from_millis(250);
@@ -122,6 +126,9 @@ impl Endpoint {
         if self.closing.is_cancelled() && version < Version::HTTP_2 {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        // What nobody takes over HTTP/2 waits for as long as its client likes, and must not keep the connection open.
+        let lasts = version < Version::HTTP_2 || response.extensions().get::<Lasts>().is_some();
+        let open = lasts.then_some(open);
         Ok(response.map(|body| {
             body.map_frame(move |frame| {
                 let _until_the_last_byte = &open;

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::events::ended;
+use crate::http::connection::Lasts;
 use crate::identity::Standing;
 
 struct Lasting {
@@ -48,6 +49,8 @@ pub(super) fn lasting(response: Response, ends: Ends, tasks: &TaskTracker) -> Re
     if response.body().is_end_stream() {
         return response;
     }
+    let mut response = response;
+    response.extensions_mut().insert(Lasts);
     response.map(|body| {
         let state = State { body: Some(body), offered: Some(Instant::now()) };
         let open = Arc::new(Open { state: Mutex::new(state), client: AtomicWaker::new() });

@@ -77,6 +77,24 @@ async fn an_idle_http_2_connection_is_closed() {
     assert_eq!((ended.is_ok(), &answer[..]), (true, &b"hello"[..]), "it ends while the client holds it");
 }
 
+/// Whoever lets nothing be sent holds an answer for each of two hundred requests.
+#[tokio::test]
+async fn an_http_2_connection_whose_client_takes_no_answer_is_closed() {
+    let stack = stack(Config { idle_timeout_ms: 300, ..Config::default() }).await;
+    let stream = TcpStream::connect(stack.address).await.unwrap();
+    let (client, connection) =
+        h2::client::Builder::new().initial_window_size(0).handshake::<_, Bytes>(stream).await.unwrap();
+    let asking = async {
+        let request = Request::get(&stack.url).body(()).unwrap();
+        let (answer, _) = client.ready().await.unwrap().send_request(request, true).unwrap();
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer
+    };
+    let ended = timeout(Duration::from_secs(60), async { tokio::join!(connection, asking) }).await;
+    assert!(ended.is_ok(), "its client holds it for ever");
+}
+
 #[tokio::test]
 async fn a_body_that_stalls_is_a_problem() {
     let stack = stack(Config { read_timeout_ms: 300, ..Config::default() }).await;

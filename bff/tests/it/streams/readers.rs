@@ -7,7 +7,7 @@ use bff::identity::DEMO_PASSWORD;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{EVENT, Orders, USER, begun, open, server_with};
 use crate::harness::{Caller, TokenUser, http2_client, settled};
@@ -76,6 +76,26 @@ async fn who_does_not_read_loses_the_stream_with_the_session_all_the_same() {
         assert_eq!(user.post("/v1/auth/logout", json!({})).await.status, 204);
         orders.until_open(0).await;
         deaf.leave();
+    }
+}
+
+#[tokio::test]
+async fn a_stream_without_events_outlasts_idle_connections() {
+    let orders = Orders::start().await;
+    let server = server_with(&orders, |config| config.http.idle_timeout_ms = 200).await;
+    let user = TokenUser::login(&server, USER, DEMO_PASSWORD).await;
+    let url = format!("{}/v1/orders/o1/status", server.url);
+    let mut streams = Vec::new();
+    for client in [&server.client, &http2_client()] {
+        streams.push(begun(client.get(&url).bearer_auth(&user.access_token)).await);
+    }
+    for stream in &mut streams {
+        assert_eq!(stream.chunk().await.unwrap().unwrap(), EVENT);
+    }
+    sleep(Duration::from_secs(2)).await;
+    orders.changes.send(()).unwrap();
+    for stream in &mut streams {
+        assert_eq!(stream.chunk().await.unwrap().unwrap(), EVENT);
     }
 }
 
