@@ -7,6 +7,7 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use secrecy::SecretString;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use utoipa::ToSchema;
 
 use super::codes::{locale, proof};
@@ -34,6 +35,10 @@ pub struct Body {
     #[serde(default)]
     #[schema(inline)]
     session: SessionForm,
+    /// Whatever it says: whoever signs up is a user.
+    #[serde(default, rename = "role")]
+    #[schema(ignore)]
+    _role: IgnoredAny,
 }
 
 #[utoipa::path(
