@@ -1,5 +1,7 @@
 //! WebSockets handed on: who may open one, what passes, and how each way to end one is told.
 
+mod everybody;
+
 use std::time::Duration;
 
 use axum::Router;
