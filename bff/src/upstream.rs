@@ -191,6 +191,11 @@ impl Source {
         self.config.identity
     }
 
+    /// Whether one caller may be answered other than another, although they ask for the same.
+    pub fn tells_who_asks(&self) -> bool {
+        self.config.tells_who_asks()
+    }
+
     /// The client's headers that are sent on.
     pub fn forward(&self) -> &[HeaderName] {
         &self.forward

@@ -260,6 +260,12 @@ impl View {
         Ok((inputs, Sender { caller, idempotency_key, trace, forwarded }))
     }
 
+    /// Whether what is handed on is the same whoever asks.
+    pub fn is_open(&self) -> bool {
+        let told = self.gate.as_ref().is_some_and(|gate| gate.source().tells_who_asks());
+        self.plan.access.iter().any(|access| access == "public") && !self.plan.personal && !told
+    }
+
     /// The client's headers that services are told, each once: the answer may depend on them.
     pub fn forwards(&self) -> &[HeaderName] {
         &self.forwards

@@ -257,7 +257,7 @@ impl Endpoint {
             let standing = standing.map(Arc::new);
             let request = (parts.method.clone(), &parts.headers, body);
             let bounds = proxy::Bounds { place, standing: standing.clone(), tasks: &self.tasks };
-            let response = proxy::hand_on(view, proxy, arguments, request, bounds).await?;
+            let response = self.varied(view, proxy::hand_on(view, proxy, arguments, request, bounds).await?);
             let ends = Ends { standing, idle: self.stream_idle, last_word: None };
             return Ok(lasting(response, ends, &self.tasks));
         };

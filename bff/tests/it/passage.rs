@@ -154,6 +154,33 @@ async fn a_service_is_told_who_asks_by_a_token_of_its_own() {
     assert!(asked.lock().unwrap().is_none());
 }
 
+#[tokio::test]
+async fn caches_are_told_all_that_a_service_is_told() {
+    let asked = Asked::default();
+    let backend = remembering(&asked, || ([("etag", "\"v1\""), ("vary", "x-other")], "a").into_response()).await;
+    let vary = |answer: &Answer| {
+        let names = answer.headers.get_all("vary").iter().map(|name| name.to_str().unwrap().to_owned());
+        names.collect::<Vec<_>>().join(", ")
+    };
+    for (forward, identity, control, names) in [
+        (&["x-tenant"][..], upstream::Identity::None, "public, no-cache", "accept, accept-language, x-tenant"),
+        (&["accept-language"], upstream::Identity::None, "public, no-cache", "accept, accept-language"),
+        (&[], upstream::Identity::Token, "private, no-cache", "authorization, cookie, accept, accept-language"),
+        (&["cookie"], upstream::Identity::None, "private, no-cache", "authorization, accept, accept-language, cookie"),
+    ] {
+        let server = server(&backend, |config| {
+            let source = config.sources.get_mut("files").unwrap();
+            (source.forward, source.identity) = (forward.iter().map(|name| (*name).to_owned()).collect(), identity);
+        })
+        .await;
+        let request = server.client.get(format!("{}/v1/public", server.url)).header("accept-language", "de");
+        let answer = Answer::of(request).await;
+        assert_eq!((answer.status, answer.header("cache-control"), &*vary(&answer)), (200, control, names));
+        let (_, _, headers, _) = asked.lock().unwrap().take().unwrap();
+        assert_eq!(headers.get_all("accept-language").iter().count(), 1, "{headers:?}");
+    }
+}
+
 /// A file that knows ranges and versions, as a store of files does.
 async fn file(headers: HeaderMap) -> Response {
     let has = |name: &str, value: &str| headers.get(name).is_some_and(|given| given == value);

@@ -74,9 +74,14 @@ fn kept(plan: &Plan, left: Duration, headers: &mut HeaderMap) {
         headers.append(VARY, HeaderValue::from(AUTHORIZATION));
         headers.append(VARY, HeaderValue::from(COOKIE));
     }
-    let read = plan.params.iter().filter(|param| param.location == ParamLocation::Header);
-    for name in read.filter_map(|param| HeaderValue::try_from(&param.name).ok()) {
+    for name in read_headers(plan) {
         headers.append(VARY, name);
     }
     headers.extend(HeaderValue::try_from(control).ok().map(|control| (CACHE_CONTROL, control)));
+}
+
+/// The client's headers that the view reads.
+pub fn read_headers(plan: &Plan) -> impl Iterator<Item = HeaderValue> {
+    let read = plan.params.iter().filter(|param| param.location == ParamLocation::Header);
+    read.filter_map(|param| HeaderValue::try_from(&param.name).ok())
 }

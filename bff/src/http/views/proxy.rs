@@ -19,10 +19,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
 use tokio_util::task::TaskTracker;
 
+use super::answer::read_headers;
 use super::stream_limit::OpenStream;
 use crate::http::Problem;
 use crate::identity::Standing;
-use crate::views::plan::{Plan, Proxy};
+use crate::views::plan::Proxy;
 use crate::views::{Arguments, View};
 use upload::{Upload, linger};
 
@@ -88,7 +89,8 @@ pub(super) async fn hand_on(
         problem
     };
     let upload = Upload::admitted(proxy, headers, body, standing).map_err(|refused| refuse(*refused))?;
-    let told = REQUEST.iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect();
+    let told = REQUEST.iter().filter(|name| !view.forwards().contains(name));
+    let told = told.filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect();
     let (body, refused) = upload.into_parts();
     let answer = view.hand_on(arguments, method, told, body).await;
     // Why the body ended early says more than that it did.
@@ -103,7 +105,7 @@ pub(super) async fn hand_on(
     });
     let mut response = Response::new(Body::new(body));
     *response.status_mut() = head.status;
-    *response.headers_mut() = passed(view.plan(), head.status, &head.headers);
+    *response.headers_mut() = passed(view, head.status, &head.headers);
     Ok(response)
 }
 
@@ -116,7 +118,7 @@ fn refusal(status: StatusCode, headers: &HeaderMap) -> Response {
     response
 }
 
-fn passed(plan: &Plan, status: StatusCode, theirs: &HeaderMap) -> HeaderMap {
+fn passed(view: &View, status: StatusCode, theirs: &HeaderMap) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(theirs.len() + 4);
     for name in RESPONSE {
         if let Some(value) = theirs.get(&name) {
@@ -126,10 +128,11 @@ fn passed(plan: &Plan, status: StatusCode, theirs: &HeaderMap) -> HeaderMap {
     if status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED {
         shown(&mut headers);
     }
-    headers.insert(CACHE_CONTROL, kept(plan, theirs));
-    if !is_public(plan) {
-        headers.append(VARY, HeaderValue::from(AUTHORIZATION));
-        headers.append(VARY, HeaderValue::from(COOKIE));
+    headers.insert(CACHE_CONTROL, kept(view.is_open(), theirs));
+    let who = [AUTHORIZATION, COOKIE].into_iter().filter(|_| !view.is_open());
+    let names = who.chain([ACCEPT, ACCEPT_LANGUAGE]).filter(|name| !view.forwards().contains(name));
+    for name in names.map(HeaderValue::from).chain(read_headers(view.plan())) {
+        headers.append(VARY, name);
     }
     headers
 }
@@ -151,17 +154,13 @@ fn shown(headers: &mut HeaderMap) {
 }
 
 /// A client may keep what it can ask about again; who may see it is asked every time.
-fn kept(plan: &Plan, theirs: &HeaderMap) -> HeaderValue {
+fn kept(is_open: bool, theirs: &HeaderMap) -> HeaderValue {
     let control = theirs.get(CACHE_CONTROL).and_then(|control| control.to_str().ok()).unwrap_or_default();
     let known = theirs.contains_key(ETAG) || theirs.contains_key(LAST_MODIFIED);
-    HeaderValue::from_static(match (known, is_public(plan)) {
+    HeaderValue::from_static(match (known, is_open) {
         _ if control.to_ascii_lowercase().contains("no-store") => "no-store",
         (false, _) => "no-store",
         (true, true) => "public, no-cache",
         (true, false) => "private, no-cache",
     })
-}
-
-fn is_public(plan: &Plan) -> bool {
-    plan.access.iter().any(|access| access == "public")
 }

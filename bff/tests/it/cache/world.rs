@@ -1,6 +1,7 @@
 //! A server over a service whose answers say which version they are of, and which can be held, spoilt and counted.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use axum::routing::get;
 use bff::config::Config;
 use bff::upstream;
 use http::StatusCode;
+use http::header::ETAG;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -103,7 +105,8 @@ fn routes(service: &Arc<Service>) -> Router {
         if mark.contains("what=late") {
             tokio::time::sleep(LATE).await;
         }
-        mine.answer(json!({ "id": "mine", "name": mark }))
+        let tag = format!("\"{:x}\"", BuildHasherDefault::<DefaultHasher>::default().hash_one(&mark));
+        ([(ETAG, tag)], mine.answer(json!({ "id": "mine", "name": mark }))).into_response()
     };
     let change = move |Path(id): Path<String>| async move {
         let version = put.version.fetch_add(1, Ordering::SeqCst) + 1;
