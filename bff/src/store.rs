@@ -179,8 +179,8 @@ struct Sweeper {
     keep_deleted: time::Duration,
 }
 
-/// How long the row of a session that has ended is kept: longer than any token of it lives.
-const REMEMBER_SESSIONS: time::Duration = time::Duration::DAY;
+/// How long the row of a session that has ended is kept: longer than any token of it lives, which is a day at the most.
+const REMEMBER_SESSIONS: time::Duration = time::Duration::minutes(24 * 60 + 30);
 /// Longer than any code is valid.
 const REMEMBER_CHALLENGES: time::Duration = time::Duration::DAY;
 const REMEMBER_LOGINS: time::Duration = time::Duration::days(90);

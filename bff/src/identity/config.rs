@@ -33,6 +33,7 @@ pub struct Config {
     pub key_rotation_s: u32,
     /// Whom our own access tokens are for.
     pub audience: String,
+    /// How long one of our own access tokens lives.
     pub access_token_s: u32,
     /// How long a token for a service behind this server lives.
     pub upstream_token_s: u32,
@@ -68,6 +69,9 @@ impl Default for Config {
         }
     }
 }
+
+/// The store remembers for a little longer that a session has ended.
+const MAX_ACCESS_TOKEN_S: u32 = 86_400;
 
 impl Config {
     /// What signs, and when keys turn.
@@ -110,6 +114,9 @@ impl Config {
         }
         if self.audience.is_empty() {
             problems.push("identity.audience: must name whom the tokens are for, as in \"bff\"".to_owned());
+        }
+        if self.access_token_s > MAX_ACCESS_TOKEN_S {
+            problems.push(format!("identity.access_token_s: must be at most {MAX_ACCESS_TOKEN_S}"));
         }
         problems.extend(self.codes.problems());
         problems.extend(self.login.problems());

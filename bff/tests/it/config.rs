@@ -212,11 +212,12 @@ fn lists_of_the_edge_can_be_variables() {
 #[test]
 fn every_setting_that_cannot_work_is_named_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    let text = "[identity]\naudience = \"\"\n[identity.sessions]\nweb_idle_s = 0\nstaff_absolute_s = 0\nper_account = 0\n\
+    let text = "[identity]\naudience = \"\"\naccess_token_s = 86_401\n[identity.sessions]\nweb_idle_s = 0\nstaff_absolute_s = 0\nper_account = 0\n\
                 [http]\nmax_body_bytes = 0\n[telemetry]\nlevel = \"bff=loud\"\n";
     let told = config::load(&[file(&folder, text)], &variables(&[])).unwrap_err().to_string();
     for setting in [
         "identity.audience",
+        "identity.access_token_s",
         "identity.sessions.web_idle_s",
         "identity.sessions.staff_absolute_s",
         "identity.sessions.per_account",
