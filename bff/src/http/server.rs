@@ -68,7 +68,8 @@ pub async fn serve(
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
     let open = |stream, peer, permit: OwnedSemaphorePermit| {
-        let (endpoint, cut) = (Arc::clone(&endpoint), cut.clone());
+        // A token of its own: every poll of a connection looks at it, and would wait for the others that do.
+        let (endpoint, cut) = (Arc::clone(&endpoint), cut.child_token());
         connections.spawn(async move {
             cut.run_until_cancelled(endpoint.serve(stream, peer)).await;
             drop(permit);
