@@ -109,7 +109,7 @@ impl Sessions {
         let event = Event { account: Some(account.id), actor: None, at: now, origin: client.origin(), what };
         let accompanying = Accompanying { events: vec![event.outbox()], ..Accompanying::default() };
         self.store.begin_session(&session, &accompanying).await?;
-        if let Err(error) = self.end_surplus(account.id, client, now).await {
+        if let Err(error) = self.end_surplus(&session, client, now).await {
             tracing::warn!(%error, "an account may have more sessions than it should, until its next login");
         }
         self.copies.keep(&Live { session: session.clone(), account: account.clone(), role }, now).await;

@@ -244,6 +244,23 @@ async fn with_one_session_too_many_the_one_used_longest_ago_ends() {
 }
 
 #[tokio::test]
+async fn where_there_is_room_for_one_session_the_newest_is_it() {
+    let server = Server::start_with(|mut config| {
+        config.identity.sessions.per_account = 1;
+        config
+    })
+    .await;
+    let mut sessions = Vec::new();
+    for _ in 0..3 {
+        sessions.push(TokenUser::login(&server, USER, DEMO_PASSWORD).await);
+        assert_eq!(sessions.last().unwrap().get("/v1/auth/me").await.status, 200);
+    }
+    for ended in &sessions[..2] {
+        assert_eq!(ended.get("/v1/auth/me").await.status, 401);
+    }
+}
+
+#[tokio::test]
 async fn a_deleted_account_is_signed_out_everywhere_and_its_address_is_free() {
     let server = Server::start().await;
     let here = CookieUser::login(&server, USER, DEMO_PASSWORD).await;

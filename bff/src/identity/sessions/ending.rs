@@ -37,8 +37,9 @@ impl Sessions {
     }
 
     /// Of more sessions than an account may have, those used longest ago end.
-    pub(super) async fn end_surplus(&self, account: Uuid, client: &Client, now: OffsetDateTime) -> Result<(), Error> {
-        for session in self.store.surplus_of(account, self.rules.per_account, now).await? {
+    pub(super) async fn end_surplus(&self, begun: &Session, client: &Client, now: OffsetDateTime) -> Result<(), Error> {
+        let account = begun.account_id;
+        for session in self.store.surplus_of(account, (self.rules.per_account, begun.id), now).await? {
             let what = What::SessionsRevoked { sessions: vec![session] };
             let event = Event { account: Some(account), actor: None, at: now, origin: client.origin(), what };
             let accompanying = Accompanying { events: vec![event.outbox()], ..Accompanying::default() };

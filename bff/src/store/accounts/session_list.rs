@@ -65,9 +65,15 @@ impl Accounts {
         query.all("list the sessions of an account", session_in).await
     }
 
-    /// Those of them that are more than so many: the ones used longest ago, no more than a hundred.
-    pub async fn surplus_of(&self, account: Uuid, most: u32, now: OffsetDateTime) -> Result<Vec<Uuid>, Error> {
-        let query = self.database.query(SURPLUS).bind(Id(account)).bind(micros(now)).bind(i64::from(most));
+    /// Those of them that are more than so many, beside one that stays: the ones used longest ago, no more than a hundred.
+    pub async fn surplus_of(
+        &self,
+        account: Uuid,
+        (most, stays): (u32, Uuid),
+        now: OffsetDateTime,
+    ) -> Result<Vec<Uuid>, Error> {
+        let others = i64::from(most) - 1;
+        let query = self.database.query(SURPLUS).bind(Id(account)).bind(micros(now)).bind(others).bind(Id(stays));
         query.all("count the sessions of an account", |row| Ok(row.get::<Id>("id")?.0)).await
     }
 
@@ -116,12 +122,15 @@ const LIVE: &str = "
 
 const SURPLUS: &str = "
     SELECT id
-      FROM sessions
-     WHERE account_id = $1 AND revoked_at IS NULL AND idle_expires_at > $2
-       AND (kind = 'token' OR previous_hash IS NULL)
-       AND auth_version = (SELECT auth_version FROM accounts WHERE id = $1)
-     ORDER BY last_seen_at DESC, id DESC
-     LIMIT 100 OFFSET $3";
+      FROM (SELECT id, last_seen_at
+              FROM sessions
+             WHERE account_id = $1 AND id <> $4 AND revoked_at IS NULL AND idle_expires_at > $2
+               AND (kind = 'token' OR previous_hash IS NULL)
+               AND auth_version = (SELECT auth_version FROM accounts WHERE id = $1)
+             ORDER BY last_seen_at DESC, id DESC
+             LIMIT 1000000 OFFSET $3) AS surplus
+     ORDER BY last_seen_at, id
+     LIMIT 100";
 
 const HOLD: &str = "UPDATE accounts SET auth_version = auth_version WHERE id = $1";
 
