@@ -145,17 +145,17 @@ impl<F: Fetch> Cache<F> {
         read: impl FnOnce(Option<&Bytes>) -> Option<F::Reading>,
     ) -> Option<Usable<F::Reading>> {
         let entry = self.local.get(key).filter(|entry| self.generations.are_current(entry))?;
+        let grade = self.grade(&entry, policy, now);
         let reading = match entry.reading(policy.reader) {
             Some(reading) => reading.clone(),
             None => {
                 let reading = read(entry.body.as_ref())?;
-                if entry.keep_reading(policy.reader, reading.clone(), F::bytes(&reading)) {
+                if grade != Grade::Old && entry.keep_reading(policy.reader, reading.clone(), F::bytes(&reading)) {
                     self.local.weigh_again(key, &entry);
                 }
                 reading
             }
         };
-        let grade = self.grade(&entry, policy, now);
         Some(Usable { entry, grade, reading })
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use time::OffsetDateTime;
@@ -28,8 +28,9 @@ pub struct Entry<R> {
     /// The generation in which its fetch began.
     pub(super) began: u64,
     pub(super) tags: Box<[TagId]>,
-    /// How long it is worth keeping.
+    /// How long it is worth keeping, from when it was made.
     pub(super) keep: Duration,
+    made: Instant,
     /// The generation in which its tags were last looked up, so that they are not as long as nothing happens.
     pub(super) looked_up: AtomicU64,
     /// When it was last known that nobody has invalidated it.
@@ -49,7 +50,23 @@ impl<R> Entry<R> {
     pub(super) fn new(fetched: Fetched, born: i64, began: u64, tags: Box<[TagId]>, keep: Duration) -> Self {
         let Fetched { body, headers } = fetched;
         let (looked_up, confirmed) = (AtomicU64::new(began), AtomicI64::new(born));
-        Self { body, headers, born, began, tags, keep, looked_up, confirmed, reading: OnceLock::new() }
+        Self {
+            body,
+            headers,
+            born,
+            began,
+            tags,
+            keep,
+            made: Instant::now(),
+            looked_up,
+            confirmed,
+            reading: OnceLock::new(),
+        }
+    }
+
+    /// What is left of `keep`, whenever it is put where.
+    pub(super) fn left(&self, now: Instant) -> Duration {
+        self.keep.saturating_sub(now.saturating_duration_since(self.made))
     }
 
     /// A clock that was set back makes nothing younger than new.

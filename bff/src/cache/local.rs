@@ -25,12 +25,18 @@ const OVERHEAD: usize = 128;
 struct Life;
 
 impl<R> Expiry<Key, Arc<Entry<R>>> for Life {
-    fn expire_after_create(&self, _: &Key, entry: &Arc<Entry<R>>, _: Instant) -> Option<Duration> {
-        Some(entry.keep)
+    fn expire_after_create(&self, _: &Key, entry: &Arc<Entry<R>>, now: Instant) -> Option<Duration> {
+        Some(entry.left(now))
     }
 
-    fn expire_after_update(&self, _: &Key, entry: &Arc<Entry<R>>, _: Instant, _: Option<Duration>) -> Option<Duration> {
-        Some(entry.keep)
+    fn expire_after_update(
+        &self,
+        _: &Key,
+        entry: &Arc<Entry<R>>,
+        now: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(entry.left(now))
     }
 }
 
@@ -60,7 +66,8 @@ impl<R: Send + Sync + 'static> Local<R> {
         self.entries.insert(key, entry);
     }
 
-    /// After the entry has begun to take more.
+    /// After the entry has begun to take more. A newer one that is put in its place at this very moment may be lost, and is
+    /// fetched again.
     pub fn weigh_again(&self, key: &[u8], entry: &Arc<Entry<R>>) {
         self.entries.entry(key.into()).and_compute_with(|current| match current {
             Some(current) if Arc::ptr_eq(current.value(), entry) => Op::Put(Arc::clone(entry)),
