@@ -30,9 +30,7 @@ async fn one_account_cannot_take_every_stream() {
 
     // A page that is closed makes room for the next.
     drop(streams);
-    while open(&again).await.status() != 200 {
-        tokio::task::yield_now().await;
-    }
+    eventually(async || (open(&again).await.status() == 200).then_some(())).await;
 }
 
 /// A stream that everybody may open, from this address.
