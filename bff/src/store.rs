@@ -64,6 +64,8 @@ pub enum Part {
 }
 
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// After one that failed.
+const SWEEP_AGAIN: Duration = Duration::from_secs(5);
 
 impl Stores {
     /// The database must answer, and its tables are brought up to date; Redis and NATS may come later.
@@ -193,6 +195,7 @@ impl Sweeper {
             turns.tick().await;
             if let Err(error) = self.sweep().await {
                 tracing::warn!(%error, "cannot remove what has expired");
+                turns.reset_after(SWEEP_AGAIN);
             }
         }
     }
