@@ -162,7 +162,7 @@ impl Shared {
         let refused = asked.as_ref().err().filter(|error| !error.is_outage());
         let was_refused = self.refused.swap(refused.is_some(), Ordering::Relaxed);
         if let (Some(error), false) = (refused, was_refused) {
-            tracing::warn!(%error, cause = %error.cause(), "nothing is shared: let the cache's user of Redis call EVAL and INFO");
+            tracing::warn!(%error, cause = %error.cause(), "Redis refuses what the cache asks, so that nothing is shared");
         }
         asked.is_ok()
     }
@@ -208,8 +208,9 @@ async fn tokens(values: &KeyValue, tags: &[TagId]) -> Result<HashMap<TagId, Toke
     Ok(tags.iter().zip(kept).filter_map(token).collect())
 }
 
+/// Under `cache-tag:` are tokens of no run, of replicas that have yet to be replaced.
 fn token_name(tag: &TagId) -> String {
-    format!("cache-tag:{}", hex(&tag.0))
+    format!("cache-tag2:{}", hex(&tag.0))
 }
 
 #[cfg(test)]

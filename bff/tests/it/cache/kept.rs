@@ -23,7 +23,7 @@ impl Kept {
     }
 
     pub async fn tokens(&self) -> Vec<String> {
-        self.names("cache-tag").await
+        self.names("cache-tag2").await
     }
 
     async fn names(&self, kind: &str) -> Vec<String> {

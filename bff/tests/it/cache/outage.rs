@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bff::config::Config;
 use futures_util::future::join_all;
 
 use super::kept::Kept;
@@ -166,6 +167,40 @@ async fn a_redis_of_the_caches_own_that_is_away_shows_although_nobody_asks() {
     assert_eq!(max_age(&world.get("/v1/things/a").await), Some(60));
     redis.again().await.unwrap();
     world.eventually_measured(SHARED_AWAY, |degraded| degraded == 0.0).await;
+}
+
+/// What the documentation says that the cache's user of Redis must be allowed, as Redis writes it.
+fn allowed() -> Vec<String> {
+    let page = include_str!("../../../../docs/caching.md");
+    let commands = page.split_once("Its user must be allowed ").unwrap().1.split_once(';').unwrap().0;
+    commands.split('`').skip(1).step_by(2).map(|name| format!("+{}", name.to_lowercase().replace(' ', "|"))).collect()
+}
+
+#[tokio::test]
+async fn what_the_documentation_tells_to_allow_is_enough() {
+    let Some(redis) = OwnRedis::start().await else { return };
+    let allowed = allowed();
+    let rights = ["ACL", "SETUSER", "cache", "on", ">secret", "~bff:value:*", "-@all"];
+    redis.tell(&rights.into_iter().chain(allowed.iter().map(String::as_str)).collect::<Vec<_>>()).await;
+    let (url, folder) = (redis.url.replace("//", "//cache:secret@"), tempfile::tempdir().unwrap());
+    let sharing = |config: &mut Config| {
+        sharing(&config.store.clone(), folder.path())(config);
+        config.cache.redis_url = Some(url.clone().into());
+    };
+    let first = World::start_with(sharing).await;
+    first.eventually_measured(SHARED_AWAY, |degraded| degraded == 0.0).await;
+    assert_eq!(version_of(&first, "a").await, 0);
+    eventually(async || {
+        let second = first.another(sharing).await;
+        assert_eq!(version_of(&second, "a").await, 0);
+        second.metrics().await.contains(r#"bff_cache_shared_total{result="hit"} 1"#).then_some(())
+    })
+    .await;
+    first.change();
+    first.purge(&["things"]).await;
+    // Redis was told, or it would still be owed.
+    first.eventually_measured(SHARED_AWAY, |degraded| degraded == 0.0).await;
+    assert_eq!(version_of(&first.another(sharing).await, "a").await, 1);
 }
 
 #[tokio::test]
