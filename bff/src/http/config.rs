@@ -31,8 +31,7 @@ pub struct Config {
     pub timeout_ms: u64,
     /// How long a new connection may take to send a request's head, and any one to go on with a body.
     pub read_timeout_ms: u64,
-    /// How long a connection may stay open without a request; over HTTP/2 an answer that nobody reads does not keep it
-    /// open.
+    /// How long a connection may stay open without a request; over HTTP/2 an answer keeps it open only while it is read.
     pub idle_timeout_ms: u64,
     pub max_body_bytes: usize,
     pub max_connections: usize,

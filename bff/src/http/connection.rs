@@ -1,6 +1,7 @@
 //! One connection: its handshake, its requests, and the ways it ends.
 
 mod activity;
+mod answer;
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -10,11 +11,10 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, HttpBody};
 use axum::extract::ConnectInfo;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, Version};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -29,6 +29,7 @@ use tower::Service;
 
 use super::{Current, Limits};
 use activity::{End, Open, Watch};
+use answer::{Answer, Hold};
 
 /// What all connections of a listener have in common.
 pub struct Endpoint {
@@ -116,7 +117,7 @@ impl Endpoint {
         request: Request<Incoming>,
         peer: SocketAddr,
         open: Open,
-    ) -> Result<Response<impl HttpBody<Data = Bytes, Error = axum::Error>>, Infallible> {
+    ) -> Result<Response<Answer>, Infallible> {
         let version = request.version();
         // What has no body needs no box for one.
         let mut request = request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) });
@@ -126,15 +127,10 @@ impl Endpoint {
         if self.closing.is_cancelled() && version < Version::HTTP_2 {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        // What nobody takes over HTTP/2 waits for as long as its client likes, and must not keep the connection open.
         let lasts = version < Version::HTTP_2 || response.extensions().get::<Lasts>().is_some();
-        let open = lasts.then_some(open);
-        Ok(response.map(|body| {
-            body.map_frame(move |frame| {
-                let _until_the_last_byte = &open;
-                frame
-            })
-        }))
+        let hold =
+            if lasts { Hold::Open { _until_the_last_byte: open } } else { Hold::Pieces(Arc::clone(open.activity())) };
+        Ok(response.map(|body| Answer::new(body, hold)))
     }
 
     /// A while after the server began to stop: whoever sent a request meanwhile was told not to send another.

@@ -68,6 +68,7 @@ pub fn routes(views: &Views, site: &Site) -> [Router; 2] {
             streams: site.streams.clone(),
             closing: site.closing.clone(),
             stream_idle: Duration::from_millis(site.config.stream_idle_ms),
+            idle: Duration::from_millis(site.config.idle_timeout_ms),
             tasks: site.tasks.clone(),
         };
         let endpoint = Arc::new(endpoint);
@@ -101,6 +102,8 @@ struct Endpoint {
     closing: CancellationToken,
     /// For how long what stays open may be silent.
     stream_idle: Duration,
+    /// For how long nobody may read what has a deadline.
+    idle: Duration,
     /// Where what a handler leaves behind goes on.
     tasks: TaskTracker,
 }
@@ -201,7 +204,8 @@ impl Endpoint {
         }
         if reservation.is_none() && progressive::is_possible(plan) && progressive::is_wanted(&parts.headers) {
             let parts = progressive::response(Arc::clone(view).progress(arguments)?).await;
-            return parts.map(|response| self.varied(view, response));
+            let ends = Ends { standing: None, idle: self.idle, last_word: None };
+            return parts.map(|response| lasting(self.varied(view, response), ends, &self.tasks));
         }
         let outcome = Arc::clone(view).run(arguments).await.map_err(Problem::from);
         let outcome = outcome.map(|served| self.written(view, served, &parts.headers));

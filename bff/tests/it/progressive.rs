@@ -7,13 +7,14 @@ use axum::Router;
 use axum::extract::Path;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use bff::config::Config;
 use bff::identity::DEMO_PASSWORD;
 use bff::upstream;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::harness::{Answer, Backend, Caller, Server, TokenUser, contract};
+use crate::harness::{Answer, Backend, Caller, Server, TokenUser, contract, http2_client};
 
 const CONTRACT: &str = r#"
 openapi: 3.0.3
@@ -72,11 +73,16 @@ async fn things(let_through: &Arc<Semaphore>) -> Backend {
 }
 
 async fn server(backend: &Backend) -> Server {
+    server_with(backend, |_| ()).await
+}
+
+async fn server_with(backend: &Backend, change: impl FnOnce(&mut Config)) -> Server {
     Server::start_with_views(VIEWS, |config| {
         let (http, openapi) = (Some(backend.url()), contract(config, CONTRACT));
         let source = upstream::Config { http, openapi, timeout_ms: 20_000, ..Default::default() };
         config.sources.insert("things".to_owned(), source);
         config.views.deadline_ms = 25_000;
+        change(config);
     })
     .await
 }
@@ -97,6 +103,23 @@ async fn event(answer: &mut reqwest::Response, pending: &mut String) -> (String,
     let rest = rest.to_owned();
     *pending = rest;
     (name, data)
+}
+
+#[tokio::test]
+async fn what_is_late_outlasts_idle_connections() {
+    let gate = Arc::new(Semaphore::new(0));
+    let backend = things(&gate).await;
+    let server = server_with(&backend, |config| config.http.idle_timeout_ms = 200).await;
+    let user = TokenUser::login(&server, "user@shop.test", DEMO_PASSWORD).await;
+    for client in [&server.client, &http2_client()] {
+        let request = client.get(format!("{}/v1/page", server.url)).bearer_auth(&user.access_token);
+        let mut answer = request.header("accept", "text/event-stream").send().await.unwrap();
+        let mut pending = String::new();
+        assert_eq!(event(&mut answer, &mut pending).await.0, "");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        gate.add_permits(1);
+        while event(&mut answer, &mut pending).await.0 != "end" {}
+    }
 }
 
 #[tokio::test]

@@ -22,6 +22,12 @@ pub struct Activity {
 /// A request and its answer, until it is dropped.
 pub struct Open(Arc<Activity>);
 
+impl Open {
+    pub fn activity(&self) -> &Arc<Activity> {
+        &self.0
+    }
+}
+
 /// How a connection must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -56,6 +62,11 @@ impl Activity {
     pub fn begin(self: &Arc<Self>) -> Open {
         self.begun.fetch_add(1, Ordering::Relaxed);
         Open(Arc::clone(self))
+    }
+
+    /// The client has done something that counts as much as a request.
+    pub fn note(self: &Arc<Self>) {
+        drop(self.begin());
     }
 
     /// Ready once the connection must end.

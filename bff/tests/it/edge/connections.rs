@@ -95,6 +95,32 @@ async fn an_http_2_connection_whose_client_takes_no_answer_is_closed() {
     assert!(ended.is_ok(), "its client holds it for ever");
 }
 
+/// Much slower than what idles is closed, but never silent for long.
+#[tokio::test]
+async fn an_answer_that_is_read_slowly_over_http_2_comes_whole() {
+    const LENGTH: usize = 400_000;
+    let routes = Router::new().route("/large", get(|| async { vec![b'x'; LENGTH] }));
+    let stack = Stack::start(routes, Config { idle_timeout_ms: 1_000, ..Config::default() }).await;
+    let stream = TcpStream::connect(stack.address).await.unwrap();
+    let (client, connection) =
+        h2::client::Builder::new().initial_window_size(16_384).handshake::<_, Bytes>(stream).await.unwrap();
+    let reading = async {
+        let request = Request::get(format!("{}/large", stack.url)).body(()).unwrap();
+        let (answer, _) = client.ready().await.unwrap().send_request(request, true).unwrap();
+        let mut body = answer.await.unwrap().into_body();
+        let mut length = 0;
+        while let Some(piece) = body.data().await {
+            let piece = piece.expect("the answer is still being read");
+            length += piece.len();
+            sleep(Duration::from_millis(150)).await;
+            body.flow_control().release_capacity(piece.len()).unwrap();
+        }
+        length
+    };
+    let (_, length) = tokio::join!(connection, reading);
+    assert_eq!(length, LENGTH);
+}
+
 #[tokio::test]
 async fn a_body_that_stalls_is_a_problem() {
     let stack = stack(Config { read_timeout_ms: 300, ..Config::default() }).await;
