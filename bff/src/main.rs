@@ -100,7 +100,10 @@ enum Contracts {
 }
 
 fn main() -> ExitCode {
-    match runtime().map_err(Into::into).and_then(|runtime| runtime.block_on(ran(Arguments::parse()))) {
+    let arguments = Arguments::parse();
+    // On a worker, not on the thread that waits for it: what accepts and what keeps time would wake that one every time.
+    let done = async { TaskTracker::new().spawn(run(arguments)).await? };
+    match runtime().map_err(Into::into).and_then(|runtime| runtime.block_on(done)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Whoever closed the other end does not listen.
@@ -115,11 +118,6 @@ fn runtime() -> io::Result<Runtime> {
     let cores = available_parallelism().map_or(1, NonZeroUsize::get);
     let mut runtime = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
     runtime.enable_all().build()
-}
-
-async fn ran(arguments: Arguments) -> anyhow::Result<()> {
-    // On a worker, not on the thread that waits for it: what accepts and what keeps time would wake that one every time.
-    TaskTracker::new().spawn(run(arguments)).await?
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
