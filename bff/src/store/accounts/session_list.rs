@@ -120,6 +120,7 @@ const LIVE: &str = "
      ORDER BY last_seen_at DESC, id DESC
      LIMIT $3";
 
+/// SQLite takes no OFFSET without a LIMIT.
 const SURPLUS: &str = "
     SELECT id
       FROM (SELECT id, last_seen_at

@@ -29,8 +29,8 @@ impl Accounts {
         self.database.guard().call("change a profile", write).await
     }
 
-    /// Changes what an account is, which ends its sessions; with another role they go on. Refused where nobody who may sign in would be left with
-    /// the role that somebody must have.
+    /// Changes what an account is, which ends its sessions; with another role they go on. Refused where nobody who may
+    /// sign in would be left with the role that somebody must have.
     pub async fn change_standing(
         &self,
         account: Uuid,
